@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from django.db import transaction
-from django.utils import timezone
 
 from integrations.connectors.contract import ConfigError
 from integrations.models import Connection, ConnectionState, IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from licensehub.database_clock import database_now
 
 
 def mark_failed(profile: IntegrationProfile, error: ConfigError) -> None:
@@ -41,7 +41,7 @@ def mark_working(profile: IntegrationProfile, slot: str) -> None:
 
 def _set_state(connection: Connection, state: ConnectionState, error: str) -> None:
     rows = Connection.objects.filter(pk=connection.pk)
-    rows.update(state=state, error=error, state_changed_at=timezone.now())
+    rows.update(state=state, error=error, state_changed_at=database_now())
 
 
 def broken_connections(profile: IntegrationProfile) -> list[Connection]:

@@ -8,7 +8,6 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
 
 from integrations import encryption
 from integrations.connection_memory import StoredMemory
@@ -19,6 +18,7 @@ from integrations.models import Connection, ConnectionState, IntegrationProfile,
 from integrations.tokens import StoredTokens, secrets_of
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
+from licensehub.database_clock import database_now
 
 NOTHING_SET: dict[str, Any] = {
     "ciphertext": "",
@@ -63,7 +63,7 @@ def set_credentials(profile: IntegrationProfile, slot: str, secrets: Mapping[str
 
 
 def _new_values(profile: IntegrationProfile, slot: str, secrets: Mapping[str, str]) -> dict[str, object]:
-    now = timezone.now()
+    now = database_now()
     complete = profile.slot(slot).token in secrets
     return {
         "ciphertext": encryption.encrypt(secrets, place=place_of(profile_id=profile.pk, slot=slot)),
@@ -97,7 +97,7 @@ def forget_credentials(profile: IntegrationProfile, *, actor: Actor) -> int:
 
 def erase(connection: Connection, action: Action, *, actor: Actor) -> None:
     """Delete the credentials of one connection; its row stays. Call it in a transaction."""
-    values = {**NOTHING_SET, "state_changed_at": timezone.now()}
+    values = {**NOTHING_SET, "state_changed_at": database_now()}
     Connection.objects.filter(pk=connection.pk).update(**values)
     _forget_findings(connection.profile_id)
     record(action, actor=actor, target=connection, data={"fingerprint": connection.fingerprint})

@@ -8,13 +8,13 @@ from typing import ClassVar
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from integrations import encryption
 from integrations.connectors.contract import NEUTRAL, UNKNOWN, Connector, Slot, Texts
 from integrations.connectors.registry import connector_class, in_language
+from licensehub.database_clock import database_now
 
 
 class ProfileState(models.TextChoices):
@@ -54,6 +54,13 @@ class IntegrationProfile(models.Model):
     published_at = models.DateTimeField(null=True, editable=False)
     archived_at = models.DateTimeField(null=True, editable=False)
     download_due_at = models.DateTimeField(null=True, editable=False)
+    # Who asked for the next download and reconciliation by hand. Tasks read it here: a message could name anybody.
+    download_due_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, editable=False, related_name="+"
+    )
+    reconcile_due_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, editable=False, related_name="+"
+    )
     reclaim_enabled = models.BooleanField(
         _("reclaim subscriptions"),
         default=True,
@@ -158,6 +165,34 @@ class SendingControl(models.Model):
         return "All sending"
 
 
+class Installation(models.Model):
+    """One row: the installation that this database belongs to. `installation.instance` writes it."""
+
+    # Empty in a new database.
+    instance_id = models.CharField(max_length=100, blank=True, default="")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return "This installation"
+
+
+class InstallationFinding(models.Model):
+    """Something that an operator must repair, as long as a process finds it. `installation.findings` writes it."""
+
+    key = models.CharField(max_length=80, unique=True)
+    text = models.TextField()
+    since = models.DateTimeField()
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.key
+
+
 class ConnectionState(models.TextChoices):
     NOT_SET = "not_set", _("Not set")
     UNTESTED = "untested", _("Not tested")
@@ -176,7 +211,7 @@ class Connection(models.Model):
     state = models.CharField(
         max_length=10, choices=ConnectionState.choices, default=ConnectionState.NOT_SET, editable=False
     )
-    state_changed_at = models.DateTimeField(default=timezone.now, editable=False)
+    state_changed_at = models.DateTimeField(default=database_now, editable=False)
     error = models.TextField(blank=True, editable=False)
     # The facts that calls through it found out about the vendor: {name: value}. The connector defines the names.
     learned = models.JSONField(default=dict, editable=False)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from django.db import transaction
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from integrations.installation import instance
 from integrations.models import SendingControl
 from licensehub.audit.actions import Action
 from licensehub.audit.checkpoint import Checkpoint, to_set_aside
 from licensehub.audit.log import Actor, record
+from licensehub.database_clock import database_now
 from licensehub.ui.formatting import name_of
 
 MIN_REASON_LENGTH = 10
@@ -31,7 +32,7 @@ def stop_all(*, actor: Actor, reason: str) -> None:
     values = {
         "stopped": True,
         "stopped_by": name_of(actor)[:150] if actor else "",
-        "stopped_at": timezone.now(),
+        "stopped_at": database_now(),
         "reason": reason.strip(),
     }
     _switch(values, when={"stopped": False}, action=Action.ALL_SENDING_STOPPED, actor=actor, reason=reason.strip())
@@ -50,7 +51,7 @@ def hold(reason: str, *, kept: Checkpoint | None = None) -> bool:
     """
     with transaction.atomic():
         free = SendingControl.objects.filter(pk=1, held_at=None)
-        if free.update(held_at=timezone.now(), held_why=reason) != 1:
+        if free.update(held_at=database_now(), held_why=reason) != 1:
             return False
         data = {"why": reason, **({"kept": kept.as_data()} if kept else {})}
         record(Action.SENDING_HELD, actor=None, target=control(), data=data)
@@ -60,8 +61,8 @@ def hold(reason: str, *, kept: Checkpoint | None = None) -> bool:
 def release(*, actor: Actor, checked: str, renew: bool = False) -> None:
     """Release held sending after an admin has checked it. `checked` says what. Raises NotSwitched.
 
-    With `renew`, approvals given until now no longer allow a send. The event names the checkpoints that are given up:
-    nothing else makes LicenseHub replace them.
+    With `renew`, approvals given until now no longer allow a send. A database that may be a copy is adopted. The event
+    names the checkpoints that are given up: nothing else makes LicenseHub replace them.
     """
     if len(checked.strip()) < MIN_REASON_LENGTH:
         raise NotSwitched(_("Say in a sentence what you checked before you release sending."))
@@ -72,6 +73,7 @@ def release(*, actor: Actor, checked: str, renew: bool = False) -> None:
             raise NotSwitched(_("Sending is not held."))
         data = {"checked": checked.strip(), "renew": renew, "set_aside": lost}
         record(Action.SENDING_RELEASED, actor=actor, target=control(), data=data)
+        instance.adopt(actor=actor)
 
 
 def _switch(values: dict[str, object], *, when: dict[str, object], action: Action, actor: Actor, reason: str) -> None:

@@ -16,7 +16,6 @@ from datetime import timedelta
 
 from django.db import transaction
 from django.db.models import QuerySet
-from django.utils import timezone
 
 from integrations import encryption
 from integrations.connection_state import mark_failed
@@ -30,9 +29,11 @@ from integrations.connectors.contract import (
     TransientError,
     english,
 )
+from integrations.installation import instance
 from integrations.models import Connection, ConnectionState
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from licensehub.database_clock import database_now
 
 # Longer than the total deadline of one call, see connectors.http.Limits.
 LEASE = timedelta(seconds=90)
@@ -76,7 +77,7 @@ class StoredTokens:
 
 
 def is_due(connection: Connection) -> bool:
-    return connection.refresh_at is not None and connection.refresh_at <= timezone.now()
+    return connection.refresh_at is not None and connection.refresh_at <= database_now()
 
 
 def secrets_of(connection: Connection) -> dict[str, str]:
@@ -93,7 +94,7 @@ def grant_values(grant: Grant) -> dict[str, object]:
     """The columns of a Connection that change with a new pair."""
     if not grant.refresh_token or not grant.expires_in:
         return {"expires_at": None, "refresh_at": None}
-    now = timezone.now()
+    now = database_now()
     return {
         "expires_at": now + timedelta(seconds=grant.expires_in),
         "refresh_at": now + timedelta(seconds=grant.expires_in * LIFE_USED),
@@ -121,6 +122,11 @@ def token_of(connection: Connection, app: OAuthApp | None, *, rejected: str = ""
     # In Error, a refresh was tried already: another one for each call would be a loop.
     wanted = is_due(connection) or (bool(rejected) and connection.state != ConnectionState.ERROR)
     if app is None or replaced or not wanted or not secrets.get("refresh_token"):
+        return token
+    if not instance.is_ours():
+        # The vendor would end the pair of the instance that this database was copied from.
+        if rejected or not connection.expires_at or connection.expires_at <= database_now():
+            raise TransientError(instance.NOT_REFRESHED, code="copy")
         return token
     return _Refresh(connection, app, secrets, must=bool(rejected)).run()
 
@@ -156,7 +162,7 @@ class _Refresh:
             return token_of(current, self.app)
         if current.refresh_lease is None:
             return self.run()
-        if current.refresh_lease_until and current.refresh_lease_until > timezone.now():
+        if current.refresh_lease_until and current.refresh_lease_until > database_now():
             return self._wait_for_other()
         return self._after_lost(current.refresh_lease)
 
@@ -165,12 +171,12 @@ class _Refresh:
         rows = Connection.objects.filter(
             pk=self.connection.pk, ciphertext=self.connection.ciphertext, refresh_lease=refresh_lease
         )
-        return rows.update(refresh_lease=self.lease, refresh_lease_until=timezone.now() + LEASE) == 1
+        return rows.update(refresh_lease=self.lease, refresh_lease_until=database_now() + LEASE) == 1
 
     def _wait_for_other(self) -> str:
         """Another worker refreshes. The old token works until the vendor replaces it."""
         expires_at = self.connection.expires_at
-        if not self.must and expires_at and expires_at > timezone.now():
+        if not self.must and expires_at and expires_at > database_now():
             return self._token
         until = time.monotonic() + WAIT
         while time.monotonic() < until:
@@ -197,7 +203,7 @@ class _Refresh:
         try:
             return self.app.is_alive(self._token)
         except ConnectorError as error:
-            self._mine().update(refresh_lease_until=timezone.now())
+            self._mine().update(refresh_lease_until=database_now())
             raise TransientError(error.message, code="refresh") from error
 
     def _send(self) -> str:
@@ -217,13 +223,13 @@ class _Refresh:
         """The answer is lost, and the vendor may still replace the pair. The next worker finds an expired lease."""
         if not self._is_alive():
             raise self._give_up(ANSWER_LOST) from error
-        return self._later(TransientError(error.message, code="refresh"), refresh_lease_until=timezone.now())
+        return self._later(TransientError(error.message, code="refresh"), refresh_lease_until=database_now())
 
     def _later(self, error: TransientError, **values: object) -> str:
         """There is no new pair. The old token is used while it is valid; the next try is a minute later or more."""
-        self._mine().update(refresh_at=timezone.now() + RETRY_DELAY, **values)
+        self._mine().update(refresh_at=database_now() + RETRY_DELAY, **values)
         expires_at = self.connection.expires_at
-        if self.must or not expires_at or expires_at <= timezone.now():
+        if self.must or not expires_at or expires_at <= database_now():
             raise error
         return self._token
 

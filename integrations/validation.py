@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict
 
-from django.utils import timezone
-
 from integrations import connection_state, credential_store
 from integrations.connectors.contract import LATER, ConfigError, Finding, english
 from integrations.connectors.network import current_network
 from integrations.models import Connection, IntegrationProfile
 from licensehub.audit.log import Actor
+from licensehub.database_clock import database_now
 from licensehub.ui.formatting import name_of
 
 
@@ -25,7 +24,7 @@ def validate_connections(profile: IntegrationProfile, *, actor: Actor) -> list[F
         raise
     IntegrationProfile.objects.filter(pk=profile.pk).update(
         findings=[asdict(finding) for finding in findings],
-        validated_at=timezone.now(),
+        validated_at=database_now(),
         validated_by=name_of(actor)[:150] if actor else "",
     )
     for slot in profile.connector.slots:

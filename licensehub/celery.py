@@ -6,23 +6,40 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_init
+from celery.signals import worker_init, worker_shutdown
+from kombu.transport import TRANSPORT_ALIASES
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "licensehub.settings")
 
+# All connections to a Redis sign their messages, and drop what is not signed.
+for scheme in ("redis", "rediss"):
+    TRANSPORT_ALIASES[scheme] = "licensehub.broker.transport:SignedTransport"
 app = Celery("licensehub")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 
 @worker_init.connect
-def check_backup_before_the_first_task(**_: Any) -> None:
-    """Look for a restored backup before the worker sends anything. Forked processes must not inherit the connection."""
+def check_database_before_the_first_task(**_: Any) -> None:
+    """Look for a restored backup, a copy, and too many rights before the worker sends anything.
+
+    Forked processes must not inherit the connection.
+    """
     from django.db import connections
 
+    from licensehub import checks_database
     from subscriptions.reclaims import backup_guard
 
     try:
         backup_guard.is_held()
+        checks_database.report()
     finally:
         connections.close_all()
+
+
+@worker_shutdown.connect
+def report_dropped_messages(**_: Any) -> None:
+    """Report what was dropped since the last report."""
+    from licensehub.broker import dropped
+
+    dropped.report()

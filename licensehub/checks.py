@@ -44,11 +44,15 @@ ENVIRONMENT: Final = {
         "Write postgres://user:password@host:5432/name, postgres://user@/name?host=/folder/of/the/socket, "
         "or leave it out for SQLite.",
     ),
+    "DATABASE_OWNER_URL": ("E013", "Write postgres://owner:password@host:5432/name, or leave it out."),
     "TIME_ZONE": ("E012", "Write a name like UTC or Europe/Berlin."),
     "DEFAULT_LANGUAGE": ("E029", "Write en or de."),
     "DEBUG": ("E014", "Write on or off."),
     "HTTPS": ("E014", "Write on or off."),
     "BEHIND_PROXY": ("E014", "Write on or off."),
+    "SECURE_HSTS_INCLUDE_SUBDOMAINS": ("E014", "Write on or off."),
+    "SECURE_HSTS_PRELOAD": ("E014", "Write on or off."),
+    "PUBLIC_URL": ("E050", "Write https://licensehub.example.com, without a path."),
     "CONN_MAX_AGE": ("E015", "Write seconds, such as 60."),
     "SECURE_HSTS_SECONDS": ("E015", "Write seconds, such as 31536000."),
     "WEB_PORT": ("E015", "Write a port, such as 8000."),
@@ -130,9 +134,12 @@ def is_fernet_key(key: str) -> bool:
 
 @register
 def check_other_keys(**_: Any) -> list[CheckMessage]:
-    """Approvals and the audit chain are signed with keys of their own."""
+    """Approvals, the audit chain and messages are signed with keys of their own."""
     keys = {"APPROVAL_KEY": settings.APPROVAL_KEY, "AUDIT_KEY": settings.AUDIT_KEY}
-    numbers = {"APPROVAL_KEY": "E005", "AUDIT_KEY": "E006"}
+    if settings.BROKER_KEY or not settings.REDIS_IS_EMBEDDED:
+        # Only this user can reach the socket of the embedded broker.
+        keys["BROKER_KEY"] = settings.BROKER_KEY
+    numbers = {"APPROVAL_KEY": "E005", "AUDIT_KEY": "E006", "BROKER_KEY": "E051"}
     found: list[CheckMessage] = [
         error(numbers[name], f"{name} is missing or has fewer than {OTHER_KEY_LENGTH} characters.", MAKE_ENV)
         for name, key in keys.items()

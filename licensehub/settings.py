@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import tempfile
 from datetime import timedelta
 from pathlib import Path
@@ -39,6 +40,9 @@ RUNTIME_DIR = Path(tempfile.gettempdir()) / f"licensehub-{os.getuid()}-{_var_has
 EMBEDDED_BROKER_SOCKET = RUNTIME_DIR / "valkey.sock"
 WEB_PORT = reader.number("WEB_PORT", 8000)
 
+# Where people reach LicenseHub. Each address that LicenseHub gives away begins with it, never with what a request says.
+PUBLIC_URL = reader.origin("PUBLIC_URL", f"http://localhost:{WEB_PORT}")
+
 # --- Applications -----------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
     # First: its commands take the place of Django's own of the same name, and write an event.
@@ -72,6 +76,8 @@ MIDDLEWARE = [
     "licensehub.site.health.HealthMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
+    "licensehub.site.headers.AnswerMiddleware",
+    "licensehub.site.readable.ReadableRequestMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -104,7 +110,15 @@ TEMPLATES = [
 FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 
 # --- Database ---------------------------------------------------------------------------------------------------------
+# On PostgreSQL, web and worker have users of their own, each with a DATABASE_URL. Only these commands act as the owner
+# of the tables. docs/database-roles.md explains it.
+OWNER_COMMANDS = ("migrate", "grant_roles", "sqlmigrate", "showmigrations")
+OWNER_ACTS = len(sys.argv) > 1 and Path(sys.argv[0]).name == "manage.py" and sys.argv[1] in OWNER_COMMANDS
+DATABASE_WEB_USER = env.str("DATABASE_WEB_USER", default="licensehub_web").strip()
+DATABASE_WORKER_USER = env.str("DATABASE_WORKER_USER", default="licensehub_worker").strip()
 DATABASES = {"default": reader.database("DATABASE_URL", f"sqlite:///{VAR_DIR / 'licensehub.sqlite3'}")}
+if OWNER_ACTS and env.str("DATABASE_OWNER_URL", default=""):
+    DATABASES["default"] = reader.database("DATABASE_OWNER_URL", "")
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
@@ -157,6 +171,8 @@ if _redis.broker.startswith("redis+socket"):
 CREDENTIAL_KEYS = env.list("CREDENTIAL_KEYS", default=[])
 APPROVAL_KEY = env.str("APPROVAL_KEY", default="")
 AUDIT_KEY = env.str("AUDIT_KEY", default="")
+# Signs the messages of the broker, so that who can only write to the broker starts no task.
+BROKER_KEY = env.str("BROKER_KEY", default="")
 
 # --- Audit ------------------------------------------------------------------------------------------------------------
 # The last event of the audit, outside of the database: inside of it, a restore would put it back as well.
@@ -189,6 +205,11 @@ AUDIT_STREAM_FROM = reader.one_of("AUDIT_STREAM_FROM", "beginning", ["beginning"
 # The network settings for anchors and streams. HTTPS_PROXY, REQUESTS_CA_BUNDLE and the like are not read.
 AUDIT_PROXY = env.str("AUDIT_PROXY", default="").strip()
 AUDIT_CA_BUNDLE = env.str("AUDIT_CA_BUNDLE", default="").strip()
+
+# --- Installation -----------------------------------------------------------------------------------------------------
+# The same on all hosts of one installation, and another one for a copy of the database.
+INSTANCE_ID = env.str("INSTANCE_ID", default="").strip()
+INSTANCE_ID_FILE = Path(env.str("INSTANCE_ID_FILE", default=str(VAR_DIR / "instance-id")))
 
 # --- Connectors -------------------------------------------------------------------------------------------------------
 # One line for each: kind -> class. docs/adding-a-connector.md says what else a connector needs.
@@ -267,12 +288,18 @@ AXES_VERBOSE = False
 # Plain HTTP is for loopback only; everything else sets HTTPS=on (the default without DEBUG).
 HTTPS = reader.switch("HTTPS", not DEBUG)
 SECURE_SSL_REDIRECT = HTTPS
+if PUBLIC_URL.startswith("https://"):
+    # The redirect to HTTPS leads there, and not to the port that a request names.
+    SECURE_SSL_HOST = PUBLIC_URL.removeprefix("https://")
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_HTTPONLY = True
 SECURE_HSTS_SECONDS = reader.number("SECURE_HSTS_SECONDS", 31536000) if HTTPS else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
-SECURE_HSTS_PRELOAD = HTTPS
+# Both reach beyond this host: other hosts of the domain may not speak HTTPS, and a preload takes months to undo.
+SECURE_HSTS_INCLUDE_SUBDOMAINS = reader.switch("SECURE_HSTS_INCLUDE_SUBDOMAINS", False) and HTTPS
+SECURE_HSTS_PRELOAD = reader.switch("SECURE_HSTS_PRELOAD", False) and HTTPS
+# They ask for both of the settings above.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 # How many proxies write into X-Forwarded-For, so which of its addresses is believed; 0: none of them.
 PROXY_COUNT = 0
 if reader.switch("BEHIND_PROXY", False):
@@ -304,8 +331,6 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="licen
 EMAIL_TIMEOUT = 20
 # The mailbox to which mails come back: imaps://user:password@host:993/INBOX.
 BOUNCE_MAILBOX_URL = env.str("BOUNCE_MAILBOX_URL", default="").strip()
-# Where people reach LicenseHub, for the links in mails.
-PUBLIC_URL = env.str("PUBLIC_URL", default=f"http://localhost:{WEB_PORT}").rstrip("/")
 # The contact for people who are asked whether they still need their license.
 CONTACT_NAME = env.str("CONTACT_NAME", default="your IT department")
 CONTACT_EMAIL = env.str("CONTACT_EMAIL", default="")

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import NamedTuple
 
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from integrations.models import IntegrationProfile
+from licensehub.database_clock import database_now
 from subscriptions.candidates.propose import open_candidates
 from subscriptions.models import DownloadRun, RunState
 from subscriptions.reclaims import switches
@@ -55,7 +55,7 @@ def facts_to_propose(profile: IntegrationProfile) -> Facts:
         return Facts(run, _("The activity dates of the newest download are in doubt."), newer=True)
     if doubtful := runs.filter(pk__gt=run.pk, state=RunState.QUARANTINED).first():
         return Facts(run, _("The newer download {run} is quarantined.").format(run=doubtful), newer=True)
-    if timezone.now() - run.started_at > MAX_FACTS_AGE:
+    if database_now() - run.started_at > MAX_FACTS_AGE:
         hours = int(MAX_FACTS_AGE.total_seconds() // 3600)
         return Facts(
             run, _("The facts of {run} are more than {hours} hours old.").format(run=run, hours=hours), newer=True

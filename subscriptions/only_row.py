@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from django.contrib.auth.models import User
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from licensehub.database_clock import database_now
 from subscriptions.errors import NotActionable
 from subscriptions.models.installation import OnlyRow
 
@@ -20,7 +20,7 @@ def check_version(row: OnlyRow, seen: int) -> None:
 
 def save_only_row(model: type[OnlyRow], values: Mapping[str, object], *, seen: int, actor: User) -> None:
     """One guarded statement. Raises NotActionable when somebody else was faster."""
-    values = {**values, "version": seen + 1, "changed_by": actor, "changed_at": timezone.now()}
+    values = {**values, "version": seen + 1, "changed_by": actor, "changed_at": database_now()}
     if seen:
         saved = model._default_manager.filter(pk=model.ONLY, version=seen).update(**values) == 1
     else:

@@ -15,7 +15,6 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from integrations import credential_store
@@ -23,6 +22,7 @@ from integrations.connectors.contract import ConnectorError, english
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Row, record, record_rows
+from licensehub.database_clock import database_now
 from licensehub.translations.stored import as_evidence, in_english
 from licensehub.ui.formatting import name_of
 from licensehub.ui.lists.id_filter import IdIn, IdList
@@ -237,7 +237,7 @@ def _pass_review(row: Subscription, terms: Terms) -> None:
 def _believe_vendor(row: Subscription) -> None:
     """Write the older date of the vendor as the last activity: it counts from now on."""
     values = {"last_activity_at": row.vendor_activity_at, "dates_went_back": False, "vendor_activity_at": None}
-    keep_replaced(row, values, seen_at=timezone.now())
+    keep_replaced(row, values, seen_at=database_now())
     Subscription.objects.filter(pk=row.pk, facts_at=row.facts_at).update(**values)
     row.refresh_from_db()
 

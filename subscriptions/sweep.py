@@ -9,12 +9,12 @@ import math
 import time
 
 from django.db import transaction
-from django.utils import timezone
 
 from integrations import credential_store
 from integrations.connectors.contract import ConnectorError, english
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import record_many
+from licensehub.database_clock import database_now
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.accounts import rights_changes
 from subscriptions.approvals.closing import drop_needless_restores, end_empty_requests, expire_requests
@@ -98,7 +98,7 @@ def _lapsed() -> list[Reclaim]:
     removals = IdList.of(queued.values_list("removal", flat=True))
     people = RequestedRemoval.objects.filter(IdIn("pk", removals)).order_by()
     requests = list(people.values_list("request", flat=True).distinct())
-    lapsed = ReclaimRequest.objects.filter(pk__in=requests, valid_until__lte=timezone.now())
+    lapsed = ReclaimRequest.objects.filter(pk__in=requests, valid_until__lte=database_now())
     over = IdList.read(people.filter(request__in=list(lapsed.values_list("pk", flat=True)))[:LAPSED_AT_ONCE])
     if not over.number:
         return []
@@ -130,7 +130,7 @@ def read_back_doubts(profile: IntegrationProfile, *, seconds: float = math.inf) 
 
 def profiles_to_download() -> list[int]:
     """Ids of the profiles whose first download is due, or whose download was abandoned."""
-    due = IntegrationProfile.objects.downloading().filter(download_due_at__lte=timezone.now())
+    due = IntegrationProfile.objects.downloading().filter(download_due_at__lte=database_now())
     abandoned = DownloadRun.objects.abandoned().values_list("profile_id", flat=True)
     return sorted({*due.values_list("pk", flat=True), *abandoned})
 

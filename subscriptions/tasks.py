@@ -1,4 +1,7 @@
-"""Celery tasks. They take ids only, may run twice or never, and read from the database what is to be done."""
+"""Celery tasks. They take ids only, may run twice or never, and read from the database what is to be done.
+
+No task carries who acts: whoever can write a message could act in anybody's name. It is read from a row.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,9 @@ from imaplib import IMAP4
 
 from celery import Task, shared_task
 from celery.exceptions import SoftTimeLimitExceeded
-from django.contrib.auth.models import User
 from kombu.exceptions import OperationalError
 
+from integrations.installation import findings
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import Actor
 from subscriptions.activity.retention import thin_past_activity
@@ -70,13 +73,14 @@ def download_daily(profile_id: int) -> None:
 
 
 @shared_task
-def download_due(profile_id: int, user_id: int | None = None) -> None:
+def download_due(profile_id: int) -> None:
     """Triggered by *Run now*, and by the sweep for a run that is due or abandoned; at most one run at a time."""
     if profile_id not in profiles_to_download():
         return
-    due_at = IntegrationProfile.objects.values_list("download_due_at", flat=True).get(pk=profile_id)
-    actor = User.objects.filter(pk=user_id).first() if user_id else None
-    _download(profile_id, started_by=StartedBy.PERSON if actor else StartedBy.PUBLISH, actor=actor, slot=due_at)
+    profile = IntegrationProfile.objects.select_related("download_due_by").get(pk=profile_id)
+    actor = profile.download_due_by if profile.download_due_at else None
+    started_by = StartedBy.PERSON if actor else StartedBy.PUBLISH
+    _download(profile_id, started_by=started_by, actor=actor, slot=profile.download_due_at)
 
 
 @shared_task
@@ -165,11 +169,11 @@ def reconcile_all() -> None:
 
 
 @shared_task(soft_time_limit=reconcile.MAX_SECONDS, time_limit=reconcile.MAX_SECONDS + 60)
-def reconcile_ledger(profile_id: int, user_id: int | None = None) -> None:
+def reconcile_ledger(profile_id: int) -> None:
     """Triggered every night, and by *Reconcile now*; of several at once, one does the work."""
-    actor = User.objects.filter(pk=user_id).first() if user_id else None
     try:
-        reconcile.reconcile_profile(IntegrationProfile.objects.get(pk=profile_id), actor=actor)
+        profile = IntegrationProfile.objects.get(pk=profile_id)
+        reconcile.reconcile_profile(profile, actor=reconcile.take_requester(profile))
     except Refused as error:
         logger.info("%s", error)
     except SoftTimeLimitExceeded:
@@ -188,6 +192,7 @@ def thin_history() -> None:
 @shared_task
 def sweep() -> None:
     """Triggered by beat every minute. First it checks for a restored backup, before anything is added to the audit."""
+    findings.report_clock()
     backup_guard.is_held()
     repair()
     for profile_id in profiles_to_download():

@@ -26,6 +26,7 @@ ENVIRONMENT = {
     "CREDENTIAL_KEYS": "dGVzdHMtdGVzdHMtdGVzdHMtdGVzdHMtdGVzdHMtMDE=",
     "APPROVAL_KEY": "approval-key-of-the-tests-approval-key-of-the-tests",
     "AUDIT_KEY": "audit-key-of-the-tests-audit-key-of-the-tests-audit",
+    "BROKER_KEY": "broker-key-of-the-tests-broker-key-of-the-tests-brok",
     "DEBUG": "off",
     "HTTPS": "off",
     # A test gives the same result on each day of the week.

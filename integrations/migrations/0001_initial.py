@@ -1,9 +1,10 @@
 """Profiles, connections, the control of sending, and the nightly validation."""
 
 import django.db.models.deletion
-import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
+
+import licensehub.database_clock
 
 
 def schedule_validation(apps, schema_editor):
@@ -18,6 +19,7 @@ def schedule_validation(apps, schema_editor):
 
 def create_sending_control(apps, schema_editor):
     apps.get_model("integrations", "SendingControl").objects.get_or_create(pk=1)
+    apps.get_model("integrations", "Installation").objects.get_or_create(pk=1)
 
 
 class Migration(migrations.Migration):
@@ -51,7 +53,10 @@ class Migration(migrations.Migration):
                         max_length=10,
                     ),
                 ),
-                ("state_changed_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                (
+                    "state_changed_at",
+                    models.DateTimeField(default=licensehub.database_clock.database_now, editable=False),
+                ),
                 ("error", models.TextField(blank=True, editable=False)),
                 ("learned", models.JSONField(default=dict, editable=False)),
                 ("granted", models.JSONField(default=dict, editable=False)),
@@ -64,6 +69,29 @@ class Migration(migrations.Migration):
                 "verbose_name": "connection",
                 "verbose_name_plural": "connections",
                 "ordering": ["profile", "slot"],
+            },
+        ),
+        migrations.CreateModel(
+            name="Installation",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("instance_id", models.CharField(blank=True, default="", max_length=100)),
+            ],
+            options={
+                "default_permissions": (),
+            },
+        ),
+        migrations.CreateModel(
+            name="InstallationFinding",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("key", models.CharField(max_length=80, unique=True)),
+                ("text", models.TextField()),
+                ("since", models.DateTimeField()),
+                ("seen_at", models.DateTimeField()),
+            ],
+            options={
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(
@@ -136,6 +164,26 @@ class Migration(migrations.Migration):
                 ("published_at", models.DateTimeField(editable=False, null=True)),
                 ("archived_at", models.DateTimeField(editable=False, null=True)),
                 ("download_due_at", models.DateTimeField(editable=False, null=True)),
+                (
+                    "download_due_by",
+                    models.ForeignKey(
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "reconcile_due_by",
+                    models.ForeignKey(
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
                 (
                     "reclaim_enabled",
                     models.BooleanField(

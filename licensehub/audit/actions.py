@@ -18,6 +18,8 @@ class Action(TextChoices):
     ALL_SENDING_ALLOWED = "sending.allowed", _("All sending allowed")
     SENDING_HELD = "sending.held", _("Sending held: perhaps a restored backup")
     SENDING_RELEASED = "sending.released", _("Checked after a restored backup, sending released")
+    INSTANCE_ADOPTED = "installation.adopted", _("Database adopted by this installation")
+    MESSAGES_DROPPED = "broker.messages_dropped", _("Messages of the broker dropped")
     CREDENTIALS_SET = "connection.credentials_set", _("Credentials set")
     CREDENTIALS_REMOVED = "connection.credentials_removed", _("Credentials removed")
     KEY_ROTATED = "connection.key_rotated", _("Credentials encrypted again")

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from django.utils import timezone
-
 from licensehub.audit.anchors.destinations import configured
 from licensehub.audit.anchors.keys import WrongKeys, current_keys
 from licensehub.audit.anchors.write import this_host
 from licensehub.audit.models import AuditEvent, Destination, StoredAnchor
 from licensehub.audit.stream.streams import streams
+from licensehub.database_clock import database_now
 
 # An anchor is written every hour. One that is older was missed.
 MISSED_AFTER = timedelta(hours=2)
@@ -44,7 +43,7 @@ class AuditFinding:
 
 def audit_findings() -> list[AuditFinding]:
     """All findings, the worst first. A handful of queries, and nothing outside is asked."""
-    now = timezone.now()
+    now = database_now()
     rows = {row.name: row for row in Destination.objects.all()}
     return [*_wrong_copies(rows), *_anchors(rows, now), *_streams(rows, now)]
 

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
-from django.utils import timezone, translation
+from django.utils import translation
 
 from licensehub.audit.actions import ANCHORED_AT_ONCE, Action
 from licensehub.audit.anchors.write import write_after_commit
@@ -25,6 +25,7 @@ from licensehub.audit.offline_verifier import body_digest, canonical, chain_hash
 from licensehub.audit.signature import signer
 from licensehub.audit.store import SharedColumns, store
 from licensehub.audit.transactions import open_transactions
+from licensehub.database_clock import database_now
 
 SYSTEM = "LicenseHub"
 SALT = 16  # bytes
@@ -81,7 +82,7 @@ def record_rows(action: Action, *, actor: Actor, rows: Sequence[Row], correlatio
     # Who waits for the head gets a time after the event before.
     head = ChainHead.objects.select_for_update().get(pk=1)
     common = SharedColumns(
-        at=timezone.now(),
+        at=database_now(),
         action=Action(action).value,
         actor_id=actor.pk if actor else None,
         actor_name=actor.get_username() if actor else SYSTEM,

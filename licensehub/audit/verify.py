@@ -15,7 +15,6 @@ from typing import Any
 from uuid import UUID
 
 from django.db import DatabaseError, connection
-from django.utils import timezone
 
 from licensehub.audit.anchors.keys import WrongKeys, current_keys
 from licensehub.audit.anchors.write import anchors_read_back
@@ -37,6 +36,7 @@ from licensehub.audit.offline_verifier import (
     finding,
 )
 from licensehub.audit.signature import signer
+from licensehub.database_clock import database_now
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def verify() -> Report:
     known = [*_checkpoints(), *genuine]
     fit = set(without_set_aside([Checkpoint(point.sequence, point.hash, point.at) for point in known]))
     points = [point for point in known if Checkpoint(point.sequence, point.hash, point.at) in fit]
-    return _check(Chain(points, now=timezone.now(), findings=findings))
+    return _check(Chain(points, now=database_now(), findings=findings))
 
 
 def verify_chain() -> Report:

@@ -16,6 +16,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
+from licensehub.database_clock import database_now
+
 EMPTY = "–"
 DAY, HOUR, MINUTE = 86400, 3600, 60
 UNITS = (DAY, HOUR, MINUTE)
@@ -26,7 +28,7 @@ def ago(moment: datetime | None, *, now: datetime | None = None) -> str:
     """`94 days ago`, `in 3 days`, `12 minutes ago`; empty for None."""
     if moment is None:
         return ""
-    now = now or timezone.now()
+    now = now or database_now()
     passed = int((now - moment).total_seconds())
     if passed < 0:
         size, count = _to_come(moment, now)
@@ -39,7 +41,7 @@ def ago(moment: datetime | None, *, now: datetime | None = None) -> str:
 
 def left(moment: datetime | None, *, now: datetime | None = None) -> str:
     """`3 days left` from the first second of three days, until `1 minute left`; then `2 days ago`; empty for None."""
-    now = now or timezone.now()
+    now = now or database_now()
     if not moment or moment <= now:
         return ago(moment, now=now)
     size, count = _to_come(moment, now)

@@ -6,8 +6,9 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+from licensehub.database_clock import database_now
 
 
 class ListColumns(models.Model):
@@ -42,7 +43,7 @@ class SavedView(models.Model):
     # The parameters of the list's address.
     query = models.CharField(max_length=MAX_QUERY, blank=True)
     columns = models.JSONField(default=list)
-    changed_at = models.DateTimeField(default=timezone.now)
+    changed_at = models.DateTimeField(default=database_now)
 
     class Meta:
         verbose_name = _("saved view")

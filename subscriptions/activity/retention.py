@@ -18,11 +18,11 @@ from itertools import groupby
 
 from django.conf import settings
 from django.db.models import Max, QuerySet
-from django.utils import timezone
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from licensehub.database_clock import database_now
 from subscriptions.activity.snapshots import COLUMNS, oldest_of
 from subscriptions.bulk_sql import execute, large_tables
 from subscriptions.models import ActivitySnapshot, DownloadRun, RecheckSnapshot
@@ -75,7 +75,7 @@ def thin_past_activity(*, seconds: float = math.inf) -> int:
 
 def due_months(profile: IntegrationProfile) -> list[Month]:
     """The months of a profile that are old enough and not thinned yet, the oldest first."""
-    before = _start_of_month(timezone.now() - timedelta(days=settings.SNAPSHOT_DAYS))
+    before = _start_of_month(database_now() - timedelta(days=settings.SNAPSHOT_DAYS))
     runs = _runs(profile).filter(thinned=False, finished_at__lte=before).order_by("finished_at", "pk")
     finished = ((run.finished_at, run.pk) for run in runs.only("finished_at") if run.finished_at)
     by_month = groupby(finished, key=lambda run: _start_of_month(run[0] - timedelta.resolution))

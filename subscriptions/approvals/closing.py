@@ -8,12 +8,12 @@ import itertools
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record, record_many
+from licensehub.database_clock import database_now
 from licensehub.translations.stored import in_english
 from licensehub.ui.formatting import inside, name_of
 from subscriptions.accounts.own_seat import is_own, refuse_own_seat, seats_of
@@ -73,7 +73,7 @@ def _take_out(person: RequestedRemoval, *, actor: Actor, reason: str, keep: Keep
     profile = lock_profile(request.profile_id)
     lock_candidate(person.candidate_id)
     refuse_own_seat(seats_of(RequestedRemoval.objects.filter(pk=person.pk)), actor=actor, profile=profile)
-    values = {"dropped_at": timezone.now(), "dropped_by": actor, "drop_reason": reason[:MAX_DROP_REASON]}
+    values = {"dropped_at": database_now(), "dropped_by": actor, "drop_reason": reason[:MAX_DROP_REASON]}
     if keep is not None and request.direction == Direction.DEACTIVATE:
         values |= {"kept_as": keep.kept_as, "kept_until": keep.until}
     waiting = ReclaimRequest.objects.filter(state__in=WAITING)
@@ -120,7 +120,7 @@ def drop_unanswered(people: list[RequestedRemoval], *, reason: str) -> None:
 
     Somebody who answers at this moment stays in it.
     """
-    now = timezone.now()
+    now = database_now()
     silent = RequestedRemoval.objects.not_dropped().filter(pk__in=[person.pk for person in people], answer="")
     silent.update(dropped_at=now, drop_reason=reason)
     left = RequestedRemoval.objects.filter(pk__in=[person.pk for person in people], dropped_at=now)
@@ -132,7 +132,7 @@ def drop_unanswered(people: list[RequestedRemoval], *, reason: str) -> None:
 
 def expire_requests() -> int:
     """End the requests that nobody decided in time. Their people are Ready again."""
-    overdue = ReclaimRequest.objects.filter(state=RequestState.OPEN, expires_at__lte=timezone.now())
+    overdue = ReclaimRequest.objects.filter(state=RequestState.OPEN, expires_at__lte=database_now())
     return sum(_end(request, RequestState.EXPIRED, Action.REQUEST_EXPIRED, actor=None) for request in overdue)
 
 

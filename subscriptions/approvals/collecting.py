@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Exists, Max, OuterRef
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from integrations.connectors.contract import english
+from licensehub.database_clock import database_now
 from subscriptions.approvals.closing import drop_unanswered
 from subscriptions.approvals.request import open_for_approval
 from subscriptions.bulk_sql import planned_for
@@ -56,7 +56,7 @@ def _all_answered(request: ReclaimRequest, silent: RequestedRemovalQuerySet) -> 
         return False
     if silent.exists():
         deadline = request.answers_until if clock_runs(request) else _start_clock(request, silent)
-        if deadline is None or deadline > timezone.now():
+        if deadline is None or deadline > database_now():
             return False
         drop_unanswered(silent.asked_elsewhere(), reason=ASKED_ELSEWHERE)
     return True
@@ -102,4 +102,4 @@ def answer_by(person: RequestedRemoval) -> datetime:
     if request.answers_until and clock_runs(request):
         return request.answers_until
     handed = person.notices.filter(kind=NoticeKind.ASK).values_list("sent_at", flat=True).first()
-    return (handed or timezone.now()) + days_of(request)
+    return (handed or database_now()) + days_of(request)

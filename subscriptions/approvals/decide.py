@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from licensehub.database_clock import database_now
 from licensehub.ui.formatting import day_and_time
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.accounts.origins import origin_of, refuse_tied
@@ -65,7 +66,7 @@ def approve(request: ReclaimRequest, *, actor: User, comment: str = "", revision
     `revision` is that of the list which the person has seen. A restore has no caps, and no candidates that move.
     Raises OwnRequest, ConcernsYou, OverCap, Refused or NotActionable; then nothing was changed.
     """
-    now = timezone.now()
+    now = database_now()
     with transaction.atomic():
         locks.lock_profile(request.profile_id)
         _decide(request, RequestState.APPROVED, actor=actor, comment=comment, now=now, revision=revision)
@@ -194,7 +195,7 @@ def reject(request: ReclaimRequest, *, actor: User, comment: str, keep: Keep = S
     keep.check()
     with transaction.atomic():
         locks.lock_profile(request.profile_id)
-        _decide(request, RequestState.REJECTED, actor=actor, comment=comment, now=timezone.now(), keep=keep)
+        _decide(request, RequestState.REJECTED, actor=actor, comment=comment, now=database_now(), keep=keep)
         people = request.removals.not_dropped()
         keep_seats(people, keep, request=request, reason=CloseReason.REJECTED, why=comment, actor=actor)
         return people.count()

@@ -13,11 +13,11 @@ from enum import StrEnum
 
 from django.conf import settings
 from django.db.models import Case, QuerySet, When
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from integrations import credential_store
 from integrations.models import IntegrationProfile
+from licensehub.database_clock import database_now
 from licensehub.translations.stored import translated
 from licensehub.ui.formatting import inside
 from subscriptions.approvals.request import profiles_of
@@ -174,7 +174,7 @@ def _with_related(rows: QuerySet[Reclaim]) -> QuerySet[Reclaim]:
 
 def _as_if_approved(request: ReclaimRequest, people: Iterable[RequestedRemoval]) -> list[Reclaim]:
     """Items in memory only. Their signatures name nobody who decided, so they fit no request in the database."""
-    request.decided_at = timezone.now()
+    request.decided_at = database_now()
     request.valid_until = request.decided_at + settings.APPROVAL_VALIDITY
     same = {"profile": request.profile, "direction": request.direction}
     items = []

@@ -15,12 +15,12 @@ from typing import NamedTuple
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.db.models.fields.json import KT
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from integrations.connectors.contract import english, normalized
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, Row, record_rows
+from licensehub.database_clock import database_now
 from licensehub.translations.stored import in_english
 from licensehub.ui.formatting import name_of
 from licensehub.ui.lists.id_filter import IdIn, IdList
@@ -56,7 +56,7 @@ class Keep:
 
     def check(self) -> None:
         """Raises Refused for a missing or impossible date."""
-        now = timezone.now()
+        now = database_now()
         if self.kept_as == KeptAs.PAUSED and self.until is None:
             raise Refused(_("Choose the day on which the pause ends."))
         if self.until is not None and self.until <= now:
@@ -102,7 +102,7 @@ def release(
         locked = list(rows.order_by("pk").select_for_update().values_list("pk", "subscription", *evidence))
     leaving = [Leaving(*row) for row in locked]
     candidates = RemovalCandidate.objects.filter(IdIn("pk", IdList.of(row.pk for row in leaving)), state__in=IN_REQUEST)
-    candidates.update(state=to, close_reason=reason, state_changed_at=timezone.now())
+    candidates.update(state=to, close_reason=reason, state_changed_at=database_now())
     action = Action.CANDIDATE_RETURNED if to == CandidateState.READY else Action.CANDIDATE_CLOSED
     label, data = RemovalCandidate._meta.label_lower, {"reason": str(reason)} if reason else {}
     events = [Row(label, row.pk, row.name or row.email or str(row.pk), data) for row in leaving]

@@ -11,13 +11,13 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Exists, QuerySet, Value
 from django.db.models.fields.json import KT
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from integrations.connectors.contract import english
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
+from licensehub.database_clock import database_now
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.accounts.origins import refuse_tied
 from subscriptions.accounts.own_seat import (
@@ -82,7 +82,7 @@ def request_reclaim(
 def _create(
     profile: IntegrationProfile, asking: ReclaimRule | None, *, actor: Actor, reason: str, repeats: Reclaim | None
 ) -> ReclaimRequest:
-    now = timezone.now()
+    now = database_now()
     answers = timedelta(days=asking.days_to_answer) if asking else timedelta(0)
     return ReclaimRequest.objects.create(
         profile=profile,
@@ -199,7 +199,7 @@ def raise_cap(request: ReclaimRequest, *, actor: User, reason: str) -> int:
             cap=request.cap,
             cap_raised_by=request.cap_raised_by_id,
         ).exclude(requested_by__in=mine)
-        values = {"cap": people, "cap_raised_by": actor, "cap_raised_at": timezone.now(), "cap_reason": reason.strip()}
+        values = {"cap": people, "cap_raised_by": actor, "cap_raised_at": database_now(), "cap_reason": reason.strip()}
         with planned_for(people):
             raised = waiting.update(**values) if caps.over(request, people) else 0
         if raised != 1:
@@ -227,7 +227,7 @@ def refuse_raising(request: ReclaimRequest, *, actor: User, profile: Integration
 
 def open_for_approval(request: ReclaimRequest) -> bool:
     """All answers are in, so open the request: everybody left awaits approval. False when another process did it."""
-    now = timezone.now()
+    now = database_now()
     with transaction.atomic():
         collecting = ReclaimRequest.objects.filter(pk=request.pk, state=RequestState.COLLECTING)
         if not collecting.select_for_update().exists():

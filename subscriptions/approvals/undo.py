@@ -13,13 +13,13 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.fields.json import KT
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from integrations.connectors.contract import english
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Row, record, record_rows
+from licensehub.database_clock import database_now
 from licensehub.translations.stored import translated
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.accounts.own_seat import has_own_seat, refuse_own_seat, seats_of
@@ -69,7 +69,7 @@ def why_not_taken_back(request: ReclaimRequest) -> str:
     """Why this rejection cannot be taken back now, whoever asks; empty when it can."""
     if request.state != RequestState.REJECTED:
         return _("{request} is not rejected.").format(request=request)
-    if request.expires_at <= timezone.now():
+    if request.expires_at <= database_now():
         return _("{request} expired meanwhile, so its rejection stays. Its people can be requested again.").format(
             request=request
         )
@@ -101,7 +101,7 @@ def take_back_rejection(request: ReclaimRequest, *, actor: User) -> int:
             pk=request.pk,
             state=RequestState.REJECTED,
             decided_at=request.decided_at,
-            expires_at__gt=timezone.now(),
+            expires_at__gt=database_now(),
         ).exclude(requested_by__in=mine)
         able = _restorable(people)  # before the request waits again, since then it asks for them
         with planned_for(people.count()):
@@ -120,13 +120,13 @@ def _reopen(request: ReclaimRequest, rows: QuerySet[ReclaimRequest]) -> None:
     """The guarded UPDATE. The new revision makes an approval on an older page impossible."""
     values: dict[str, Any] = {"decided_by": None, "decided_at": None, "comment": "", "kept_as": "", "kept_until": None}
     if rows.update(state=RequestState.OPEN, revision=F("revision") + 1, **values) != 1:
-        raise NotActionable(why_closed(request, timezone.now()))
+        raise NotActionable(why_closed(request, database_now()))
 
 
 def _leave_out(request: ReclaimRequest, people: QuerySet[RequestedRemoval], back: IdList) -> int:
     """Drop the people who are not back from the request. Returns how many."""
     restoring = request.direction == Direction.REACTIVATE
-    reason, now = (LEFT_RESTORE if restoring else NO_CANDIDATE), timezone.now()
+    reason, now = (LEFT_RESTORE if restoring else NO_CANDIDATE), database_now()
     left = people.exclude(IdIn("candidate", back))
     names = [*left.order_by("pk").values_list("pk", KT("evidence__name"), KT("evidence__email"))]
     ids = IdList.of(pk for pk, _, _ in names)
@@ -151,7 +151,7 @@ def why_not_back_in(person: RequestedRemoval, *, actor: User, decides: bool) -> 
     request = person.request
     if person.dropped_at is None:
         return _("{person} is in {request}.").format(person=person, request=request)
-    if request.state not in WAITING or (request.state == RequestState.OPEN and request.expires_at <= timezone.now()):
+    if request.state not in WAITING or (request.state == RequestState.OPEN and request.expires_at <= database_now()):
         return _("{request} no longer waits for a decision.").format(request=request)
     if person.dropped_by_id is None:
         return _("LicenseHub dropped {person}: {reason}").format(person=person, reason=translated(person.drop_reason))
@@ -184,7 +184,7 @@ def _was_asked_in_time(person: RequestedRemoval) -> bool:
     if person.answer == Answer.RELEASE:
         return True
     if request.state == RequestState.COLLECTING:
-        return timezone.now() - dropped < MOMENT
+        return database_now() - dropped < MOMENT
     return until is not None and dropped >= until
 
 
@@ -219,7 +219,7 @@ def take_back_in(person: RequestedRemoval, *, actor: User, decides: bool) -> Non
 
 def _lock_waiting(request: ReclaimRequest) -> None:
     """Lock the row of the request while it waits, so that it cannot end meanwhile. The list has a new revision."""
-    in_time = Q(state=RequestState.COLLECTING) | Q(state=RequestState.OPEN, expires_at__gt=timezone.now())
+    in_time = Q(state=RequestState.COLLECTING) | Q(state=RequestState.OPEN, expires_at__gt=database_now())
     if (
         ReclaimRequest.objects.filter(in_time, pk=request.pk, state=request.state).update(revision=F("revision") + 1)
         != 1
@@ -334,7 +334,7 @@ def _move_back(candidates: IdList, request: ReclaimRequest, *, reason: CloseReas
     to = CandidateState.AWAITING_USER if asks else CandidateState.AWAITING_APPROVAL
     back = IdList.of(pk for pk, _, _ in locked)
     moved = RemovalCandidate.objects.filter(left_as, IdIn("pk", back))
-    if moved.update(state=to, close_reason="", state_changed_at=timezone.now()) != back.number:
+    if moved.update(state=to, close_reason="", state_changed_at=database_now()) != back.number:
         raise NotActionable(_("Some of these people have just changed. Nothing was changed."))
     label, data = RemovalCandidate._meta.label_lower, {"request": request.number}
     events = [Row(label, pk, name or email or str(pk), data) for pk, name, email in locked]

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Q
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from integrations.connectors.contract import english
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
+from licensehub.database_clock import database_now
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.accounts.own_seat import refuse_own_seat, seats_of_candidates
 from subscriptions.bulk_sql import FEW
@@ -50,7 +50,7 @@ def move(
     """One guarded step of a candidate, with its audit event. Raises NotActionable when its state has changed."""
     with transaction.atomic():
         moved = RemovalCandidate.objects.filter(pk=candidate.pk, state__in=list(allowed)).update(
-            state=to, close_reason=reason, attention=attention, state_changed_at=timezone.now()
+            state=to, close_reason=reason, attention=attention, state_changed_at=database_now()
         )
         if moved != 1:
             now = RemovalCandidate.objects.get(pk=candidate.pk)
@@ -74,7 +74,7 @@ def cool_down(rows: Iterable[int], *, days: Callable[[str], int], reason: str) -
 
     Somebody decided for the person, so what an admin decided before on a reason for review is over.
     """
-    now, ids = timezone.now(), IdList.of(rows)
+    now, ids = database_now(), IdList.of(rows)
     subscriptions = Subscription.objects.filter(IdIn("pk", ids))
     for license in subscriptions.values_list("license", flat=True).distinct().order_by():
         until = now + timedelta(days=days(license))

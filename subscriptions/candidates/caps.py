@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 from math import ceil
 
 from django.db.models import QuerySet
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from integrations.models import IntegrationProfile
+from licensehub.database_clock import database_now
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.models import (
     Direction,
@@ -95,7 +95,7 @@ def deactivations_of(profile: IntegrationProfile) -> QuerySet[Reclaim]:
 
     All profiles of the organization count: an archived one may have sent some of them.
     """
-    since = timezone.now() - WINDOW
+    since = database_now() - WINDOW
     profiles = list(IntegrationProfile.objects.of_organization(profile).values_list("pk", flat=True))
     rows = Reclaim.objects.filter(profile__in=profiles, direction=Direction.DEACTIVATE, state__in=COUNTED_STATES)
     return rows.filter(sending_at__gt=since)
@@ -146,4 +146,4 @@ def reached(
 def free_at(profile: IntegrationProfile) -> datetime:
     """When the oldest deactivation is more than 24 hours ago, so that one more is allowed."""
     oldest = deactivations_of(profile).order_by("sending_at").values_list("sending_at", flat=True).first()
-    return (oldest or timezone.now()) + WINDOW
+    return (oldest or database_now()) + WINDOW

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import orjson
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from integrations.connectors.contract import english
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Row, record_rows
+from licensehub.database_clock import database_now
 from licensehub.translations.stored import as_evidence
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.bulk_sql import batches, insert, large_tables, new_ids, read
@@ -105,7 +105,7 @@ def open_candidates(run: DownloadRun, *, before_batch: Callable[[], None] = lamb
             locks.lock_profile(run.profile_id)
             before_batch()
             rows = _read_facts(run.profile_id, first=batch[0], last=batch[-1])
-            _open(run, rows, current_terms(run.profile_id), timezone.now())
+            _open(run, rows, current_terms(run.profile_id), database_now())
         proposed += len(rows)
     return proposed
 
@@ -143,7 +143,7 @@ def open_reviewed(
         raise NotActionable(_("No download is complete yet."))
     people = Subscription.objects.filter(IdIn("pk", IdList.of(reviews))).order_by("pk")
     facts = [CandidateFacts(*row) for row in people.values_list(*CandidateFacts._fields)]
-    ids = _open(run, facts, terms, timezone.now(), reviews=reviews) if facts else []
+    ids = _open(run, facts, terms, database_now(), reviews=reviews) if facts else []
     return {row.pk: pk for row, pk in zip(facts, ids, strict=True)}
 
 

@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from django.db import transaction
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Row, record_rows
+from licensehub.database_clock import database_now
 from licensehub.translations.stored import in_english
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.bulk_sql import batches, planned_for
@@ -144,7 +144,7 @@ def _withdraw(ids: list[int]) -> int:
 
 
 def _close(candidates: list[_Stale], state: CandidateState, reason: CloseReason) -> None:
-    now, ids = timezone.now(), IdList.of(row.pk for row in candidates)
+    now, ids = database_now(), IdList.of(row.pk for row in candidates)
     closed = RemovalCandidate.objects.filter(IdIn("pk", ids)).withdrawable()
     if closed.update(state=state, close_reason=reason, attention="", state_changed_at=now) != ids.number:
         raise NotActionable(_("Somebody just decided on some of these people. Nothing was changed."))

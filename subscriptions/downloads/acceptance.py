@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from licensehub.database_clock import database_now
 from licensehub.ui.formatting import inside
 from subscriptions.accounts.origins import tied_to
 from subscriptions.accounts.own_seat import NO_ADDRESS, accounts_of
@@ -81,7 +81,7 @@ def propose(run: DownloadRun, *, reason: str, actor: User) -> None:
         raise Refused(_("Say in a sentence why this download can be believed, for the person who confirms it."))
     with transaction.atomic():
         rows = DownloadRun.objects.filter(pk=run.pk, state=RunState.QUARANTINED, acceptable=True, proposed_by=None)
-        if rows.update(proposed_by=actor, proposed_at=timezone.now(), proposal_reason=reason.strip()) != 1:
+        if rows.update(proposed_by=actor, proposed_at=database_now(), proposal_reason=reason.strip()) != 1:
             raise NotActionable(
                 _("Somebody has proposed to accept {run} already, or it changed. Reload its page.").format(run=run)
             )
@@ -104,7 +104,7 @@ def accept(run: DownloadRun, *, actor: User) -> None:
             # Not over a join: the guard must stay in the UPDATE itself, see ADR 15.
             profile__in=switches.profiles_allowing(Operation.PROPOSE),
         ).exclude(proposed_by__in=accounts_of(actor, run.profile))
-        now = timezone.now()
+        now = database_now()
         values = {"token": uuid.uuid4(), "lease_until": now, **follow_up.first_values()}
         if rows.update(decided_by=actor, decided_at=now, **values) != 1:
             raise NotActionable(
@@ -123,7 +123,7 @@ def discard(run: DownloadRun, *, actor: User) -> None:
     """Discard its members. The facts of the last complete download stay."""
     with transaction.atomic():
         rows = DownloadRun.objects.filter(pk=run.pk, state=RunState.QUARANTINED)
-        values = {"decided_by": actor, "decided_at": timezone.now(), "acceptable": False}
+        values = {"decided_by": actor, "decided_at": database_now(), "acceptable": False}
         if rows.update(state=RunState.DISCARDED, **values) != 1:
             raise NotActionable(
                 _("{run} was decided by somebody else, or has changed. Reload its page.").format(run=run)

@@ -12,13 +12,13 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
-from django.utils import timezone
 
 from integrations import connection_state, credential_store
 from integrations.connectors.contract import ConfigError, Connector
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from licensehub.database_clock import database_now
 from subscriptions.downloads import follow_up_steps, lease
 from subscriptions.downloads.parts import Part, Work
 from subscriptions.models import DownloadRun, RunState
@@ -39,7 +39,7 @@ def first_values() -> dict[str, Any]:
     return {
         "state": RunState.EVALUATING,
         "follow_up": STEPS[0],
-        "steps": {STEPS[0].value: {"since": timezone.now().isoformat()}},
+        "steps": {STEPS[0].value: {"since": database_now().isoformat()}},
         "cursor": "",
         "tries": 0,
     }

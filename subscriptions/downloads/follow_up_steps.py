@@ -10,7 +10,6 @@ from itertools import count
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
 
 from integrations import connection_state
 from integrations.connectors.contract import (
@@ -25,6 +24,7 @@ from integrations.connectors.contract import (
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from licensehub.database_clock import database_now
 from licensehub.translations.stored import as_evidence
 from subscriptions.accounts.persons import find_persons
 from subscriptions.approvals.request import file_automatically
@@ -69,7 +69,7 @@ def finish_step(work: Work, *, problem: str = "", left_out: str = "", **values: 
 
     `problem` is noted on the run. `left_out` is the reason why the step did nothing.
     """
-    run, now = work.run, timezone.now().isoformat()
+    run, now = work.run, database_now().isoformat()
     step = FollowUp(run.follow_up)
     following = (*STEPS, FollowUp.DONE)[STEPS.index(step) + 1]
     run.steps[step] = {**run.steps.get(step, {}), "until": now, "problem": problem, "left_out": left_out}
@@ -224,7 +224,7 @@ def evaluate(work: Work) -> None:
     with transaction.atomic():
         lease.renew(run)
         note_coverage(run.profile)
-    finish_step(work, evaluated_at=timezone.now())
+    finish_step(work, evaluated_at=database_now())
 
 
 def propose(work: Work) -> None:

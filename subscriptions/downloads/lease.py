@@ -15,12 +15,12 @@ from typing import Any
 
 from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import F
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
+from licensehub.database_clock import database_now
 from licensehub.ui.formatting import name_of
 from subscriptions.downloads.parts import PartOver, Work
 from subscriptions.models import DownloadRun, RunState
@@ -58,14 +58,14 @@ def _take_over(profile: IntegrationProfile, *, actor: Actor) -> DownloadRun | No
 def take(abandoned: DownloadRunQuerySet) -> DownloadRun | None:
     """Take over the run that these rows hold; None when there is none, or when another process is faster."""
     token = uuid.uuid4()
-    values = {"token": token, "lease_until": timezone.now() + DownloadRun.LEASE}
+    values = {"token": token, "lease_until": database_now() + DownloadRun.LEASE}
     if not abandoned.update(**values, parts=F("parts") + 1, tries=F("tries") + 1):
         return None
     return DownloadRun.objects.select_related("profile").get(token=token)
 
 
 def _start(profile: IntegrationProfile, *, actor: Actor, started_by: StartedBy, slot: datetime | None) -> DownloadRun:
-    now = timezone.now()
+    now = database_now()
     try:
         with transaction.atomic():
             run = DownloadRun.objects.create(
@@ -76,7 +76,7 @@ def _start(profile: IntegrationProfile, *, actor: Actor, started_by: StartedBy, 
                 started_at=now,
                 lease_until=now + DownloadRun.LEASE,
             )
-            IntegrationProfile.objects.filter(pk=profile.pk).update(download_due_at=None)
+            IntegrationProfile.objects.filter(pk=profile.pk).update(download_due_at=None, download_due_by=None)
             record(Action.DOWNLOAD_STARTED, actor=actor, target=run, data={"by": started_by.label})
     except IntegrityError as error:
         raise DownloadError(_why_not_now(profile, slot)) from error
@@ -89,7 +89,7 @@ def _why_not_now(profile: IntegrationProfile, slot: datetime | None) -> str:
         return _("The download of “{profile}” for {slot} UTC was made already.").format(
             profile=profile, slot=format(slot, "%Y-%m-%d %H:%M")
         )
-    seconds = max(1, int((running.lease_until - timezone.now()).total_seconds()) + 1)
+    seconds = max(1, int((running.lease_until - database_now()).total_seconds()) + 1)
     return _(
         "A download of “{profile}” is running already ({run}, {read} members so far). Wait "
         "until it is complete. If its process was killed, start again in {seconds} seconds: it "
@@ -103,12 +103,12 @@ def renew(run: DownloadRun, **values: Any) -> None:
     At the start of a long transaction, it also keeps the row locked: a process that wants to take the run over waits
     until the transaction ends. The end of a killed process ends its transaction, too.
     """
-    update_owned(run, lease_until=timezone.now() + DownloadRun.LEASE, **values)
+    update_owned(run, lease_until=database_now() + DownloadRun.LEASE, **values)
 
 
 def give_up(run: DownloadRun, *, resume_in: float = 0.0, **values: Any) -> None:
     """Give up the lease, so that the next part may begin in `resume_in` seconds. Raises LeaseLost."""
-    update_owned(run, lease_until=timezone.now() + timedelta(seconds=resume_in), tries=0, **values)
+    update_owned(run, lease_until=database_now() + timedelta(seconds=resume_in), tries=0, **values)
 
 
 @contextlib.contextmanager
@@ -122,7 +122,7 @@ def one_part(work: Work) -> Iterator[None]:
     except Exception:
         # An unexpected error. The attempt counts, and the next part need not wait until the lease ends.
         with contextlib.suppress(LeaseLost, DatabaseError):
-            update_owned(run, lease_until=timezone.now())
+            update_owned(run, lease_until=database_now())
         raise
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import transaction
-from django.utils import timezone
 from django.utils.text import capfirst
 
 from integrations import connection_state, credential_store
@@ -28,6 +27,7 @@ from integrations.connectors.contract import (
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
+from licensehub.database_clock import database_now
 from subscriptions.activity.returns import note_returns
 from subscriptions.downloads import follow_up, lease, staging
 from subscriptions.downloads.former_accounts import link_former_accounts
@@ -209,7 +209,7 @@ def _turn(run: DownloadRun, page: Page) -> None:
 
 def _settle(work: _Download, allocation: Allocation, *, repeated: int) -> None:
     """All pages are read. Check that they are plausible and merge them, in one transaction."""
-    run, now = work.run, timezone.now()
+    run, now = work.run, database_now()
     # A quarantined run keeps these, too: people may accept it.
     with transaction.atomic():
         drop_repeated(run, repeated=repeated)
@@ -263,7 +263,7 @@ def write_facts(run: DownloadRun, *, now: datetime) -> dict[str, int]:
 
 def _stop(run: DownloadRun, state: RunState, problem: str, *, doubt: RunDoubt | None = None) -> None:
     """End the run. With a `doubt`, two people may accept its staged members. Doubtful dates hold all sends."""
-    now, found = timezone.now(), {}
+    now, found = database_now(), {}
     if doubt:
         members = run.members.all()
         implausible = members.exclude(implausible_dates="").count()

@@ -25,9 +25,9 @@ from django.db.models import (
 )
 from django.db.models.expressions import Func
 from django.db.models.functions import Greatest, Least
-from django.utils import timezone
 
 from integrations.models import IntegrationProfile
+from licensehub.database_clock import database_now
 from subscriptions.bulk_sql import insert, large_tables
 from subscriptions.eligibility.clauses import CLAUSES
 from subscriptions.eligibility.terms import Terms
@@ -113,7 +113,7 @@ def profiles_to_count() -> list[int]:
 def evaluated_at(profile: IntegrationProfile) -> datetime:
     """The moment of the last evaluation of everybody; now, before the first one."""
     found = ReclaimRule.objects.filter(profile=profile).values_list("evaluated_at", flat=True).first()
-    return found or timezone.now()
+    return found or database_now()
 
 
 def count_buckets(profile: IntegrationProfile) -> int:
@@ -124,7 +124,7 @@ def count_buckets(profile: IntegrationProfile) -> int:
     with large_tables():
         # Read first: what commits after this is due again.
         due = list(CountDue.objects.filter(profile=profile).values_list("pk", flat=True))
-        now, as_of = timezone.now(), evaluated_at(profile)
+        now, as_of = database_now(), evaluated_at(profile)
         people: QuerySet[Any] = Subscription.objects.filter(profile=profile).order_by()
         counted = people.annotate(**_group_columns(as_of)).values_list(*GROUP_COLUMNS).annotate(people=Count("pk"))
         buckets = [_bucket(as_of, *row) for row in counted]

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db.models import BooleanField, Case, Q, Value, When
-from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext
 
 from integrations.connectors.contract import UNKNOWN_WORDS, english
+from licensehub.database_clock import database_now
 from licensehub.translations.stored import translated
 from subscriptions.activity import known_dates
 from subscriptions.eligibility.sentences import (
@@ -245,7 +245,7 @@ def verdict_case(terms: Terms, now: datetime, clauses: Iterable[Clause] = CLAUSE
 
 def explain(row: Subscription, terms: Terms, *, verdict: Verdict | None = None) -> str:
     """One sentence for the row's verdict (the stored one, unless another is given)."""
-    now = timezone.now()
+    now = database_now()
     if verdict is None and row.changed_run.awaits_verdicts:
         return _("Its facts are new since {run}, and the verdict on them is being written.").format(run=row.changed_run)
     verdict_now = verdict or row.verdict
@@ -264,7 +264,7 @@ def explain_review(row: Subscription, terms: Terms, *, verdict: Verdict | None =
 
 def checks(row: Subscription, terms: Terms) -> list[Check]:
     """The result of every clause, in order, with the fact behind it. The database evaluates all in one query."""
-    now = timezone.now()
+    now = database_now()
     flags = {
         f"clause_{number}": Case(
             When(clause.when(terms, now), then=Value(True)), default=Value(False), output_field=BooleanField()

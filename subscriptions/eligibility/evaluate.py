@@ -9,9 +9,9 @@ from typing import Any
 from django.core.exceptions import EmptyResultSet
 from django.db import connection, transaction
 from django.db.models import Count, F, Max, Q, QuerySet
-from django.utils import timezone
 
 from integrations.models import IntegrationProfile
+from licensehub.database_clock import database_now
 from subscriptions.bulk_sql import execute, large_tables
 from subscriptions.eligibility.buckets import note_change
 from subscriptions.eligibility.terms import Terms, current_terms
@@ -47,7 +47,7 @@ def evaluate_profile(profile: IntegrationProfile, *, before: Callable[[], None] 
     """
     changed, basis = 0, _basis(profile)
     while True:
-        now = timezone.now()
+        now = database_now()
         with transaction.atomic():
             before()
             changed += evaluate_rows(Subscription.objects.filter(profile=profile), basis[0], now=now)
@@ -71,7 +71,7 @@ def evaluate_rows(rows: QuerySet[Subscription], terms: Terms, *, few: bool = Fal
     `few` says that `rows` selects some rows by their primary key, so that each is looked up in an index. Any other
     selection is planned as if it had all rows of a large table.
     """
-    now = now or timezone.now()
+    now = now or database_now()
     evaluated: QuerySet[Any] = rows.annotate(verdict_now=verdict_sql(terms, now))
     with transaction.atomic() if few else large_tables():
         # First the rows without an evaluation: if another process inserts one now, the UPDATE below finds it.

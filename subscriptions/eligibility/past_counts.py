@@ -24,10 +24,10 @@ from typing import Any
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import BooleanField, Case, CharField, Count, Max, Min, Q, QuerySet, Sum, Value, When
-from django.utils import timezone
 
 from integrations.connectors.contract import UNKNOWN_WORDS
 from integrations.models import IntegrationProfile
+from licensehub.database_clock import database_now
 from subscriptions.activity.retention import thinned_before
 from subscriptions.activity.snapshots import oldest_of
 from subscriptions.bulk_sql import fetch_all, insert, large_tables
@@ -137,7 +137,7 @@ class History:
 
 def count_past(profile: IntegrationProfile) -> int:
     """Count the people of the past again, after a download. Returns how many buckets they make."""
-    now, written = timezone.now(), 0
+    now, written = database_now(), 0
     with large_tables():
         PastBucket.objects.filter(profile=profile).delete()
         for days, moment in _moments(profile, now).items():

@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db.models import Case, CharField, Count, F, QuerySet, Sum, Value, When
-from django.utils import timezone
 
 from integrations.models import IntegrationProfile
+from licensehub.database_clock import database_now
 from subscriptions.bulk_sql import large_tables
 from subscriptions.eligibility.buckets import LastCount, evaluated_at, last_count, newest_buckets
 from subscriptions.models import Subscription, Verdict
@@ -90,7 +90,7 @@ def current_counts(profile: IntegrationProfile) -> PeopleCounts:
         return _of_buckets(profile, last)
     people = Subscription.objects.filter(profile=profile).annotate(shown=SHOWN_VERDICT)
     with large_tables():
-        return PeopleCounts(counted(people, Count("pk"), evaluated_at(profile)), timezone.now(), live=True)
+        return PeopleCounts(counted(people, Count("pk"), evaluated_at(profile)), database_now(), live=True)
 
 
 def last_counts(profile: IntegrationProfile) -> PeopleCounts:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import Case, Count, Q, QuerySet, Sum, Value, When
-from django.utils import timezone
 
 from integrations.models import IntegrationProfile
+from licensehub.database_clock import database_now
 from subscriptions.bulk_sql import large_tables
 from subscriptions.eligibility.buckets import MAX_GRACE_DAYS, evaluated_at, last_count, newest_buckets
 from subscriptions.eligibility.clauses import CLAUSES, verdict_case
@@ -31,7 +31,7 @@ def preview_rule(profile: IntegrationProfile, terms: Terms) -> PeopleCounts:
         everybody = Subscription.objects.filter(profile=profile)
         evaluated: QuerySet[Any] = everybody.annotate(shown=verdict_case(terms, as_of))
         with large_tables():
-            return PeopleCounts(counted(evaluated, Count("pk"), as_of), timezone.now(), live=True)
+            return PeopleCounts(counted(evaluated, Count("pk"), as_of), database_now(), live=True)
     # `standing` has the verdict of the clauses that do not read the terms, from when the buckets were counted.
     whens = [
         When(

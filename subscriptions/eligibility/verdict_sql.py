@@ -15,8 +15,8 @@ from django.db import connection
 from django.db.models import CharField, DateTimeField, Expression
 from django.db.models.expressions import RawSQL
 from django.db.models.sql import Query
-from django.utils import timezone
 
+from licensehub.database_clock import database_now
 from subscriptions.bulk_sql import adapted
 from subscriptions.eligibility.clauses import verdict_case
 from subscriptions.eligibility.terms import Terms
@@ -48,7 +48,7 @@ def verdict_of(row: Subscription, terms: Terms) -> Verdict:
     """The verdict on one row by the given terms, evaluated by the same CASE; nothing is written."""
     found = (
         Subscription.objects.filter(pk=row.pk)
-        .annotate(evaluated=verdict_sql(terms, timezone.now()))
+        .annotate(evaluated=verdict_sql(terms, database_now()))
         .values_list("evaluated", flat=True)
         .get()
     )

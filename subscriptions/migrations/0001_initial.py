@@ -9,12 +9,12 @@ import django.db.models.deletion
 import django.db.models.fields.json
 import django.db.models.functions.comparison
 import django.db.models.functions.datetime
-import django.utils.timezone
 from django.apps import apps as installed
 from django.conf import settings
 from django.contrib.auth.management import create_permissions
 from django.db import DatabaseError, migrations, models, transaction
 
+import licensehub.database_clock
 import subscriptions.models.fields
 
 # The staging table has no key; the merge reads it once.
@@ -226,7 +226,7 @@ class Migration(migrations.Migration):
                 ("organization_id", models.CharField(max_length=40)),
                 ("external_id", models.CharField(blank=True, max_length=40, verbose_name="vendor ID")),
                 ("email", models.CharField(blank=True, max_length=254, verbose_name="e-mail")),
-                ("linked_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("linked_at", models.DateTimeField(default=licensehub.database_clock.database_now)),
                 (
                     "linked_by",
                     models.ForeignKey(
@@ -426,7 +426,7 @@ class Migration(migrations.Migration):
             name="CountDue",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("since", models.DateTimeField(default=django.utils.timezone.now)),
+                ("since", models.DateTimeField(default=licensehub.database_clock.database_now)),
                 (
                     "profile",
                     models.ForeignKey(
@@ -482,7 +482,9 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "started_at",
-                    models.DateTimeField(verbose_name="started at", default=django.utils.timezone.now, editable=False),
+                    models.DateTimeField(
+                        verbose_name="started at", default=licensehub.database_clock.database_now, editable=False
+                    ),
                 ),
                 ("finished_at", models.DateTimeField(editable=False, null=True)),
                 ("token", models.UUIDField(default=uuid.uuid4, editable=False)),
@@ -800,7 +802,7 @@ class Migration(migrations.Migration):
                 ("reason", models.CharField(max_length=500, verbose_name="reason")),
                 ("owner", models.CharField(max_length=150, verbose_name="owner")),
                 ("ends_at", models.DateTimeField(blank=True, null=True, verbose_name="ends")),
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("created_at", models.DateTimeField(default=licensehub.database_clock.database_now)),
                 ("ended_at", models.DateTimeField(null=True)),
                 ("covered", models.PositiveIntegerField(editable=False, null=True)),
                 ("lost_at", models.DateTimeField(editable=False, null=True)),
@@ -892,7 +894,10 @@ class Migration(migrations.Migration):
                         max_length=10,
                     ),
                 ),
-                ("queued_at", models.DateTimeField(verbose_name="queued at", default=django.utils.timezone.now)),
+                (
+                    "queued_at",
+                    models.DateTimeField(verbose_name="queued at", default=licensehub.database_clock.database_now),
+                ),
                 ("token", models.UUIDField(editable=False, null=True)),
                 ("lease_until", models.DateTimeField(editable=False, null=True)),
                 ("not_before", models.DateTimeField(null=True)),
@@ -909,6 +914,7 @@ class Migration(migrations.Migration):
                             ("rolling_cap", "The cap for 24 hours is reached"),
                             ("batch_cap", "The request is over the cap of the rule"),
                             ("backup", "This database may be a restored backup"),
+                            ("clock", "The clock of a host is wrong"),
                             ("activity", "The vendor's activity dates are in doubt"),
                             ("later", "The vendor is tried again later"),
                         ],
@@ -980,7 +986,7 @@ class Migration(migrations.Migration):
                         max_length=10,
                     ),
                 ),
-                ("requested_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("requested_at", models.DateTimeField(default=licensehub.database_clock.database_now)),
                 ("reason", models.CharField(blank=True, max_length=500, verbose_name="why now")),
                 ("answers_until", models.DateTimeField(null=True)),
                 ("expires_at", models.DateTimeField()),
@@ -1304,7 +1310,10 @@ class Migration(migrations.Migration):
             name="Reconciliation",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("started_at", models.DateTimeField(verbose_name="started at", default=django.utils.timezone.now)),
+                (
+                    "started_at",
+                    models.DateTimeField(verbose_name="started at", default=licensehub.database_clock.database_now),
+                ),
                 ("finished_at", models.DateTimeField(null=True)),
                 ("people", models.PositiveIntegerField(default=0)),
                 ("events", models.PositiveIntegerField(default=0)),
@@ -1399,8 +1408,13 @@ class Migration(migrations.Migration):
                         output_field=models.CharField(max_length=40, null=True),
                     ),
                 ),
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now, verbose_name="candidate since")),
-                ("state_changed_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        default=licensehub.database_clock.database_now, verbose_name="candidate since"
+                    ),
+                ),
+                ("state_changed_at", models.DateTimeField(default=licensehub.database_clock.database_now)),
                 (
                     "profile",
                     models.ForeignKey(
@@ -1549,7 +1563,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("email", models.CharField(blank=True, default="", max_length=254, verbose_name="e-mail")),
-                ("due_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("due_at", models.DateTimeField(default=licensehub.database_clock.database_now)),
                 ("tries", models.PositiveSmallIntegerField(default=0)),
                 ("postponed", models.PositiveSmallIntegerField(default=0)),
                 ("lease_until", models.DateTimeField(editable=False, null=True)),
@@ -1813,6 +1827,7 @@ class Migration(migrations.Migration):
                             ("floor", "Few licenses are free"),
                             ("report", "The monthly report"),
                             ("stopped", "All sending stays stopped"),
+                            ("operation", "LicenseHub itself needs a repair"),
                         ],
                         max_length=12,
                     ),
@@ -1821,7 +1836,7 @@ class Migration(migrations.Migration):
                 ("subject", models.CharField(blank=True, default="", max_length=200)),
                 ("text", models.TextField(blank=True, default="")),
                 ("path", models.CharField(blank=True, default="", max_length=200)),
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("created_at", models.DateTimeField(default=licensehub.database_clock.database_now)),
                 ("ended_at", models.DateTimeField(null=True)),
                 (
                     "profile",
@@ -1868,6 +1883,7 @@ class Migration(migrations.Migration):
                             ("floor", "Few licenses are free"),
                             ("report", "The monthly report"),
                             ("stopped", "All sending stays stopped"),
+                            ("operation", "LicenseHub itself needs a repair"),
                         ],
                         max_length=12,
                     ),
@@ -1916,8 +1932,8 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("email", models.CharField(blank=True, default="", max_length=254, verbose_name="e-mail")),
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
-                ("due_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("created_at", models.DateTimeField(default=licensehub.database_clock.database_now)),
+                ("due_at", models.DateTimeField(default=licensehub.database_clock.database_now)),
                 ("tries", models.PositiveSmallIntegerField(default=0)),
                 ("postponed", models.PositiveSmallIntegerField(default=0)),
                 ("lease_until", models.DateTimeField(editable=False, null=True)),
@@ -1942,7 +1958,7 @@ class Migration(migrations.Migration):
             name="NotificationRecipient",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("created_at", models.DateTimeField(default=licensehub.database_clock.database_now)),
                 (
                     "instead_of",
                     models.ForeignKey(
@@ -1987,7 +2003,7 @@ class Migration(migrations.Migration):
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("starts", models.DateField(verbose_name="first day away")),
                 ("ends", models.DateField(verbose_name="last day away")),
-                ("named_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("named_at", models.DateTimeField(default=licensehub.database_clock.database_now)),
                 ("ended_at", models.DateTimeField(null=True)),
                 (
                     "deputy",
@@ -2068,7 +2084,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("valid_from", models.DateField(verbose_name="valid from")),
-                ("entered_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("entered_at", models.DateTimeField(default=licensehub.database_clock.database_now)),
                 ("withdrawn_at", models.DateTimeField(null=True)),
                 ("withdrawn_reason", models.CharField(blank=True, default="", max_length=200)),
                 (
@@ -2164,7 +2180,7 @@ class Migration(migrations.Migration):
                 ("renews_on", models.DateField(verbose_name="renewal")),
                 ("notice_by", models.DateField(verbose_name="last day of notice")),
                 ("true_up", models.CharField(blank=True, default="", max_length=500, verbose_name="true-up rule")),
-                ("changed_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("changed_at", models.DateTimeField(default=licensehub.database_clock.database_now)),
                 (
                     "changed_by",
                     models.ForeignKey(

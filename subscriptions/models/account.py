@@ -6,10 +6,10 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from integrations.models import IntegrationProfile
+from licensehub.database_clock import database_now
 
 
 class AccountPersonQuerySet(models.QuerySet["AccountPerson"]):
@@ -33,7 +33,7 @@ class AccountPerson(models.Model):
     email = models.CharField(_("e-mail"), max_length=254, blank=True)
     # The company admin who entered the id; empty when LicenseHub found the person.
     linked_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
-    linked_at = models.DateTimeField(default=timezone.now)
+    linked_at = models.DateTimeField(default=database_now)
 
     objects = AccountPersonQuerySet.as_manager()
 

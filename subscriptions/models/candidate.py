@@ -7,10 +7,10 @@ from typing import ClassVar
 from django.db import models
 from django.db.models.fields.json import KT
 from django.db.models.functions import Coalesce, NullIf
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from integrations.models import IntegrationProfile
+from licensehub.database_clock import database_now
 from subscriptions.models.download import DownloadRun
 from subscriptions.models.subscription import Subscription
 
@@ -102,8 +102,8 @@ class RemovalCandidate(models.Model):
     license = models.GeneratedField(
         expression=KT("evidence__license"), output_field=models.CharField(max_length=40, null=True), db_persist=True
     )
-    created_at = models.DateTimeField(_("candidate since"), default=timezone.now)
-    state_changed_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(_("candidate since"), default=database_now)
+    state_changed_at = models.DateTimeField(default=database_now)
 
     objects = RemovalCandidateQuerySet.as_manager()
 

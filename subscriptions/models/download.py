@@ -8,10 +8,10 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from integrations.models import IntegrationProfile
+from licensehub.database_clock import database_now
 from subscriptions.models.fields import LabelsField
 
 
@@ -85,11 +85,11 @@ class DownloadRunQuerySet(models.QuerySet["DownloadRun"]):
 
     def abandoned(self) -> DownloadRunQuerySet:
         """Runs in state Running that no process works on: it gave up the lease, or it was killed."""
-        return self.filter(state=RunState.RUNNING, lease_until__lte=timezone.now())
+        return self.filter(state=RunState.RUNNING, lease_until__lte=database_now())
 
     def to_follow_up(self) -> DownloadRunQuerySet:
         """Runs in state Evaluating that no process works on: it gave up the lease, or it was killed."""
-        return self.filter(state=RunState.EVALUATING, lease_until__lte=timezone.now())
+        return self.filter(state=RunState.EVALUATING, lease_until__lte=database_now())
 
 
 class DownloadRun(models.Model):
@@ -112,7 +112,7 @@ class DownloadRun(models.Model):
     )
     started_by = models.CharField(_("started by"), max_length=10, choices=StartedBy.choices, editable=False)
     started_by_name = models.CharField(_("person"), max_length=150, blank=True, editable=False)
-    started_at = models.DateTimeField(_("started at"), default=timezone.now, editable=False)
+    started_at = models.DateTimeField(_("started at"), default=database_now, editable=False)
     finished_at = models.DateTimeField(null=True, editable=False)
     token = models.UUIDField(default=uuid.uuid4, editable=False)
     lease_until = models.DateTimeField(editable=False)
@@ -210,7 +210,7 @@ class DownloadRun(models.Model):
 
     @property
     def duration(self) -> timedelta:
-        return (self.finished_at or timezone.now()) - self.started_at
+        return (self.finished_at or database_now()) - self.started_at
 
 
 class DownloadedMember(models.Model):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.db import models
-from django.utils import timezone
 
 from integrations.models import IntegrationProfile
+from licensehub.database_clock import database_now
 from subscriptions.models.subscription import Subscription, Verdict
 
 
@@ -106,7 +106,7 @@ class CountDue(models.Model):
     """
 
     profile = models.ForeignKey(IntegrationProfile, on_delete=models.CASCADE, related_name="+")
-    since = models.DateTimeField(default=timezone.now)
+    since = models.DateTimeField(default=database_now)
 
     class Meta:
         default_permissions: ClassVar = ()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.db import models
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from licensehub.database_clock import database_now
 from subscriptions.models.request import RequestedRemoval
 
 
@@ -32,7 +32,7 @@ class OutgoingMail(models.Model):
     state = models.CharField(max_length=10, choices=NoticeState.choices, default=NoticeState.DUE)
     # The address of the last try; before it, the one that is known.
     email = models.CharField(_("e-mail"), max_length=254, blank=True, default="")
-    due_at = models.DateTimeField(default=timezone.now)
+    due_at = models.DateTimeField(default=database_now)
     tries = models.PositiveSmallIntegerField(default=0)
     # Tries that failed because of the mail server alone. They are not counted against this mail.
     postponed = models.PositiveSmallIntegerField(default=0)
@@ -51,7 +51,7 @@ class OutgoingMail(models.Model):
 
 class NoticeQuerySet(models.QuerySet["Notice"]):
     def due(self) -> NoticeQuerySet:
-        return self.filter(state=NoticeState.DUE, due_at__lte=timezone.now())
+        return self.filter(state=NoticeState.DUE, due_at__lte=database_now())
 
 
 class Notice(OutgoingMail):

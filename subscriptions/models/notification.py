@@ -11,10 +11,10 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from integrations.models import IntegrationProfile
+from licensehub.database_clock import database_now
 from subscriptions.models.notice import OutgoingMail
 from subscriptions.models.request import ReclaimRequest
 
@@ -32,6 +32,7 @@ class NotificationKind(models.TextChoices):
     FLOOR = "floor", _("Few licenses are free")
     REPORT = "report", _("The monthly report")
     STOPPED = "stopped", _("All sending stays stopped")
+    OPERATION = "operation", _("LicenseHub itself needs a repair")
 
 
 class Delivery(models.TextChoices):
@@ -54,7 +55,7 @@ class Notification(models.Model):
     subject = models.CharField(max_length=200, blank=True, default="")
     text = models.TextField(blank=True, default="")
     path = models.CharField(max_length=200, blank=True, default="")
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=database_now)
     ended_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -75,7 +76,7 @@ class NotificationMail(OutgoingMail):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="notification_mails")
     # The day of a digest; empty for a mail with one notification.
     digest_on = models.DateField(null=True)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=database_now)
 
     class Meta:
         verbose_name = _("mail to a colleague")
@@ -96,7 +97,7 @@ class NotificationRecipient(models.Model):
     # The person who is away, if the recipient is a deputy.
     instead_of = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
     mail = models.ForeignKey(NotificationMail, on_delete=models.PROTECT, null=True, related_name="recipients")
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=database_now)
 
     class Meta:
         ordering: ClassVar = ["pk"]
@@ -134,7 +135,7 @@ class Deputy(models.Model):
     deputy = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="deputy_of")
     starts = models.DateField(_("first day away"))
     ends = models.DateField(_("last day away"))
-    named_at = models.DateTimeField(default=timezone.now)
+    named_at = models.DateTimeField(default=database_now)
     # The moment when the person ended it before its last day.
     ended_at = models.DateTimeField(null=True)
 

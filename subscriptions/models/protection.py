@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from integrations.connectors.contract import english, normalized
 from integrations.models import IntegrationProfile
+from licensehub.database_clock import database_now
 from licensehub.ui.formatting import day, name_of
 from licensehub.ui.lists.row_values import compared, row
 from subscriptions.models.fields import position_of
@@ -76,7 +77,7 @@ def keys_of_rows() -> tuple[Key, ...]:
 
 
 def _in_force(now: Any = None) -> Q:
-    return Q(ended_at=None) & (Q(ends_at=None) | Q(ends_at__gt=now or timezone.now()))
+    return Q(ended_at=None) & (Q(ends_at=None) | Q(ends_at__gt=now or database_now()))
 
 
 class ProtectionQuerySet(models.QuerySet["Protection"]):
@@ -96,7 +97,7 @@ class ProtectionQuerySet(models.QuerySet["Protection"]):
 
     def run_out(self) -> ProtectionQuerySet:
         """Protections whose end has come and is not noted yet."""
-        return self.filter(ended_at=None, ends_at__lte=timezone.now())
+        return self.filter(ended_at=None, ends_at__lte=database_now())
 
     def lost(self) -> ProtectionQuerySet:
         """Protections in force that cover nobody any more, and that no user has looked at."""
@@ -180,7 +181,7 @@ class Protection(models.Model):
         related_name="protections",
     )
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=database_now)
     ended_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
     ended_at = models.DateTimeField(null=True)
     # The number of people that it covered at the last count above zero; None before the first count.
@@ -202,7 +203,7 @@ class Protection(models.Model):
 
     @property
     def is_in_force(self) -> bool:
-        return self.ended_at is None and (self.ends_at is None or self.ends_at > timezone.now())
+        return self.ended_at is None and (self.ends_at is None or self.ends_at > database_now())
 
     @property
     def value_label(self) -> str:

@@ -6,10 +6,10 @@ from datetime import timedelta
 from typing import ClassVar
 
 from django.db import models
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from integrations.models import IntegrationProfile
+from licensehub.database_clock import database_now
 from subscriptions.models.request import Direction, RequestedRemoval
 from subscriptions.models.subscription import Subscription
 
@@ -35,22 +35,23 @@ class HoldReason(models.TextChoices):
     ROLLING_CAP = "rolling_cap", _("The cap for 24 hours is reached")
     BATCH_CAP = "batch_cap", _("The request is over the cap of the rule")
     BACKUP = "backup", _("This database may be a restored backup")
+    CLOCK = "clock", _("The clock of a host is wrong")
     ACTIVITY = "activity", _("The vendor's activity dates are in doubt")
     LATER = "later", _("The vendor is tried again later")
 
 
 class ReclaimQuerySet(models.QuerySet["Reclaim"]):
     def due(self) -> ReclaimQuerySet:
-        now = timezone.now()
+        now = database_now()
         return self.filter(state=ReclaimState.QUEUED).filter(models.Q(not_before=None) | models.Q(not_before__lte=now))
 
     def abandoned(self) -> ReclaimQuerySet:
         """Items that are claimed or being sent, by a worker that died."""
-        return self.filter(state__in=(ReclaimState.CLAIMED, ReclaimState.SENDING), lease_until__lt=timezone.now())
+        return self.filter(state__in=(ReclaimState.CLAIMED, ReclaimState.SENDING), lease_until__lt=database_now())
 
     def to_read_back(self) -> ReclaimQuerySet:
         """Items in doubt that were not read back yet."""
-        now = timezone.now()
+        now = database_now()
         return self.filter(state=ReclaimState.IN_DOUBT, read_back="").filter(
             models.Q(not_before=None) | models.Q(not_before__lte=now)
         )
@@ -74,7 +75,7 @@ class Reclaim(models.Model):
     removal = models.OneToOneField(RequestedRemoval, on_delete=models.PROTECT, related_name="reclaim")
     direction = models.CharField(_("direction"), max_length=10, choices=Direction.choices, default=Direction.DEACTIVATE)
     state = models.CharField(_("state"), max_length=10, choices=ReclaimState.choices, default=ReclaimState.QUEUED)
-    queued_at = models.DateTimeField(_("queued at"), default=timezone.now)
+    queued_at = models.DateTimeField(_("queued at"), default=database_now)
     token = models.UUIDField(null=True, editable=False)
     lease_until = models.DateTimeField(null=True, editable=False)
     not_before = models.DateTimeField(null=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.db import models
-from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from integrations.models import IntegrationProfile
+from licensehub.database_clock import database_now
 
 
 class Reconciliation(models.Model):
@@ -18,7 +18,7 @@ class Reconciliation(models.Model):
     profile = models.ForeignKey(
         IntegrationProfile, verbose_name=_("profile"), on_delete=models.PROTECT, related_name="reconciliations"
     )
-    started_at = models.DateTimeField(_("started at"), default=timezone.now)
+    started_at = models.DateTimeField(_("started at"), default=database_now)
     finished_at = models.DateTimeField(null=True)
     # People of the ledger who were looked up, and events of the vendor's audit log that were read.
     people = models.PositiveIntegerField(default=0)

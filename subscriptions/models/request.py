@@ -6,11 +6,11 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from integrations.connectors.contract import normalized
 from integrations.models import IntegrationProfile
+from licensehub.database_clock import database_now
 from subscriptions.models.candidate import RemovalCandidate
 
 
@@ -63,7 +63,7 @@ class ReclaimRequest(models.Model):
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="reclaim_requests"
     )
-    requested_at = models.DateTimeField(default=timezone.now)
+    requested_at = models.DateTimeField(default=database_now)
     reason = models.CharField(_("why now"), max_length=500, blank=True)
     # Until when people may answer; empty where nobody is asked.
     answers_until = models.DateTimeField(null=True)

@@ -8,12 +8,12 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from licensehub.database_clock import database_now
 from licensehub.ui.time_zones import company_day
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import Contract
@@ -66,7 +66,7 @@ def save_contract(profile: IntegrationProfile, wanted: ContractInput, *, seen: s
         row = row or Contract(profile=profile)
         for name, value in values.items():
             setattr(row, name, value)
-        row.changed_by, row.changed_at = actor, timezone.now()
+        row.changed_by, row.changed_at = actor, database_now()
         row.save()
         action = Action.CONTRACT_CHANGED if before else Action.CONTRACT_ENTERED
         record(action, actor=actor, target=row, data={**_data(row), "before": before})

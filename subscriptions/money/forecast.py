@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from math import sqrt
 
-from django.utils import timezone
-
 from integrations.models import IntegrationProfile
+from licensehub.database_clock import database_now
 from licensehub.ui.time_zones import company_day
 from subscriptions.models import DownloadRun
 
@@ -46,7 +45,7 @@ class Forecast:
 def weekly_seats(profile: IntegrationProfile, license: str) -> list[Week]:
     """The weekly numbers of held seats, the oldest first; also of archived profiles of the organization."""
     profiles = IntegrationProfile.objects.of_organization(profile).values("pk")
-    since = timezone.now() - timedelta(weeks=MAX_WEEKS)
+    since = database_now() - timedelta(weeks=MAX_WEEKS)
     runs = DownloadRun.objects.complete().filter(profile__in=profiles, finished_at__gte=since)
     found: dict[tuple[int, int], Week] = {}
     for finished, stats in runs.order_by("finished_at").values_list("finished_at", "stats"):

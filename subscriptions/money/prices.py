@@ -9,12 +9,12 @@ from decimal import Decimal
 
 from django.db import IntegrityError, transaction
 from django.db.models import BigIntegerField, Case, Q, Value, When
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
+from licensehub.database_clock import database_now
 from licensehub.ui.formatting import day as day_text
 from licensehub.ui.names import joined
 from licensehub.ui.time_zones import company_day, company_midnight
@@ -78,7 +78,7 @@ def withdraw_price(row: Price, *, reason: str, actor: Actor) -> None:
     """
     with transaction.atomic():
         withdrawn = Price.objects.valid().filter(pk=row.pk)
-        if not withdrawn.update(withdrawn_at=timezone.now(), withdrawn_by=actor, withdrawn_reason=reason):
+        if not withdrawn.update(withdrawn_at=database_now(), withdrawn_by=actor, withdrawn_reason=reason):
             raise NotActionable(_("This price was withdrawn already."))
         record(Action.PRICE_WITHDRAWN, actor=actor, target=row, data={**_data(row), "reason": reason})
 

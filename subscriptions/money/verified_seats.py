@@ -15,6 +15,7 @@ from django.db.models.functions import Coalesce, TruncDay
 from django.utils import timezone
 
 from integrations.models import IntegrationProfile
+from licensehub.database_clock import database_now
 from licensehub.ui.time_zones import company_day, company_midnight
 from subscriptions.activity.returns import VERIFIED
 from subscriptions.bulk_sql import large_tables
@@ -27,7 +28,7 @@ LATE = timedelta(hours=1)
 
 def count_verified(profile: IntegrationProfile) -> int:
     """Count the ended days of a profile anew. Returns how many reclaims they have."""
-    until = company_midnight(company_day(timezone.now() - LATE))
+    until = company_midnight(company_day(database_now() - LATE))
     day = TruncDay("finished_at", tzinfo=timezone.get_default_timezone())
     ended = Reclaim.objects.filter(VERIFIED, profile=profile, finished_at__lt=until).order_by()
     with large_tables():
@@ -56,4 +57,4 @@ def not_counted(profiles: Iterable[int], until: Mapping[int, datetime]) -> Q:
     each = [Q(profile=pk, finished_at__gte=moment) for pk, moment in until.items()]
     found = Q(Q(profile__in=never), *each, _connector=Q.OR)
     # The second condition lets the database use the index.
-    return found if never else found & Q(finished_at__gte=min(until.values(), default=timezone.now()))
+    return found if never else found & Q(finished_at__gte=min(until.values(), default=database_now()))

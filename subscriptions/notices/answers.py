@@ -14,13 +14,13 @@ from django.conf import settings
 from django.core import signing
 from django.db import transaction
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from integrations.connectors.contract import english, normalized
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.audit.models import AuditEvent
+from licensehub.database_clock import database_now
 from subscriptions.approvals.closing import drop_by_licensehub
 from subscriptions.candidates import locks
 from subscriptions.errors import NotActionable
@@ -95,7 +95,7 @@ def read_link(token: str) -> Link:
     ends = datetime.fromtimestamp(until, tz=UTC)
     everybody = RequestedRemoval.objects.select_related("request__profile", "candidate__subscription")
     asked = everybody.filter(pk=removal_id, request__direction=Direction.DEACTIVATE).first()
-    if asked is None or ends <= timezone.now():
+    if asked is None or ends <= database_now():
         raise BadLink
     return Link(asked, ends, former_address=sent_to != _digest(asked.candidate.subscription.email))
 
@@ -173,7 +173,7 @@ def _refuse_endless_changes(person: RequestedRemoval, given: Answer) -> None:
 def _note(person: RequestedRemoval, given: Answer) -> None:
     decided = person.request.decided_at
     # Later than the approval, even if the clock of another machine is ahead: else a late Keep would not count.
-    at = max(timezone.now(), decided + timedelta(microseconds=1)) if decided else timezone.now()
+    at = max(database_now(), decided + timedelta(microseconds=1)) if decided else database_now()
     rows = RequestedRemoval.objects.filter(pk=person.pk, dropped_at=None, answer=person.answer)
     if rows.update(answer=given, answered_at=at) != 1:
         raise NotActionable(_("This has just changed. Open the page again."))

@@ -6,11 +6,11 @@ import contextlib
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.utils import timezone
 
 from integrations.connectors.contract import english
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
+from licensehub.database_clock import database_now
 from subscriptions.candidates import locks
 from subscriptions.candidates.actions import refuse_own_candidate
 from subscriptions.errors import NotActionable
@@ -34,7 +34,7 @@ def came_back(notice: Notice, *, reason: str, actor: Actor) -> bool:
         locks.lock_profile(person.request.profile_id)
         locks.lock_candidate(person.candidate_id)
         handed_over = Notice.objects.filter(pk=notice.pk, state__in=HANDED_OVER)
-        if handed_over.update(state=NoticeState.BOUNCED, bounced_at=timezone.now(), problem=reason) != 1:
+        if handed_over.update(state=NoticeState.BOUNCED, bounced_at=database_now(), problem=reason) != 1:
             return False
         data = {"kind": notice.kind, "request": person.request.number, "reason": reason}
         record(Action.NOTICE_BOUNCED, actor=actor, target=person.candidate, data=data)

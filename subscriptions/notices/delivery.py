@@ -11,12 +11,12 @@ from contextlib import AbstractContextManager
 from django.core.mail import EmailMessage
 from django.db import transaction
 from django.db.models import Exists, Q
-from django.utils import timezone
 
 from integrations.connectors.contract import english
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from licensehub.database_clock import database_now
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.bulk_sql import planned_for
 from subscriptions.candidates import locks
@@ -72,7 +72,7 @@ class Notices(Outbox[Notice]):
 
     def put_off(self, reason: str) -> None:
         with _planned():
-            Notice.objects.due().filter(self.of_profile).update(due_at=timezone.now() + RETRY_DELAY, problem=reason)
+            Notice.objects.due().filter(self.of_profile).update(due_at=database_now() + RETRY_DELAY, problem=reason)
 
     def end(self, mail: Notice, *, to: NoticeState, reason: str) -> bool:
         """A person who was not asked leaves the request; a lost reminder changes nothing."""
@@ -121,7 +121,7 @@ def repair() -> None:
 
 def recover_deliveries() -> int:
     """The worker that handed these over died. They may have been sent, so they are never sent again."""
-    lost = Notice.objects.filter(state=NoticeState.SENDING, lease_until__lt=timezone.now())
+    lost = Notice.objects.filter(state=NoticeState.SENDING, lease_until__lt=database_now())
     ids = IdList.read(lost.order_by())
     if not ids.number:
         return 0
@@ -147,7 +147,7 @@ def give_up() -> int:
         IdIn("pk", waiting),
         state=NoticeState.DUE,
         kind=NoticeKind.ASK,
-        removal__request__requested_at__lte=timezone.now() - MAX_TOTAL_WAIT,
+        removal__request__requested_at__lte=database_now() - MAX_TOTAL_WAIT,
     ).select_related("removal__request", "removal__candidate")
     reason = english("It waited for {days} days, and could not be handed over.").format(days=MAX_TOTAL_WAIT.days)
     with _planned():

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from integrations.connectors.contract import Texts
+from licensehub.database_clock import database_now
 from licensehub.ui.formatting import ago, day
 from subscriptions.company.company import company, contact, logo_address
 from subscriptions.company.texts import Wording, wording
@@ -56,7 +57,7 @@ def common_context(
     kind: NoticeKind,
 ) -> dict[str, Any]:
     """The context that mail, page and preview share: the company, the time and the texts. The preview has no person."""
-    over = deadline <= timezone.now()
+    over = deadline <= database_now()
     context: dict[str, Any] = {
         **company_context(row),
         "organization": row.name or organization,

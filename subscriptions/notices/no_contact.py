@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from django.utils import timezone
-
 from integrations.connectors.contract import english
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from licensehub.database_clock import database_now
 from subscriptions.approvals.leaving import IN_REQUEST
 from subscriptions.candidates.actions import move
 from subscriptions.errors import NotActionable
@@ -23,7 +22,7 @@ def drop_unreached(person: RequestedRemoval, reason: str) -> None:
     waiting = ReclaimRequest.objects.filter(state__in=WAITING)
     silent = RequestedRemoval.objects.not_dropped().filter(pk=person.pk, answer="", request__in=waiting)
     values = {
-        "dropped_at": timezone.now(),
+        "dropped_at": database_now(),
         "drop_reason": english("No contact: the question did not reach this person."),
     }
     if silent.update(**values) != 1:

@@ -17,11 +17,11 @@ from django.core.mail import EmailMessage
 from django.core.validators import validate_email
 from django.db import transaction
 from django.db.models import F, QuerySet
-from django.utils import timezone
 
 from integrations.connectors.contract import english
 from integrations.mail_config import mail_problem
 from licensehub.audit.actions import Action
+from licensehub.database_clock import database_now
 from subscriptions.models import NoticeState
 from subscriptions.models.notice import OutgoingMail
 from subscriptions.notices.mail_failures import Failure
@@ -139,7 +139,7 @@ class Outbox(ABC, Generic[Mail]):
         """Commit `sending`, with its audit event, if it is still due and wanted."""
         with transaction.atomic():
             rows = self.claimable().filter(pk=mail.pk, tries=mail.tries)
-            values = {"email": mail.email, "tries": F("tries") + 1, "lease_until": timezone.now() + LEASE}
+            values = {"email": mail.email, "tries": F("tries") + 1, "lease_until": database_now() + LEASE}
             if rows.update(state=NoticeState.SENDING, **values) != 1:
                 return False
             # The number of the try also identifies this claim.
@@ -149,7 +149,7 @@ class Outbox(ABC, Generic[Mail]):
 
     def commit_sent(self, mail: Mail) -> None:
         with transaction.atomic():
-            if _mine(mail).update(state=NoticeState.SENT, sent_at=timezone.now(), lease_until=None, problem="") == 1:
+            if _mine(mail).update(state=NoticeState.SENT, sent_at=database_now(), lease_until=None, problem="") == 1:
                 self.record(self.sent, mail)
             else:
                 logger.warning("%s was handed over after its lease, and is in doubt", mail)
@@ -166,7 +166,7 @@ class Outbox(ABC, Generic[Mail]):
             self._again(mail, reason, after=BACKOFF[mail.used_tries - 1])
 
     def _again(self, mail: Mail, reason: str, *, after: timedelta, **columns: int) -> None:
-        due_at = timezone.now() + after
+        due_at = database_now() + after
         values = {"state": NoticeState.DUE, "due_at": due_at, "lease_until": None, "problem": reason, **columns}
         with transaction.atomic():
             if _mine(mail).update(**values) == 1:

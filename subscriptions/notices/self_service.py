@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.utils import timezone
-
+from licensehub.database_clock import database_now
 from subscriptions.approvals.collecting import answer_by
 from subscriptions.models import Answer, Reclaim, RequestedRemoval
 from subscriptions.notices.answers import Phase, phase_of
@@ -30,6 +29,6 @@ def page_context(person: RequestedRemoval, *, until: datetime, former_address: b
         "may_release": phase == Phase.ASKED and person.answer != Answer.RELEASE and not former_address,
         "decided_at": person.request.decided_at,
         "taken_at": taken.sending_at if taken else None,
-        "left_alone_until": cooldown if cooldown and cooldown > timezone.now() else None,
+        "left_alone_until": cooldown if cooldown and cooldown > database_now() else None,
         "until": until,
     }

@@ -11,7 +11,9 @@ from django.utils import timezone
 
 from integrations import sending
 from integrations.connectors.contract import english, english_plural
+from integrations.installation.findings import findings
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
+from licensehub.database_clock import database_now
 from licensehub.ui.formatting import day, day_and_time, number
 from subscriptions.approvals.deciders import deciders_of
 from subscriptions.models import (
@@ -69,6 +71,7 @@ NOTICE_TEXT = english(
     "The contract has {seats} {license} seats, and is renewed on {renewal}. Until {day} you can say how many seats the "
     "next term has. The page of the contract shows how many are in use, and a forecast."
 )
+NEEDS_REPAIR = english("LicenseHub itself needs a repair")
 STOPPED_SINCE = english("All sending is stopped since {day}")
 STOPPED_BY = english(
     "{name} stopped all sending on {day}: “{reason}”\nApproved reclaims wait meanwhile, and an approval ends after "
@@ -90,7 +93,7 @@ def ending() -> Iterator[Notification]:
     """Requests that wait for a decision and end soon."""
     for request in _open_requests():
         start = request.answers_until or request.requested_at
-        if timezone.now() >= reminder_before_end(start, request.expires_at):
+        if database_now() >= reminder_before_end(start, request.expires_at):
             yield _about(NotificationKind.ENDING, request)
 
 
@@ -102,7 +105,7 @@ def undecidable() -> Iterator[Notification]:
 
 
 def _open_requests() -> Iterator[ReclaimRequest]:
-    rows = ReclaimRequest.objects.filter(state=RequestState.OPEN, expires_at__gt=timezone.now())
+    rows = ReclaimRequest.objects.filter(state=RequestState.OPEN, expires_at__gt=database_now())
     yield from rows.select_related("profile")
 
 
@@ -157,7 +160,7 @@ def _missed(profile: IntegrationProfile) -> bool:
     task = task_of(profile, DOWNLOAD_TASK)
     if task is None or not task.enabled or task.crontab is None:
         return False
-    slot = occurrences.last_slot(task.crontab, timezone.now() - DOWNLOAD_TAKES)
+    slot = occurrences.last_slot(task.crontab, database_now() - DOWNLOAD_TAKES)
     if slot is None or (task.start_time and slot < task.start_time):
         return False
     return not DownloadRun.objects.complete().filter(profile=profile, finished_at__gte=slot).exists()
@@ -294,8 +297,8 @@ def reports() -> Iterator[Notification]:
 def stopped() -> Iterator[Notification]:
     """All sending that is stopped for days, perhaps because somebody forgot to allow it again."""
     control = sending.control()
-    if control.stopped and control.stopped_at and timezone.now() - control.stopped_at > STOPPED_FOR:
-        weeks = (timezone.now() - control.stopped_at - STOPPED_FOR) // WEEK
+    if control.stopped and control.stopped_at and database_now() - control.stopped_at > STOPPED_FOR:
+        weeks = (database_now() - control.stopped_at - STOPPED_FOR) // WEEK
         yield Notification(
             kind=NotificationKind.STOPPED,
             key=f"stopped:{control.stopped_at.isoformat()}:{weeks}",
@@ -304,4 +307,18 @@ def stopped() -> Iterator[Notification]:
                 name=control.stopped_by, day=day(control.stopped_at), reason=control.reason
             ),
             path=reverse("admin:integrations_sendingcontrol_changelist"),
+        )
+
+
+def installation() -> Iterator[Notification]:
+    """What is wrong with the installation itself. There is one mail for each finding, until it is repaired."""
+    for finding in findings():
+        if not finding.urgent:
+            continue
+        yield Notification(
+            kind=NotificationKind.OPERATION,
+            key=f"installation:{finding.key}"[:80],
+            subject=NEEDS_REPAIR,
+            text=finding.text,
+            path=reverse("admin:index"),
         )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from django.core.mail import EmailMessage
 from django.db import models
 from django.db.models import Exists, QuerySet
-from django.utils import timezone
 from django.utils.translation import override
 
 from integrations.connectors.contract import english
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record_many
+from licensehub.database_clock import database_now
 from subscriptions.accounts.settings import mail_language_of
 from subscriptions.models import NoticeState, NotificationMail
 from subscriptions.notices.outbox import MAX_TOTAL_WAIT, RETRY_DELAY, TASK_SECONDS, Outbox
@@ -29,7 +29,7 @@ class NotificationMails(Outbox[NotificationMail]):
 
     def claimable(self) -> QuerySet[NotificationMail]:
         """The due mails. None of them if the database may be a restored backup: they may have been sent before."""
-        due = NotificationMail.objects.filter(state=NoticeState.DUE, due_at__lte=timezone.now())
+        due = NotificationMail.objects.filter(state=NoticeState.DUE, due_at__lte=database_now())
         return due.filter(Exists(control_allowing(Operation.ASK)))
 
     def next_mail(self) -> NotificationMail | None:
@@ -52,7 +52,7 @@ class NotificationMails(Outbox[NotificationMail]):
         record_many(action, actor=None, targets=targets)
 
     def put_off(self, reason: str) -> None:
-        self.claimable().update(due_at=timezone.now() + RETRY_DELAY, problem=reason)
+        self.claimable().update(due_at=database_now() + RETRY_DELAY, problem=reason)
 
 
 def anything_due() -> bool:
@@ -66,10 +66,10 @@ def deliver_due(*, seconds: float = TASK_SECONDS) -> int:
 
 def repair() -> None:
     """Mark abandoned mails as in doubt, and end those that could not be handed over for days."""
-    lost = NotificationMail.objects.filter(state=NoticeState.SENDING, lease_until__lt=timezone.now())
+    lost = NotificationMail.objects.filter(state=NoticeState.SENDING, lease_until__lt=database_now())
     for mail in lost.select_related("user"):
         NotificationMails().end(mail, to=NoticeState.IN_DOUBT, reason=PROCESS_ENDED)
-    old = NotificationMail.objects.filter(state=NoticeState.DUE, created_at__lte=timezone.now() - MAX_TOTAL_WAIT)
+    old = NotificationMail.objects.filter(state=NoticeState.DUE, created_at__lte=database_now() - MAX_TOTAL_WAIT)
     for mail in old.select_related("user"):
         reason = TOO_LONG.format(days=MAX_TOTAL_WAIT.days, problem=mail.problem).strip()
         NotificationMails().end(mail, to=NoticeState.FAILED, reason=reason)

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from licensehub.database_clock import database_now
 from licensehub.ui.formatting import day, name_of
 from subscriptions.accounts.rights import DECIDE, people_with
 from subscriptions.errors import NotActionable, Refused
@@ -49,7 +50,7 @@ def end_deputy(row: Deputy, *, actor: User) -> None:
     """End it before its last day. Only the person who named the deputy may do this. Raises NotActionable."""
     with transaction.atomic():
         mine = Deputy.objects.filter(pk=row.pk, user=actor, ended_at=None, ends__gte=_today())
-        if mine.update(ended_at=timezone.now()) != 1:
+        if mine.update(ended_at=database_now()) != 1:
             raise NotActionable(_("This deputy has ended already. Nothing was changed."))
         record(Action.DEPUTY_ENDED, actor=actor, target=row, data={"deputy": row.deputy.get_username()})
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet
-from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from subscriptions.accounts.rights import DECIDE, people_with
 from subscriptions.approvals.deciders import deciders_of
+from licensehub.database_clock import database_now
 from subscriptions.models import Contract, Delivery, Notification, NotificationKind, ReclaimRequest, RequestState
 from subscriptions.models.request import WAITING
 from subscriptions.notifications import conditions
@@ -55,7 +55,7 @@ def _request(notification: Notification) -> ReclaimRequest:
 
 def _deciders(notification: Notification) -> QuerySet[User]:
     request = _request(notification)
-    if request.state != RequestState.OPEN or request.expires_at <= timezone.now():
+    if request.state != RequestState.OPEN or request.expires_at <= database_now():
         return User.objects.none()
     return deciders_of(request)
 
@@ -193,5 +193,12 @@ KINDS = {
         STOP,
         _("you may allow it again"),
         _("All sending has been stopped for two days, and again every week."),
+    ),
+    NotificationKind.OPERATION: Kind(
+        conditions.installation,
+        _while_open(STOP),
+        STOP,
+        _("you may stop and release all sending"),
+        _("The clock of a host is wrong, or somebody else writes to the broker."),
     ),
 }

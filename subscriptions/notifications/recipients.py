@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from django.db import transaction
-from django.utils import timezone
 
+from licensehub.database_clock import database_now
 from licensehub.translations.stored import as_evidence
 from subscriptions.models import (
     Delivery,
@@ -45,7 +45,7 @@ def _open_and_end(kind: NotificationKind, found: dict[str, Notification]) -> Non
     # Another sweep may do the same. The constraint lets only one of them insert the row.
     Notification.objects.bulk_create([row for key, row in found.items() if key not in known], ignore_conflicts=True)
     if kind != NotificationKind.EXPIRED and known - set(found):
-        rows.filter(key__in=known - set(found)).update(ended_at=timezone.now())
+        rows.filter(key__in=known - set(found)).update(ended_at=database_now())
 
 
 def _address(notification: Notification) -> int:
@@ -67,7 +67,7 @@ def _address(notification: Notification) -> int:
                     notification=notification, user_id=pk, instead_of_id=how.instead_of, mail=mail
                 )
         if once:
-            rows.update(ended_at=timezone.now())
+            rows.update(ended_at=database_now())
     return len(missing)
 
 

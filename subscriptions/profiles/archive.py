@@ -7,7 +7,6 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -17,6 +16,7 @@ from integrations.credential_store import forget_credentials
 from integrations.models import IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record, record_many
+from licensehub.database_clock import database_now
 from licensehub.ui.formatting import number
 from subscriptions.candidates import caps
 from subscriptions.downloads import follow_up, staging
@@ -64,7 +64,7 @@ def consequences_of(profile: IntegrationProfile) -> Consequences:
         requests=_requests(profile).count(),
         approved=_queued(profile).count(),
         protections=Protection.objects.in_force().filter(profile=profile).count(),
-        cooling_down=Subscription.objects.filter(profile=profile, cooldown_until__gt=timezone.now()).count(),
+        cooling_down=Subscription.objects.filter(profile=profile, cooldown_until__gt=database_now()).count(),
         deactivated=caps.deactivations_of(profile).count(),
     )
 
@@ -101,7 +101,12 @@ def archive(profile: IntegrationProfile, *, typed_name: str, actor: Actor) -> st
     with transaction.atomic():
         # First: after it, no claim of this profile can commit a send, and no download can begin.
         rows = IntegrationProfile.objects.filter(pk=profile.pk).exclude(state=ProfileState.ARCHIVED)
-        values = {"state": ProfileState.ARCHIVED, "archived_at": timezone.now(), "download_due_at": None}
+        values = {
+            "state": ProfileState.ARCHIVED,
+            "archived_at": database_now(),
+            "download_due_at": None,
+            "download_due_by": None,
+        }
         if rows.update(**values) != 1:
             raise NotActionable(_("“{profile}” is archived already.").format(profile=profile))
         # Checked again after the guarded UPDATE. A reason that is found now rolls the whole transaction back.
@@ -116,7 +121,7 @@ def archive(profile: IntegrationProfile, *, typed_name: str, actor: Actor) -> st
 
 
 def _end_everything(profile: IntegrationProfile, *, actor: Actor) -> dict[str, int]:
-    now = timezone.now()
+    now = database_now()
     skipped = {"state": ReclaimState.SKIPPED, "finished_at": now, "outcome": REASON, "hold_reason": ""}
     closed = {
         "state": CandidateState.CLOSED_SKIPPED,

@@ -6,12 +6,12 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
+from licensehub.database_clock import database_now
 from licensehub.ui.names import joined
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import DownloadRun, ReclaimRule, RunState
@@ -41,7 +41,7 @@ def publish(profile: IntegrationProfile, *, actor: Actor) -> None:
     Raises Refused while a connection is missing, NotActionable when it is no Draft any more.
     """
     _refuse_missing_connections(profile)
-    now = timezone.now()
+    now = database_now()
     with transaction.atomic():
         _move(
             profile,
@@ -51,6 +51,7 @@ def publish(profile: IntegrationProfile, *, actor: Actor) -> None:
             actor=actor,
             published_at=now,
             download_due_at=now,
+            download_due_by=None,
         )
         licenses = list(profile.connector.default_licenses)
         _, made = ReclaimRule.objects.get_or_create(profile=profile, defaults={"licenses": licenses})
@@ -121,7 +122,7 @@ def make_download_due(profile: IntegrationProfile, *, actor: Actor) -> None:
     """
     with transaction.atomic():
         allowed = switches.profiles_allowing(Operation.DOWNLOAD_BY_HAND).filter(pk=profile.pk)
-        if allowed.update(download_due_at=timezone.now()) != 1:
+        if allowed.update(download_due_at=database_now(), download_due_by=actor) != 1:
             found = IntegrationProfile.objects.get(pk=profile.pk)
             changed = _("“{profile}” has just changed. Try again.").format(profile=profile)
             raise NotActionable(switches.refusal(found, Operation.DOWNLOAD_BY_HAND) or changed)

@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 
 from integrations import sending
 from integrations.connectors.contract import english, english_plural
+from integrations.installation import instance
 from licensehub.audit.actions import Action
 from licensehub.audit.checkpoint import Mismatch, find_mismatch
 from licensehub.audit.models import AuditEvent
@@ -26,8 +27,14 @@ NOTHING_KNOWN = english(
 
 
 def is_held() -> bool:
-    """Check the audit, and hold all sending if needed. Returns whether nothing may be sent now, in either direction."""
+    """Check whose database this is, and its audit, and hold all sending if needed.
+
+    Returns whether nothing may be sent now, in either direction.
+    """
     if sending.control().held_at:
+        return True
+    if not instance.is_ours():
+        sending.hold(instance.COPY)
         return True
     found = find_mismatch()
     if found is None:

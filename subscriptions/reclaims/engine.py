@@ -14,12 +14,12 @@ from enum import StrEnum
 
 from django.db import transaction
 from django.db.models import Exists, Q
-from django.utils import timezone
 
 from integrations import connection_state, credential_store
 from integrations.connectors.contract import ConfigError, Connector, ConnectorError, PermanentError, TransientError
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import record
+from licensehub.database_clock import database_now
 from subscriptions.candidates import caps, locks
 from subscriptions.errors import NotActionable
 from subscriptions.models import (
@@ -131,7 +131,7 @@ def claim(profile: IntegrationProfile, *, count: int = CLAIM, direction: str = D
         taken = Reclaim.objects.filter(pk__in=chosen, state=ReclaimState.QUEUED).update(
             state=ReclaimState.CLAIMED,
             token=token,
-            lease_until=timezone.now() + Reclaim.LEASE,
+            lease_until=database_now() + Reclaim.LEASE,
             hold_reason="",
             not_before=None,
         )
@@ -193,7 +193,7 @@ def commit_intent(item: Reclaim, *, rolling: int) -> bool:
     The switches are subqueries of their own. A filter over a join would move the claim into a subquery as well, and
     after waiting for a lock PostgreSQL checks only the outer WHERE again: see ADR 15.
     """
-    now = timezone.now()
+    now = database_now()
     operation = spec_for(item.direction).operation
     with transaction.atomic():
         profile = locks.lock_profile(item.profile_id)
@@ -213,7 +213,7 @@ def commit_intent(item: Reclaim, *, rolling: int) -> bool:
             token=item.token,
             lease_until__gt=now,
             profile__in=profiles_allowing(operation),
-            removal__in=people.filter(request__valid_until__gt=timezone.now()),
+            removal__in=people.filter(request__valid_until__gt=database_now()),
         ).update(state=ReclaimState.SENDING, sending_at=now, lease_until=now + Reclaim.LEASE, outcome="")
         if sent == 1:
             item.state = ReclaimState.SENDING

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from django.utils import timezone
-
 from integrations.connectors.contract import ConnectorError, english
 from integrations.models import IntegrationProfile
 from integrations.validation import is_fit, validate_connections
+from licensehub.database_clock import database_now
 from subscriptions.candidates import caps
 from subscriptions.models import Direction, HoldReason, Reclaim
 from subscriptions.models.reclaim import ReclaimQuerySet
@@ -71,7 +70,7 @@ def hold_due_items(profile: IntegrationProfile, hold: HoldReason, direction: str
     if hold in (HoldReason.WINDOW, HoldReason.ROLLING_CAP):
         values["not_before"] = _known_end(profile, hold)
     elif hold == HoldReason.LATER:
-        values["not_before"] = timezone.now() + RETRY_DELAY
+        values["not_before"] = database_now() + RETRY_DELAY
         values["outcome"] = NO_ANSWER
     return _due(profile, direction).update(**values)
 
@@ -83,7 +82,7 @@ def _due(profile: IntegrationProfile, direction: str) -> ReclaimQuerySet:
 def wait_for(profile: IntegrationProfile, hold: HoldReason) -> timedelta:
     """How long a requeued item waits: until the known end of the hold, else for a short time."""
     until = _known_end(profile, hold)
-    return until - timezone.now() if until else RETRY_DELAY
+    return until - database_now() if until else RETRY_DELAY
 
 
 def _known_end(profile: IntegrationProfile, hold: HoldReason) -> datetime | None:

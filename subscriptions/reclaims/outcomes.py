@@ -11,7 +11,6 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
 from django.utils.text import capfirst
 
 from integrations import connection_state
@@ -27,6 +26,7 @@ from integrations.connectors.contract import (
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from licensehub.database_clock import database_now
 from subscriptions.activity.returns import note_returns, note_taken_again
 from subscriptions.activity.snapshots import keep_replaced
 from subscriptions.candidates.actions import KEPT_BY_USER, cool_down, move
@@ -104,7 +104,7 @@ def mark_done(item: Reclaim, *, came_back: str = "", license_after: str = "") ->
         outcome=outcome,
         license_after=license_after,
         read_back=spec.found,
-        read_back_at=timezone.now(),
+        read_back_at=database_now(),
     )
 
 
@@ -121,7 +121,7 @@ def _without_effect(item: Reclaim) -> None:
 
 def mark_in_doubt(item: Reclaim, message: str, *, status: int | None, reads: int | None = None) -> None:
     """Commit `in_doubt`. The item is read back a little later. `reads` counts how often no effect was found."""
-    now = timezone.now()
+    now = database_now()
     with transaction.atomic():
         doubted = Reclaim.objects.filter(pk=item.pk, token=item.token, state=item.state).update(
             state=ReclaimState.IN_DOUBT,
@@ -143,7 +143,7 @@ def _escalate(item: Reclaim, message: str, *, found: str) -> None:
         attention=message,
         outcome=message,
         read_back=found,
-        read_back_at=timezone.now(),
+        read_back_at=database_now(),
     )
 
 
@@ -201,7 +201,7 @@ def _finish(
     """
     with transaction.atomic():
         finished = Reclaim.objects.filter(pk=item.pk, state=item.state, token=item.token).update(
-            state=to, finished_at=timezone.now(), lease_until=None, hold_reason="", outcome=outcome, **columns
+            state=to, finished_at=database_now(), lease_until=None, hold_reason="", outcome=outcome, **columns
         )
         if finished != 1:
             raise NotActionable(spec_for(item.direction).finished_elsewhere.format(person=item))
@@ -238,7 +238,7 @@ def _move_candidate(
 
 def _write_fact(item: Reclaim) -> None:
     """Write what was read back into the person's facts."""
-    now = timezone.now()
+    now = database_now()
     values: dict[str, Any] = {"active": spec_for(item.direction).leaves_active, "facts_at": now}
     if item.direction == Direction.REACTIVATE:
         values |= {"cooldown_until": now + RESTORED_COOLDOWN, "cooldown_reason": RESTORED}
@@ -253,7 +253,7 @@ def _note_seat(item: Reclaim, license: str) -> None:
     if item.direction == Direction.DEACTIVATE:
         note_taken_again(item)
     else:
-        note_returns(item.profile, at=timezone.now(), subscription=item.subscription_id, license=license)
+        note_returns(item.profile, at=database_now(), subscription=item.subscription_id, license=license)
 
 
 def requeue_after_error(profile: IntegrationProfile, item: Reclaim, error: ConnectorError) -> int:
@@ -277,7 +277,7 @@ def requeue(item: Reclaim, hold: HoldReason, *, wait: timedelta = RETRY_DELAY, m
             lease_until=None,
             sending_at=None,
             hold_reason=hold,
-            not_before=timezone.now() + wait,
+            not_before=database_now() + wait,
             outcome=message,
         )
         if back and item.state == ReclaimState.SENDING:

@@ -11,10 +11,10 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
 
 from integrations.connectors.contract import Connector, Member, english
 from integrations.models import IntegrationProfile
+from licensehub.database_clock import database_now
 from licensehub.translations.stored import as_evidence
 from subscriptions.activity import license_dates
 from subscriptions.activity.known_dates import counted
@@ -125,7 +125,7 @@ def _write(row: Subscription, member: Member) -> None:
     differing = _differing(row, member)
     if not differing:
         return
-    now = timezone.now()
+    now = database_now()
     values = {**differing, "facts_at": now}
     if any(fact in differing for fact in REVIEWED_FACTS):
         values["review_passed"] = False
@@ -209,7 +209,7 @@ def _refused_approval(item: Reclaim) -> Decision | None:
             state=ReclaimState.FAILED,
             candidate_state=CandidateState.ATTENTION_REQUIRED,
         )
-    if request.valid_until is None or request.valid_until <= timezone.now():
+    if request.valid_until is None or request.valid_until <= database_now():
         return lapsed()
     return None
 

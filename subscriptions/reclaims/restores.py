@@ -15,12 +15,12 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Case, Count, Exists, Max, OuterRef, Q, QuerySet, Value, When
 from django.db.models.fields.json import KeyTextTransform
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from integrations.connectors.registry import vendor_texts
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import record
+from licensehub.database_clock import database_now
 from subscriptions.accounts.own_seat import refuse_own_seat, seats_of
 from subscriptions.bulk_sql import FEW, planned_for
 from subscriptions.candidates import locks
@@ -165,7 +165,7 @@ def restore(reclaim: Reclaim, *, actor: User, reason: str) -> Reclaim:
         profile = locks.lock_profile(reclaim.profile_id)
         if sentence := why_not_restore(reclaim):
             raise NotActionable(sentence)
-        now = timezone.now()
+        now = database_now()
         values = {
             "state": RequestState.APPROVED,
             "decided_at": now,
@@ -193,7 +193,7 @@ def request_restore(reclaims: QuerySet[Reclaim], *, actor: User, reason: str) ->
             raise NotActionable(_("None of these reclaims can be restored any more. Nothing was changed."))
         profile.refresh_from_db()
         rows = Reclaim.objects.filter(pk__in=chosen)
-        return _create(profile, rows, actor=actor, reason=reason, now=timezone.now(), state=RequestState.OPEN)
+        return _create(profile, rows, actor=actor, reason=reason, now=database_now(), state=RequestState.OPEN)
 
 
 def _one_profile(reclaims: QuerySet[Reclaim]) -> IntegrationProfile:

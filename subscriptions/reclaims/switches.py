@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy
 
 from integrations import connection_state, sending
 from integrations.models import IntegrationProfile, ProfileState, SendingControl
+from licensehub import database_clock
 from licensehub.translations.stored import in_english
 from licensehub.ui.formatting import inside
 from subscriptions.errors import Refused
@@ -166,6 +167,16 @@ TABLE = (
             Operation.RESTORE: Effect(hold=HoldReason.BACKUP),
         },
         control_off={"held_at": None},
+    ),
+    # Only the host with the wrong clock waits. The others go on, and the guard of a send need not know about it.
+    Switch(
+        "The clock of the host differs from the one of the database by more than 30 seconds",
+        lambda profile: database_clock.is_too_far(),
+        {
+            Operation.ASK: Effect(),
+            Operation.SEND: Effect(hold=HoldReason.CLOCK),
+            Operation.RESTORE: Effect(hold=HoldReason.CLOCK),
+        },
     ),
     # The recheck before a send reads the same dates, so it cannot find out who is active.
     Switch(

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from integrations import credential_store
 from integrations.connectors.contract import Capability, ConnectorError, NotGranted, VendorEvent
+from licensehub.database_clock import database_now
 from subscriptions.models import Reclaim
 
 # How long before the send the log is read.
@@ -34,7 +34,7 @@ class PersonLog:
 
 def log_around(item: Reclaim) -> PersonLog:
     """The events of this person since shortly before the send, done to or by them. An error sets `not_checked`."""
-    since, until = (item.sending_at or item.queued_at) - TIME_BEFORE_SEND, timezone.now()
+    since, until = (item.sending_at or item.queued_at) - TIME_BEFORE_SEND, database_now()
     if Capability.AUDIT_LOG not in item.profile.connector.capabilities:
         return PersonLog(since, until, not_checked=_("Not checked: there is no log that LicenseHub could read."))
     try:

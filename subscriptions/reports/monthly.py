@@ -10,12 +10,12 @@ from datetime import date, timedelta
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from licensehub.database_clock import database_now
 from licensehub.ui.time_zones import company_day, company_midnight
 from subscriptions.errors import Refused
 from subscriptions.models import DownloadRun, MonthlyReport, ReportSettings
@@ -36,7 +36,7 @@ def make_due() -> MonthlyReport | None:
     """Make the report of the last month if it is missing. Of several processes, one makes it."""
     this = first_of(company_day())
     month = month_before(this)
-    if timezone.now() < company_midnight(this) + MADE_AFTER or MonthlyReport.objects.filter(month=month).exists():
+    if database_now() < company_midnight(this) + MADE_AFTER or MonthlyReport.objects.filter(month=month).exists():
         return None
     known = DownloadRun.objects.complete().filter(finished_at__lt=company_midnight(this))
     if not known.exists():
@@ -44,7 +44,7 @@ def make_due() -> MonthlyReport | None:
     data = {"profiles": figures(IntegrationProfile.objects.in_use(), month)}
     try:
         with transaction.atomic():
-            row = MonthlyReport.objects.create(month=month, data=data, made_at=timezone.now())
+            row = MonthlyReport.objects.create(month=month, data=data, made_at=database_now())
             record(Action.REPORT_MADE, actor=None, target=row, data={"month": f"{month:%Y-%m}"})
     except IntegrityError:
         return None

@@ -13,12 +13,12 @@ from datetime import datetime
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Q
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record_many
+from licensehub.database_clock import database_now
 from subscriptions.errors import NotActionable
 from subscriptions.models import Protection
 from subscriptions.models.protection import count_people
@@ -44,7 +44,7 @@ def note_coverage(profile: IntegrationProfile) -> int:
     same = [one.pk for one in known if one.covered == counts[one.pk] and one.lost_at is None]
     with transaction.atomic():
         _write({pk: count for pk, count in counts.items() if pk not in {*emptied, *same}})
-        return _mark_lost(emptied, timezone.now())
+        return _mark_lost(emptied, database_now())
 
 
 def _write(counts: dict[int, int]) -> None:

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db.models import Q
-from django.utils import timezone
 
 from integrations.models import IntegrationProfile
+from licensehub.database_clock import database_now
 from subscriptions.candidates.withdraw import withdraw
 from subscriptions.eligibility.buckets import count_buckets
 from subscriptions.eligibility.evaluate import evaluate_profile
@@ -50,7 +50,7 @@ def mark_due(profile_id: int) -> datetime | None:
     Returns the time of the mark, for a caller who evaluates at once all people whom the change concerns: see
     `mark_done`. None if there was a mark before, because that one needs everybody.
     """
-    now, rules = timezone.now(), ReclaimRule.objects.filter(profile=profile_id)
+    now, rules = database_now(), ReclaimRule.objects.filter(profile=profile_id)
     if rules.filter(evaluation_due_at=None).update(evaluation_due_at=now):
         return now
     rules.update(evaluation_due_at=now)
@@ -80,7 +80,7 @@ def evaluate_again(
     `propose` then opens candidates, and returns how many. It calls what it is given before each batch.
     """
     rules = ReclaimRule.objects.filter(profile=profile)
-    if not rules.filter(_free()).update(evaluation_lease_until=timezone.now() + LEASE):
+    if not rules.filter(_free()).update(evaluation_lease_until=database_now() + LEASE):
         return None
     due_at = rules.values_list("evaluation_due_at", flat=True).get()
     ends_at = time.monotonic() + seconds
@@ -88,7 +88,7 @@ def evaluate_again(
     def before_batch() -> None:
         if time.monotonic() >= ends_at:
             raise _TimeOver
-        rules.update(evaluation_lease_until=timezone.now() + LEASE)
+        rules.update(evaluation_lease_until=database_now() + LEASE)
 
     try:
         changed = evaluate_profile(profile)
@@ -108,4 +108,4 @@ def evaluate_again(
 
 
 def _free() -> Q:
-    return Q(evaluation_lease_until=None) | Q(evaluation_lease_until__lte=timezone.now())
+    return Q(evaluation_lease_until=None) | Q(evaluation_lease_until__lte=database_now())

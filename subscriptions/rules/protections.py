@@ -15,13 +15,13 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Q, QuerySet
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from integrations.connectors.contract import normalized
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record_many
+from licensehub.database_clock import database_now
 from licensehub.ui.formatting import name_of
 from licensehub.ui.lists.id_filter import IdList
 from subscriptions.candidates import locks
@@ -90,7 +90,7 @@ def check_input(wish: ProtectionInput, *, complete: bool = True) -> None:
         wrong["reason"] = _("Say why, for a colleague who reads it in half a year.")
     if complete and not wish.owner.strip():
         wrong["owner"] = _("Name a person who can say later whether it is still needed.")
-    if wish.ends_at is not None and wish.ends_at <= timezone.now():
+    if wish.ends_at is not None and wish.ends_at <= database_now():
         wrong["ends_at"] = _("This end is in the past, so nobody would be protected. Choose a later day, or none.")
     for name, longest in (("reason", 500), ("owner", 150)):
         if len(getattr(wish, name)) > longest:
@@ -269,7 +269,7 @@ def _end(protections: Iterable[Protection], *, actor: Actor) -> list[Protection]
     with transaction.atomic():
         rows = Protection.objects.filter(pk__in=ids, ended_at=None).order_by("pk").select_related("profile")
         ending = list(rows.select_for_update(of=("self",)))
-        values = {"ended_at": timezone.now(), "ended_by": actor}
+        values = {"ended_at": database_now(), "ended_by": actor}
         mine = Protection.objects.filter(pk__in=[one.pk for one in ending], ended_at=None)
         if mine.update(**values) != len(ending):
             raise NotActionable(_("Somebody has just ended some of these protections. Nothing was changed."))

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
+from licensehub.database_clock import database_now
 from subscriptions.eligibility.terms import COLUMNS
 from subscriptions.errors import NotActionable
 from subscriptions.models import LicenseThreshold, ReclaimRule
@@ -64,7 +64,7 @@ def _write(rule: ReclaimRule, wanted: Mapping[str, Any]) -> None:
     """Write only over the version that was read, so that two people who edit the rule never overwrite each other."""
     values = {name: wanted[name] for name in FIELDS}
     written = ReclaimRule.objects.filter(pk=rule.pk, version=rule.version).update(
-        **values, version=rule.version + 1, changed_at=timezone.now()
+        **values, version=rule.version + 1, changed_at=database_now()
     )
     if written != 1:
         raise NotActionable(_("Somebody else changed this rule in the meantime. None of your changes was saved yet."))

@@ -12,7 +12,6 @@ from datetime import datetime, time, timedelta
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django_celery_beat.models import CrontabSchedule, PeriodicTask, PeriodicTasks
@@ -20,6 +19,7 @@ from django_celery_beat.models import CrontabSchedule, PeriodicTask, PeriodicTas
 from integrations.models import ConnectionState, IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
+from licensehub.database_clock import database_now
 from licensehub.ui.names import joined
 from subscriptions.models import DownloadRun, HoldReason, Reclaim, ReclaimState
 from subscriptions.schedules import occurrences
@@ -97,7 +97,7 @@ def ensure_schedules(profile: IntegrationProfile) -> None:
     for task, name in NAMES.items():
         values = {"task": task, "crontab": default_plan(task).crontab(), "args": json.dumps([profile.pk])}
         PeriodicTask.objects.get_or_create(
-            name=name.format(profile.pk), defaults={**values, "start_time": timezone.now()}
+            name=name.format(profile.pk), defaults={**values, "start_time": database_now()}
         )
     PeriodicTasks.update_changed()
 
@@ -109,7 +109,7 @@ def change_schedule(profile: IntegrationProfile, task: str, plan: Plan, *, actor
         if found.crontab == crontab:
             return
         before = words_of(found)
-        found.crontab, found.start_time = crontab, timezone.now()
+        found.crontab, found.start_time = crontab, database_now()
         found.save()
         _changed(profile, task, before, words_of(found), actor=actor)
 
@@ -121,7 +121,7 @@ def switch_schedule(profile: IntegrationProfile, task: str, *, enabled: bool, ac
         if found.enabled == enabled:
             return
         before = words_of(found)
-        found.enabled, found.start_time = enabled, timezone.now()
+        found.enabled, found.start_time = enabled, database_now()
         found.save()
         _changed(profile, task, before, words_of(found), actor=actor)
 
@@ -154,7 +154,7 @@ def due_slot(profile: IntegrationProfile, now: datetime | None = None) -> dateti
 
     Any run that began at or after the slot serves it, since its facts are fresh enough.
     """
-    now = now or timezone.now()
+    now = now or database_now()
     task = task_of(profile, DOWNLOAD_TASK)
     if task is None or not task.enabled or task.crontab is None:
         return None
@@ -181,7 +181,7 @@ def window_open(profile: IntegrationProfile) -> bool:
     task = task_of(profile, RECLAIM_TASK)
     if task is None or task.crontab is None:
         return True
-    return task.enabled and occurrences.is_open(task.crontab, timezone.now())
+    return task.enabled and occurrences.is_open(task.crontab, database_now())
 
 
 def window_opens_at(profile: IntegrationProfile) -> datetime | None:
@@ -189,7 +189,7 @@ def window_opens_at(profile: IntegrationProfile) -> datetime | None:
     task = task_of(profile, RECLAIM_TASK)
     if task is None or task.crontab is None or not task.enabled:
         return None
-    return occurrences.opens_at(task.crontab, timezone.now())
+    return occurrences.opens_at(task.crontab, database_now())
 
 
 # --- In words ---------------------------------------------------------------------------------------------------------
@@ -252,4 +252,4 @@ def _days(weekdays: frozenset[int]) -> str:
 def next_moments(task: PeriodicTask, *, count: int = 3) -> list[datetime]:
     if task.crontab is None or not task.enabled:
         return []
-    return occurrences.next_slots(task.crontab, timezone.now() + timedelta(seconds=1), count=count)
+    return occurrences.next_slots(task.crontab, database_now() + timedelta(seconds=1), count=count)

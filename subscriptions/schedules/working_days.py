@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import ngettext
 
+from licensehub.database_clock import database_now
 from licensehub.ui.formatting import ago
 
 ALL_DAYS = 7
@@ -75,7 +76,7 @@ def until(end: datetime, *, zone: bool = False) -> str:
 
 def time_left(end: datetime) -> str:
     """`3 working days`, and on the last day `in 6 hours`."""
-    now, left = timezone.now(), 0
+    now, left = database_now(), 0
     while add_working_days(now, left) < end:
         left += 1
     return _days(left) if left > 1 else ago(end, now=now)

@@ -61,6 +61,7 @@ def test_correct_settings_give_no_finding():
         ("APPROVAL_KEY", "x" * 31, "E005"),
         ("AUDIT_KEY", "", "E006"),
         ("AUDIT_KEY", "x" * 31, "E006"),
+        ("BROKER_KEY", "x" * 31, "E051"),
         ("VAR_DIR", Path("/dev/null/var"), "E011"),
         ("ALLOWED_HOSTS", ["*"], "E019"),
         ("PUBLIC_URL", "http://localhost:8000", "W002"),
@@ -110,6 +111,9 @@ def test_sqlite_with_a_broker_of_its_own(settings, monkeypatch):
     settings.REDIS_IS_EMBEDDED = False
     monkeypatch.setattr(checks, "uses_sqlite", lambda: True)
     assert found() == {"W001"}
+    key, settings.BROKER_KEY = settings.BROKER_KEY, ""
+    assert found() == {"W001", "E051"}
+    settings.BROKER_KEY = key
     monkeypatch.setattr(checks, "uses_sqlite", lambda: False)
     assert found() == set()
 
@@ -200,7 +204,7 @@ def test_the_tests_read_nobodys_env_file():
 
 def test_each_id_stands_for_one_check_and_is_in_the_docs():
     folder = project.BASE_DIR / "licensehub"
-    source = (folder / "checks.py").read_text() + (folder / "checks_outside.py").read_text()
+    source = "".join((folder / f"{name}.py").read_text() for name in ("checks", "checks_database", "checks_outside"))
     code = set(re.findall(r"\b([EW]\d{3})\b", source))
     rows = re.findall(
         r"^\| `licensehub\.([EW]\d{3})` \|", (project.BASE_DIR / "docs/configuration.md").read_text(), re.M

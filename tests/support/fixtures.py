@@ -17,7 +17,9 @@ from integrations import credential_store
 from integrations.connectors.miro.sandbox.control import SandboxControl
 from integrations.connectors.miro.sandbox.server import Sandbox
 from integrations.connectors.rate_limit import KEY_PREFIX
+from integrations.installation import instance
 from integrations.models import IntegrationProfile
+from licensehub import database_clock
 from licensehub.audit import checkpoint
 from licensehub.audit.models import AuditEvent
 from licensehub.audit.offline_verifier import EMPTY
@@ -40,6 +42,33 @@ def _count_outer_transactions(request, settings):
     if "db" in request.fixturenames or request.node.get_closest_marker("django_db"):
         request.getfixturevalue("_django_db_helper")
         settings.TRANSACTIONS_OF_TESTS = open_transactions()
+
+
+@pytest.fixture(autouse=True)
+def _the_database_has_the_clock_of_the_test(request, monkeypatch):
+    """A test that moves the clock moves the one of the database, too; `real_database_clock` asks PostgreSQL."""
+    if "real_database_clock" not in request.fixturenames:
+        monkeypatch.setattr(database_clock, "skew", timedelta)
+
+
+@pytest.fixture(autouse=True)
+def _the_database_is_ours(request, monkeypatch):
+    """Each test would begin with a database of nobody; `real_instance` asks for that."""
+    if "real_instance" not in request.fixturenames:
+        monkeypatch.setattr(instance, "is_ours", lambda: True)
+
+
+@pytest.fixture
+def real_instance(settings) -> None:
+    """This installation has the id `production`."""
+    settings.INSTANCE_ID = "production"
+
+
+@pytest.fixture
+def real_database_clock() -> Iterator[None]:
+    database_clock.forget()
+    yield
+    database_clock.forget()
 
 
 SELF_JOIN = re.compile(r'^UPDATE "(\w+)" SET .* WHERE "\1"\."id" IN \(SELECT \w+\."id" FROM "\1" .*JOIN', re.DOTALL)

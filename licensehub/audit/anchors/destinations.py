@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from django.conf import settings
 from django.core.mail import EmailMessage
-from django.utils import timezone, translation
+from django.utils import translation
 from django.utils.translation import gettext as _
 
 from licensehub.audit.anchors.anchor import Anchor
@@ -22,6 +22,7 @@ from licensehub.audit.anchors.keys import current_keys
 from licensehub.audit.anchors.time_stamp import TimeStampAuthority
 from licensehub.audit.outgoing import post
 from licensehub.audit.outside import NotTaken, refuse_in_transaction
+from licensehub.database_clock import database_now
 
 # So many of the newest anchors are read from a bucket. Older ones are in the file.
 MAX_READ = 5000
@@ -85,7 +86,7 @@ class Bucket:
 
     def take(self, anchor: Anchor) -> None:
         refuse_in_transaction()
-        until = timezone.now() + timedelta(days=settings.ANCHOR_S3_DAYS)
+        until = database_now() + timedelta(days=settings.ANCHOR_S3_DAYS)
         self._ask(
             "put_object",
             Bucket=settings.ANCHOR_S3_BUCKET,

@@ -7,7 +7,6 @@ import socket
 from collections.abc import Callable, Iterator
 
 from django.db import transaction
-from django.utils import timezone
 
 from licensehub.audit.anchors.anchor import Anchor
 from licensehub.audit.anchors.anchor_file import AnchorFile
@@ -16,6 +15,7 @@ from licensehub.audit.anchors.keys import Keys, WrongKeys, current_keys
 from licensehub.audit.checkpoint import checkpoint_of_database
 from licensehub.audit.models import AuditEvent, StoredAnchor
 from licensehub.audit.outside import NotTaken, send_pending
+from licensehub.database_clock import database_now
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ def write_anchor() -> Anchor | None:
         keys,
         sequence=head.sequence,
         hash=head.hash,
-        at=timezone.now(),
+        at=database_now(),
         count=AuditEvent.objects.filter(sequence__lte=head.sequence).count(),
         instance=instance_id(),
     )

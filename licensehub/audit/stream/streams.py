@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 import os
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from licensehub.audit.outgoing import post
 from licensehub.audit.outside import NotTaken, send_pending
 from licensehub.audit.stream import syslog
 from licensehub.audit.stream.events import line_of
+from licensehub.database_clock import database_now
 
 BATCH = 500  # events
 SECONDS = 45  # for one stream; the next minute goes on
@@ -103,7 +103,7 @@ def to_syslog(events: Sequence[AuditEvent]) -> None:
 
 def to_https(events: Sequence[AuditEvent]) -> None:
     """POST a batch. `LicenseHub-Signature` is the HMAC-SHA-256 of the time, a dot and the body."""
-    body, moment = _lines(events), str(int(time.time()))
+    body, moment = _lines(events), str(int(database_now().timestamp()))
     key = settings.AUDIT_STREAM_HTTPS_KEY.encode()
     headers = {
         "Content-Type": "application/x-ndjson",

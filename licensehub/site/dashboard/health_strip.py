@@ -7,15 +7,17 @@ from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from integrations import sending
+from integrations.installation.findings import findings
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
+from licensehub.database_clock import database_now
 from licensehub.site.dashboard.audit_health import audit_health
 from licensehub.site.dashboard.health import Health
 from licensehub.site.dashboard.links import listed, page
+from licensehub.translations.stored import translated
 from licensehub.ui.formatting import ago, day, left, number
 from subscriptions.admin.schedules.descriptions import schedule_of
 from subscriptions.admin.widgets.counts import acts_of
@@ -56,7 +58,7 @@ def health_strip(
         found.append(_reconciled(profile))
     if user.has_perm("audit.view_auditevent"):
         found += audit_health()
-    return [*found, _sending()]
+    return [*found, _sending(), *_installation()]
 
 
 def _few_free(profile: IntegrationProfile) -> list[Health]:
@@ -91,6 +93,11 @@ def _sending() -> Health:
     return Health("front_hand", pgettext("switch", "Sending"), _("allowed; stop all"), "ok", link)
 
 
+def _installation() -> list[Health]:
+    """What an operator must repair, e.g. the clock of a host."""
+    return [Health("build", _("Needs a repair"), translated(finding.text), "error") for finding in findings()]
+
+
 def _last_download(profile: IntegrationProfile, last: DownloadRun | None) -> Health:
     newest = DownloadRun.objects.filter(profile=profile).first()
     if newest is None:
@@ -110,7 +117,7 @@ def _last_download(profile: IntegrationProfile, last: DownloadRun | None) -> Hea
             text = _("{ago}; the facts of {day} are kept")
         text = text.format(ago=ago(newest.started_at), day=day(last.finished_at) if last else "")
         return Health("error", _ended(newest), text, "error", link)
-    stale = timezone.now() - newest.started_at > MAX_FACTS_AGE
+    stale = database_now() - newest.started_at > MAX_FACTS_AGE
     tone, icon = ("warning", "history_toggle_off") if stale else ("ok", "check_circle")
     return Health(icon, _("Downloaded"), _("complete, {ago}").format(ago=ago(newest.finished_at)), tone, link)
 

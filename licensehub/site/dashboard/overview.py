@@ -10,12 +10,12 @@ from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from integrations.models import IntegrationProfile, ProfileState
+from licensehub.database_clock import database_now
 from licensehub.site.dashboard.health_strip import health_strip
 from licensehub.site.dashboard.links import listed, page
 from licensehub.site.dashboard.savings_card import savings_card
@@ -191,7 +191,7 @@ def _tiles(
 
 def _against_last_week(inactive: int, runs: list[DownloadRun]) -> str:
     """`19 fewer than a week ago`; empty where no download of about a week ago says how many there were."""
-    wanted = timezone.now() - WEEK
+    wanted = database_now() - WEEK
     known = [(abs(run.finished_at - wanted), run.stats) for run in runs if run.finished_at and "verdicts" in run.stats]
     if not known or min(known, key=lambda one: one[0])[0] > ABOUT:
         return ""

@@ -9,11 +9,11 @@ from urllib.parse import parse_qsl, urlencode
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from licensehub.database_clock import database_now
 from licensehub.ui.lists.address import COLUMNS_VAR, VIEW_VAR, query_of
 from licensehub.ui.models import ListColumns, SavedView
 
@@ -104,7 +104,7 @@ def _write(row: SavedView, action: Action, actor: User, *, always: bool = False,
     The audit log gets an event for shared views, and none for private ones.
     """
     with transaction.atomic():
-        if SavedView.objects.filter(pk=row.pk, owner=actor).update(**values, changed_at=timezone.now()) != 1:
+        if SavedView.objects.filter(pk=row.pk, owner=actor).update(**values, changed_at=database_now()) != 1:
             raise _not_yours()
         row.refresh_from_db()
         if always or row.shared:

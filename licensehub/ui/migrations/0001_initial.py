@@ -1,9 +1,10 @@
 """The columns that accounts chose, and saved views of lists."""
 
 import django.db.models.deletion
-import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
+
+import licensehub.database_clock
 
 
 class Migration(migrations.Migration):
@@ -43,7 +44,7 @@ class Migration(migrations.Migration):
                 ("shared", models.BooleanField(default=False)),
                 ("query", models.CharField(blank=True, max_length=2000)),
                 ("columns", models.JSONField(default=list)),
-                ("changed_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("changed_at", models.DateTimeField(default=licensehub.database_clock.database_now)),
                 (
                     "owner",
                     models.ForeignKey(

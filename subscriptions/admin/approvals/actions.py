@@ -9,10 +9,10 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from licensehub.database_clock import database_now
 from licensehub.ui.admin import signed_in
 from licensehub.ui.formatting import name_of
 from licensehub.ui.lists.id_filter import is_id
@@ -67,7 +67,7 @@ def reject_view(request: HttpRequest, pk: int) -> HttpResponse:
         kept = kept_people(row.kept_as, row.kept_until, count) if row.kept_as else ""
         return message_for(REJECTED, row, people=people(count), kept=kept)
 
-    why_not = "" if may.decide else may.why_not or decide.why_closed(row, timezone.now())
+    why_not = "" if may.decide else may.why_not or decide.why_closed(row, database_now())
     page = _keep_page(row, Act.REJECT, row.number, row.removals.not_dropped())
     return choose(request, page, do, why_not=why_not)
 

@@ -14,13 +14,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from integrations.admin.findings import OPERATE
 from integrations.connectors.contract import ConnectorError
 from integrations.models import IntegrationProfile
+from licensehub.database_clock import database_now
 from licensehub.ui.admin import sentence_of
 from subscriptions.accounts.rights import DECIDE, may
 from subscriptions.admin.approvals.cap_meters import cap_status
@@ -142,7 +142,7 @@ def _context(result: DryRun) -> dict[str, Any]:
             for ending in Ending
         ],
         "left_out": result.left_out,
-        "tried_at": timezone.now(),
+        "tried_at": database_now(),
     }
 
 

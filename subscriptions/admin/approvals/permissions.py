@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.contrib.auth.models import AnonymousUser, User
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from subscriptions.accounts.own_seat import Identity
@@ -13,6 +12,7 @@ from subscriptions.accounts.rights import DECIDE as DECIDE
 from subscriptions.accounts.rights import RAISE as RAISE
 from subscriptions.accounts.rights import may, why_not
 from subscriptions.approvals.decide import refuse_first_person, refuse_parties
+from licensehub.database_clock import database_now
 from subscriptions.approvals.request import refuse_raising
 from subscriptions.approvals.undo import why_not_taken_back
 from subscriptions.errors import Refused
@@ -126,4 +126,4 @@ def may_dry_run(request: ReclaimRequest, user: User | AnonymousUser) -> bool:
 
 def is_overdue(request: ReclaimRequest) -> bool:
     """Its time to be decided is over, and the sweep has not closed it yet."""
-    return request.state == RequestState.OPEN and request.expires_at <= timezone.now()
+    return request.state == RequestState.OPEN and request.expires_at <= database_now()

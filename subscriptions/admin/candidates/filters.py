@@ -8,13 +8,13 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import DropdownFilter
 
 from integrations.connectors.contract import UNKNOWN
 from integrations.models import IntegrationProfile
+from licensehub.database_clock import database_now
 from licensehub.translations.stored import translated
 from licensehub.ui.lists.id_filter import is_id
 from subscriptions.models import ProtectionKind
@@ -84,6 +84,6 @@ class IdleFilter(DropdownFilter):
         if value not in BANDS:
             return queryset
         _, start, end = BANDS[value]
-        now = timezone.now()
+        now = database_now()
         queryset = queryset.filter(idle_since__lte=(now - timedelta(days=start)).isoformat())
         return queryset.filter(idle_since__gt=(now - timedelta(days=end)).isoformat()) if end else queryset

@@ -7,11 +7,11 @@ from typing import Any
 
 from django.http import QueryDict
 from django.template.loader import render_to_string
-from django.utils import timezone
 from django.utils.translation import override
 
 from integrations.connectors.contract import NEUTRAL
 from integrations.models import IntegrationProfile
+from licensehub.database_clock import database_now
 from subscriptions.admin.company.company_form import CompanyForm
 from subscriptions.company.company import WORDS
 from subscriptions.company.texts import KINDS, LANGUAGES, one_line
@@ -52,7 +52,7 @@ def preview(row: Company, form: CompanyForm, entries: QueryDict) -> dict[str, An
 
 def _context(row: Company, kind: NoticeKind) -> dict[str, Any]:
     profile = IntegrationProfile.objects.in_use().first()
-    now = timezone.now()
+    now = database_now()
     common = common_context(
         row,
         texts=profile.texts if profile else NEUTRAL,

@@ -11,11 +11,11 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from integrations.admin.findings import OPERATE
+from licensehub.database_clock import database_now
 from licensehub.ui.admin import refuse_unless_post, signed_in
 from licensehub.ui.formatting import ago, day, day_and_time, number
 from subscriptions import tasks
@@ -43,7 +43,7 @@ def progress_of(run: DownloadRun) -> dict[str, Any]:
         "run": run,
         "expected": expected,
         "percent": percent,
-        "seconds": int((timezone.now() - run.started_at).total_seconds()),
+        "seconds": int((database_now() - run.started_at).total_seconds()),
         "now": _now(run),
         "steps": steps_of(run),
         "standstill": standstill(run),
@@ -55,7 +55,7 @@ def _now(run: DownloadRun) -> str:
     if run.state != RunState.EVALUATING:
         return ""
     step = FollowUp(run.follow_up)
-    seconds = int((timezone.now() - datetime.fromisoformat(run.steps[step]["since"])).total_seconds())
+    seconds = int((database_now() - datetime.fromisoformat(run.steps[step]["since"])).total_seconds())
     return _("The facts are new. Step {step} of {steps}: {label}, {seconds} s so far.").format(
         step=STEPS.index(step) + 1, steps=len(STEPS), label=step.label, seconds=number(seconds)
     )

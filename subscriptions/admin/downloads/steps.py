@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from licensehub.database_clock import database_now
 from licensehub.translations.stored import translated
 from licensehub.ui.formatting import day_and_time, number
 from subscriptions.admin.widgets.counts import people
@@ -96,6 +97,6 @@ def seconds_text(seconds: int) -> str:
 
 def standstill(run: DownloadRun) -> str:
     """A sentence while a run is under way and no process works on it; else empty."""
-    if not run.is_under_way or run.lease_until > timezone.now():
+    if not run.is_under_way or run.lease_until > database_now():
         return ""
     return _("No process works on it at this moment. The next one continues within a minute.")

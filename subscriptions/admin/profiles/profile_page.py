@@ -9,7 +9,6 @@ from typing import Any
 
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -19,6 +18,7 @@ from integrations.admin.connection_admin import VIEW, may_change
 from integrations.admin.connection_admin import state_badge as connection_badge
 from integrations.admin.findings import OPERATE
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
+from licensehub.database_clock import database_now
 from licensehub.translations.stored import translated
 from licensehub.ui.formatting import ago, badge, counts_of, day, day_and_time, inside, number
 from subscriptions.admin.downloads.actions import progress_of
@@ -179,7 +179,7 @@ def _reclaim(profile: IntegrationProfile, slots: list[SlotLine]) -> dict[str, An
     window = window_of(profile)
     done = mine.filter(state=ReclaimState.DONE)
     last = done.filter(direction=Direction.DEACTIVATE).order_by("-finished_at").first()
-    month = done.filter(finished_at__gte=timezone.now() - timedelta(days=30)).order_by()
+    month = done.filter(finished_at__gte=database_now() - timedelta(days=30)).order_by()
     in_month = dict(month.values_list("direction").annotate(n=Count("pk")))
     return {
         "slot": slots[-1] if len(slots) > 1 else None,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from integrations.models import IntegrationProfile
+from licensehub.database_clock import database_now
 from licensehub.ui.formatting import EMPTY, day, day_of_year, number
 from subscriptions.eligibility.buckets import MAX_GRACE_DAYS
 from subscriptions.eligibility.past_counts import DAYS_AGO, History, Past, history_of
@@ -66,7 +66,7 @@ def _why_unknown(history: History, terms: Terms) -> str:
     if terms.grace > MAX_GRACE_DAYS:
         return _("Not counted for a grace of more than {days} days.").format(days=MAX_GRACE_DAYS)
     first = history.since + timedelta(days=min(DAYS_AGO))
-    if first <= timezone.now():
+    if first <= database_now():
         return _("The next download counts it.")
     known = _("Nothing is known before {day}, the day of the first download. The first answer is possible on {later}.")
     return known.format(day=day(history.since), later=day(first))

@@ -11,13 +11,13 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import DropdownFilter
 
 from integrations.connectors.contract import UNKNOWN
 from integrations.connectors.registry import connector_class
+from licensehub.database_clock import database_now
 from licensehub.translations.stored import translated
 from subscriptions.eligibility.people_counts import BAND_DAYS, BANDS
 from subscriptions.models import ProtectionKind, ReclaimRule, Subscription, Verdict
@@ -156,7 +156,7 @@ def _in_band(start: int) -> Q:
     """The same as `people_counts.band_case`, with an index. The days count back from the last evaluation."""
     bands = []
     for profile, evaluated_at in ReclaimRule.objects.values_list("profile", "evaluated_at").order_by():
-        now = evaluated_at or timezone.now()
+        now = evaluated_at or database_now()
         # For people who were active, `idle_since` is the last activity, and it has an index.
         band = Q(profile=profile, idle_since__lt=now - timedelta(days=start)) if start else Q(profile=profile)
         if start < BAND_DAYS * BANDS:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
+from licensehub.database_clock import database_now
 from licensehub.ui.formatting import day
 from subscriptions.activity.retention import thinned_before
 from subscriptions.activity.snapshots import activity_seen, changes_of
@@ -48,7 +48,7 @@ class Timeline:
 
 def timeline(row: Subscription, threshold: int, rows: Sequence[Subscription] = ()) -> Timeline:
     """`rows` are all rows of this person, if there are several: see `activity.person_rows`."""
-    now = timezone.now()
+    now = database_now()
     moments = sorted({moment for one in rows or (row,) for moment in activity_seen(one)})
     since = row.idle_since
     begin = _begin(since, now)

@@ -268,6 +268,8 @@ def test_every_night(world, alice, monkeypatch):
     monkeypatch.setattr(tasks, "enqueue_task", lambda task, *ids: workers_called.append((task.name, ids)))
     tasks.reconcile_all()
     assert workers_called == [("subscriptions.tasks.reconcile_ledger", (world.profile.pk,))]
-    tasks.reconcile_ledger(world.profile.pk, alice.pk)
+    reconcile.request_by(world.profile, actor=alice)
+    tasks.reconcile_ledger(world.profile.pk)
     assert Reconciliation.objects.get().finished_at
+    assert AuditEvent.objects.order_by("sequence").last().actor_id == alice.pk
     assert actions()[-1] == "ledger.reconciled"

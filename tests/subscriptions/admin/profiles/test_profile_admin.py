@@ -134,7 +134,8 @@ def test_run_now_enqueues_and_notes_that_a_download_is_due(published, sign_in, w
     client.post(act(published, "download"))
     published.refresh_from_db()
     assert published.download_due_at is not None
-    assert workers_called == [(published.pk, int(client.session["_auth_user_id"]))]
+    assert workers_called == [(published.pk,)]
+    assert published.download_due_by_id == int(client.session["_auth_user_id"])
 
 
 def test_without_a_broker_nothing_is_lost(published, sign_in, no_broker):

@@ -1,0 +1,1 @@
+"""Facts about this installation as a whole: whose database it is, and what an operator must repair."""

@@ -1,0 +1,84 @@
+"""What is wrong with the installation, e.g. the clock of a host. A process reports it, and pages and mails show it."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from integrations.connectors.contract import english, english_plural
+from integrations.models import InstallationFinding
+from licensehub import database_clock
+from licensehub.broker.dropped import dropped_lately
+from licensehub.database_clock import database_now
+
+# The sweep reports a clock every minute. A host that is gone reports nothing more.
+CLOCK_SEEN_WITHIN: Final = timedelta(minutes=10)
+CLOCK: Final = "clock:"
+DATABASE_RIGHTS: Final = "database rights"
+
+AHEAD: Final = english(
+    "The clock of {host} is {seconds} seconds ahead of the clock of the database. Set the clock of one of them, e.g. "
+    "by NTP. Until then this host sends nothing."
+)
+BEHIND: Final = english(
+    "The clock of {host} is {seconds} seconds behind the clock of the database. Set the clock of one of them, e.g. by "
+    "NTP. Until then this host sends nothing."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that an operator must repair. `key` names it; `text` is English, and translated where it is shown.
+
+    `urgent`: it is mailed, too. Others belong to the set-up, and only the overview shows them.
+    """
+
+    key: str
+    text: str
+    urgent: bool = True
+
+
+def report(key: str, text: str) -> None:
+    """A process found this. Reported again, it is the same finding, seen later."""
+    now = database_now()
+    InstallationFinding.objects.update_or_create(
+        key=key, defaults={"text": text, "seen_at": now}, create_defaults={"text": text, "seen_at": now, "since": now}
+    )
+
+
+def clear(key: str) -> None:
+    """A process found that this is repaired."""
+    InstallationFinding.objects.filter(key=key).delete()
+
+
+def report_clock() -> None:
+    """Report the clock of this host if it is too far from the one of the database."""
+    host, skew = socket.gethostname()[:60], database_clock.skew()
+    if not database_clock.is_too_far():
+        clear(f"{CLOCK}{host}")
+        return
+    text = AHEAD if skew > timedelta() else BEHIND
+    report(f"{CLOCK}{host}", text.format(host=host, seconds=round(abs(skew).total_seconds())))
+
+
+def findings() -> list[Finding]:
+    """All that is wrong now."""
+    rows = InstallationFinding.objects.order_by("key")
+    old = database_now() - CLOCK_SEEN_WITHIN
+    now = [row for row in rows if not (row.key.startswith(CLOCK) and row.seen_at < old)]
+    found = [Finding(row.key, row.text, urgent=row.key != DATABASE_RIGHTS) for row in now]
+    if count := dropped_lately():
+        found.append(Finding("broker", _dropped(count)))
+    return found
+
+
+def _dropped(count: int) -> str:
+    return english_plural(
+        "{count} message in the broker was not made by LicenseHub, and was dropped in the last 7 days. Somebody else "
+        "can write to the broker, or a process has another BROKER_KEY.",
+        "{count} messages in the broker were not made by LicenseHub, and were dropped in the last 7 days. Somebody "
+        "else can write to the broker, or a process has another BROKER_KEY.",
+        count,
+    ).format(count=count)
