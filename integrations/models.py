@@ -170,6 +170,8 @@ class Installation(models.Model):
 
     # Empty in a new database.
     instance_id = models.CharField(max_length=100, blank=True, default="")
+    # When a web process last tried whether the database takes changes.
+    written_at = models.DateTimeField(null=True)
 
     class Meta:
         default_permissions = ()

@@ -12,6 +12,7 @@ from django.views.generic import RedirectView
 from licensehub.sign_in.views import go_on, with_our_password_form, with_our_sign_in
 from licensehub.site.find import find
 from licensehub.site.invitations import WelcomeView
+from licensehub.site.unwritable import error_page
 from subscriptions.company.views import company_logo
 from subscriptions.notices.views import my_license
 
@@ -23,6 +24,8 @@ def favicon(request: HttpRequest) -> HttpResponse:
 
 admin.site.login = with_our_sign_in(admin.site)  # type: ignore[method-assign]
 admin.site.password_change = with_our_password_form(admin.site)  # type: ignore[method-assign,assignment]
+
+handler500 = error_page
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),

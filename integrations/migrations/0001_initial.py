@@ -76,6 +76,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("instance_id", models.CharField(blank=True, default="", max_length=100)),
+                ("written_at", models.DateTimeField(null=True)),
             ],
             options={
                 "default_permissions": (),

@@ -10,6 +10,8 @@ from django.http import JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from licensehub.site.unwritable import can_write
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -23,13 +25,15 @@ log = logging.getLogger(__name__)
 @require_safe
 @never_cache
 def health(request: HttpRequest) -> JsonResponse:
-    """200 while the database answers, else 503."""
+    """200 while the database answers and takes changes, else 503: without them, no decision and no send works."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
             cursor.fetchone()
     except DatabaseError:
         log.exception("The database does not answer.")
+        return JsonResponse({"status": "unavailable"}, status=503)
+    if not can_write():
         return JsonResponse({"status": "unavailable"}, status=503)
     return JsonResponse({"status": "ok"})
 
