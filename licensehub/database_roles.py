@@ -92,8 +92,10 @@ TABLES: Final[Mapping[str, tuple[Rights, Rights]]] = {
     "audit_chainhead": (_changes("sequence", "hash", insert=False), _changes("sequence", "hash", insert=False)),
     "audit_storedanchor": (_changes("time_stamp"), _changes("time_stamp")),
     "audit_destination": (_all_but(), _all_but()),
-    # Accounts and what belongs to them are the pages'.
-    "auth_user": (_all_but(), READ),
+    # Accounts are the pages'. The worker lets a change of an account take effect that has waited long enough.
+    "auth_user": (_all_but(), _changes("email", "password", "is_superuser", insert=False)),
+    "subscriptions_rightschange": (_all_but("account_id", "kind", "asked_by_id", "asked_at"),) * 2,
+    "subscriptions_decidingright": (_all_but(), _all_but()),
     "auth_group": (_changes("name", delete=True), READ),
     "auth_user_groups": (ADD_AND_REMOVE, READ),
     "auth_user_user_permissions": (ADD_AND_REMOVE, READ),

@@ -14,11 +14,11 @@ from datetime import datetime, timedelta
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.db.models.functions import Now
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from licensehub.audit.actions import Action
 from licensehub.audit.models import AuditEvent
+from licensehub.database_clock import database_now
 from subscriptions.accounts.own_seat import Identity, same_person_as
 from subscriptions.errors import OwnRequest
 
@@ -50,7 +50,7 @@ class Origin:
 
     @property
     def days(self) -> int:
-        return (timezone.now() - self.made_at).days
+        return (database_now() - self.made_at).days
 
 
 def origin_of(user: User) -> Origin:

@@ -10,9 +10,9 @@ from django.db.models import Q, QuerySet
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from licensehub.database_clock import database_now
 from subscriptions.accounts.rights import DECIDE, people_with
 from subscriptions.approvals.deciders import deciders_of
-from licensehub.database_clock import database_now
 from subscriptions.models import Contract, Delivery, Notification, NotificationKind, ReclaimRequest, RequestState
 from subscriptions.models.request import WAITING
 from subscriptions.notifications import conditions

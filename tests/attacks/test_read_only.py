@@ -115,10 +115,10 @@ def test_a_page_says_that_nothing_was_done(world, alice, bob, fault):
     address = reverse("admin:subscriptions_reclaimrequest_change", args=[request.pk])
     approve = reverse("admin:subscriptions_reclaimrequest_approve", args=[request.pk])
     assert client.get(address).status_code == 200
-    before, sent = rows(), patches(world)
+    before, sent, form = rows(), patches(world), {"comment": "ok", "revision": request.revision}
     with fault():
-        page = client.post(approve, {"comment": "ok"}, HTTP_ACCEPT_LANGUAGE="en")
-        german = client.post(approve, {"comment": "ok"}, HTTP_ACCEPT_LANGUAGE="de")
+        page = client.post(approve, form, HTTP_ACCEPT_LANGUAGE="en")
+        german = client.post(approve, form, HTTP_ACCEPT_LANGUAGE="de")
     assert page.status_code == 503 and page["Retry-After"] == "60"
     assert "Nothing can be saved now" in page.content.decode() and "Error 503" in page.content.decode()
     assert "Nichts kann jetzt gespeichert werden" in german.content.decode()

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from django.contrib.auth.models import AnonymousUser, User
 from django.utils.translation import gettext as _
 
+from licensehub.database_clock import database_now
 from subscriptions.accounts.own_seat import Identity
 from subscriptions.accounts.rights import DECIDE as DECIDE
 from subscriptions.accounts.rights import RAISE as RAISE
 from subscriptions.accounts.rights import may, why_not
 from subscriptions.approvals.decide import refuse_first_person, refuse_parties
-from licensehub.database_clock import database_now
 from subscriptions.approvals.request import refuse_raising
 from subscriptions.approvals.undo import why_not_taken_back
 from subscriptions.errors import Refused

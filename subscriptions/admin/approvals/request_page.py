@@ -8,11 +8,11 @@ from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from licensehub.database_clock import database_now
 from licensehub.translations.stored import translated
 from licensehub.ui.formatting import ago, day, left, name_of, number
 from licensehub.ui.time_zones import company_day
@@ -114,7 +114,7 @@ def _decision(request: ReclaimRequest, user: User | AnonymousUser, standing: lis
     may = permissions_for(request, user)
     deciding = request.decided_by or (user if may.decide and isinstance(user, User) else None)
     return {
-        "account_age": account_age(deciding, request.decided_at or timezone.now()) if deciding else "",
+        "account_age": account_age(deciding, request.decided_at or database_now()) if deciding else "",
         "caps": caps,
         "why_not_raise": why_not_raise(request, user) if caps and caps.refusal else "",
         "may": may,
