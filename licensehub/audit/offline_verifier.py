@@ -2,10 +2,11 @@
 
     python verify.py EXTRACT [--anchors FILE] [--key KEY] [--part] [--json]
 
-An extract and the anchors are files of JSON lines, or one zip file with both. KEY is a public key (Ed25519, base64), as
-often as there were keys; it must come from somebody you trust, not from the zip file. Say --part if you asked for a
-part of the audit: without it, an anchor of a later event means that the end is missing. The command ends with 1 if
-something does not fit, and with 2 if it could not check.
+An extract and the anchors are files of JSON lines, or one zip file with both, or the folder of an unpacked one. Of an
+evidence pack, each file is compared with the manifest, and the manifest with its signature. KEY is a public key
+(Ed25519, base64), as often as there were keys; it must come from somebody you trust, not from the zip file. Say --part
+if you asked for a part of the audit: without it, an anchor of a later event means that the end is missing. The command
+ends with 1 if something does not fit, and with 2 if it could not check.
 
     text_digest = SHA-256(salt + canonical([target_label, data]))
     body_digest = SHA-256(canonical([sequence, at, action, actor_id, actor_name, target_type, target_id, text_digest,
@@ -34,10 +35,12 @@ from enum import StrEnum
 from hashlib import sha256
 from json.encoder import encode_basestring_ascii as quoted
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 FORMAT = "licensehub-audit-1"
 EVENTS_FILE, ANCHORS_FILE, KEYS_FILE = "events.jsonl", "anchors.jsonl", "public-keys.txt"
+# An evidence pack also has these: the SHA-256 of each file, and a signature of this list.
+MANIFEST_FILE, SIGNATURE_FILE = "manifest.json", "manifest.sig"
 EMPTY = "0" * 64
 ERASURE = "audit.events_erased"
 # An event that is so much older than the one before shows a wrong clock, or a forged event.
@@ -138,11 +141,12 @@ class Kind(StrEnum):
     HEAD = "head"
     TIME = "time"
     ANCHOR = "anchor"
+    FILE = "file"
     UNREADABLE = "unreadable"
 
 
 # Findings of these kinds leave the hashes as they are: an anchor beyond them still proves the chain.
-BESIDE_THE_CHAIN = frozenset({Kind.ERASED, Kind.HEAD, Kind.TIME, Kind.ANCHOR})
+BESIDE_THE_CHAIN = frozenset({Kind.ERASED, Kind.HEAD, Kind.TIME, Kind.ANCHOR, Kind.FILE})
 
 
 def english(text: str) -> str:
@@ -165,6 +169,10 @@ HEAD_HASH = english("The head of the chain does not fit: it has another hash tha
 BACKWARDS = english("The time runs backwards: {where} is older than the event before.")
 FUTURE = english("The time is in the future: {where}.")
 FORGED_ANCHOR = english("The anchor of {where} in {source} is not signed with a known key.")
+CHANGED_FILE = "The file {name} was changed after the pack was made."
+MISSING_FILE = "The file {name} is missing."
+ADDED_FILE = "The file {name} was added: the manifest does not name it."
+FORGED_MANIFEST = "The manifest is not signed with a known key."
 UNREADABLE = english("Not an event: {where} has values of other kinds than an event has.")
 UNREADABLE_LINE = english("Not an event: line {other}, at the place of {where}.")
 
@@ -435,6 +443,86 @@ class Unusable(Exception):
     """The files cannot be checked. The text says why."""
 
 
+class Pack:
+    """The files of a zip file, or of the folder into which it was unpacked."""
+
+    def __init__(self, path: Path) -> None:
+        self._folder = path if path.is_dir() else None
+        self._zip = None if self._folder else zipfile.ZipFile(path)
+
+    def names(self) -> list[str]:
+        """With the slashes of a zip file. A name may be there twice."""
+        if self._folder:
+            return [file.relative_to(self._folder).as_posix() for file in self._folder.rglob("*") if file.is_file()]
+        return self._zip.namelist() if self._zip else []
+
+    def open(self, name: str) -> IO[bytes]:
+        return (self._folder / name).open("rb") if self._folder else self._zip.open(name)  # type: ignore[union-attr]
+
+    def read(self, name: str) -> bytes:
+        with self.open(name) as file:
+            return file.read()
+
+    def lines(self, name: str) -> Iterator[str]:
+        """Line by line: the events may be many."""
+        with self.open(name) as file:
+            for line in file:
+                yield line.decode()
+
+
+class PackReport(NamedTuple):
+    """`signed`: the manifest is signed with a known key. `files` is how many the manifest names."""
+
+    findings: list[Finding]
+    signed: bool
+    files: int
+
+
+def manifest_payload(manifest: bytes) -> bytes:
+    """What the signature of a manifest covers. No anchor begins like this."""
+    return b"licensehub-evidence-pack-1\n" + manifest
+
+
+def check_manifest(pack: Pack, keys: dict[str, bytes], *, own_keys: bool) -> PackReport | None:
+    """Compare all files with the manifest; None for a file without one, e.g. an extract that was zipped."""
+    names = pack.names()
+    if MANIFEST_FILE not in names:
+        return None
+    manifest = pack.read(MANIFEST_FILE)
+    try:
+        files = {str(name): str(entry["sha256"]) for name, entry in json.loads(manifest)["files"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Unusable(f"{MANIFEST_FILE} is not the manifest of an evidence pack.") from error
+    found = [finding(Kind.FILE, MISSING_FILE, 0, name=name) for name in sorted(set(files) - set(names))]
+    once = set()
+    for name in names:
+        if name in once or name not in {*files, MANIFEST_FILE, SIGNATURE_FILE}:
+            found.append(finding(Kind.FILE, ADDED_FILE, 0, name=name))
+        elif name in files and _digest(pack, name) != files[name]:
+            found.append(finding(Kind.FILE, CHANGED_FILE, 0, name=name))
+        once.add(name)
+    signed = SIGNATURE_FILE in names and _is_signed_manifest(manifest, pack.read(SIGNATURE_FILE), keys)
+    # Without keys of their own, readers can only compare the files with each other.
+    if not signed and (own_keys or SIGNATURE_FILE in names):
+        found.append(finding(Kind.FILE, FORGED_MANIFEST, 0))
+    return PackReport(found, signed, len(files))
+
+
+def _digest(pack: Pack, name: str) -> str:
+    digest = sha256()
+    with pack.open(name) as file:
+        while piece := file.read(1 << 16):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _is_signed_manifest(manifest: bytes, signature: bytes, keys: dict[str, bytes]) -> bool:
+    with suppress(ValueError, KeyError, TypeError):
+        row = json.loads(signature)
+        return fits_key(keys.get(str(row["key_id"])), str(row["signature"]), manifest_payload(manifest))
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Given:
     """What an auditor has: the lines of an extract and of anchors, and public keys by their id."""
@@ -443,10 +531,13 @@ class Given:
     anchors: list[tuple[str, str]]
     keys: dict[str, bytes]
     own_keys: bool
+    # Of an evidence pack: what is wrong with its files, and whether its manifest is signed with a known key.
+    pack: PackReport | None = None
 
 
 def check_files(given: Given, *, part: bool = False) -> Report:
-    """Check an extract. Raises Unusable."""
+    """Check an extract, and the files of a pack. Raises Unusable."""
+    changed = given.pack.findings if given.pack else []
     lines = iter(given.events)
     try:
         header = json.loads(next(lines, "{}"))
@@ -456,10 +547,12 @@ def check_files(given: Given, *, part: bool = False) -> Report:
         end = Point(last, str(header["hash"]), None, english("the first line of the extract"), proves=False)
         chain = Chain([end], first=first, hash=str(header["previous_hash"]), now=datetime.now(UTC))
     except (ValueError, KeyError, TypeError) as error:
+        if changed:
+            return Report(1, 0, 0, changed, None, 0)
         raise Unusable("The first line of the extract does not say which events it has.") from error
     genuine, forged = sorted_anchors(given)
     chain.know(genuine)
-    chain.findings += forged
+    chain.findings += [*forged, *changed]
     for number, line in enumerate(lines, start=2):
         try:
             _add_line(chain, json.loads(line))
@@ -510,14 +603,17 @@ def anchor_payload(row: dict[str, Any]) -> bytes:
 
 def is_signed(row: dict[str, Any], keys: dict[str, bytes]) -> bool:
     """Whether one of these public keys (32 bytes each) has signed the anchor."""
+    return fits_key(keys.get(str(row["key_id"])), str(row["signature"]), anchor_payload(row))
+
+
+def fits_key(key: bytes | None, signature: str, payload: bytes) -> bool:
+    """Whether this public key (32 bytes) made the signature (base64) of the payload."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-    key = keys.get(str(row["key_id"]))
     with suppress(InvalidSignature, binascii.Error):
         if key is not None:
-            signature = base64.b64decode(str(row["signature"]), validate=True)
-            Ed25519PublicKey.from_public_bytes(key).verify(signature, anchor_payload(row))
+            Ed25519PublicKey.from_public_bytes(key).verify(base64.b64decode(signature, validate=True), payload)
             return True
     return False
 
@@ -542,15 +638,20 @@ def read(options: argparse.Namespace) -> Given:
     """The files that the options name. Raises Unusable."""
     own = read_keys(" ".join(_text_of(key) for key in options.key))
     anchors = [(str(name), line) for name in options.anchors for line in _lines(Path(name).read_text())]
-    if not zipfile.is_zipfile(options.extract):
-        return Given(_streamed(Path(options.extract)), anchors, own, bool(own))
-    with zipfile.ZipFile(options.extract) as pack:
-        names = set(pack.namelist())
-        if EVENTS_FILE not in names:
-            raise Unusable(f"{options.extract} has no {EVENTS_FILE}.")
-        inside = {name: pack.read(name).decode() for name in (EVENTS_FILE, ANCHORS_FILE, KEYS_FILE) if name in names}
-    anchors += [(ANCHORS_FILE, line) for line in _lines(inside.get(ANCHORS_FILE, ""))]
-    return Given(_lines(inside[EVENTS_FILE]), anchors, own or read_keys(inside.get(KEYS_FILE, "")), bool(own))
+    path = Path(options.extract)
+    if not path.is_dir() and not zipfile.is_zipfile(path):
+        return Given(_streamed(path), anchors, own, bool(own))
+    pack = Pack(path)
+    names = set(pack.names())
+    keys = own or read_keys(pack.read(KEYS_FILE).decode() if KEYS_FILE in names else "")
+    files = check_manifest(pack, keys, own_keys=bool(own))
+    if EVENTS_FILE not in names and not (files and files.findings):
+        raise Unusable(f"{options.extract} has no {EVENTS_FILE}.")
+    anchors += [
+        (ANCHORS_FILE, line) for line in _lines(pack.read(ANCHORS_FILE).decode() if ANCHORS_FILE in names else "")
+    ]
+    events = pack.lines(EVENTS_FILE) if EVENTS_FILE in names else iter(())
+    return Given(events, anchors, keys, bool(own), files)
 
 
 def _streamed(path: Path) -> Iterator[str]:
@@ -577,16 +678,27 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         given = read(options)
-        report = check_files(given, part=options.part)
+        # A pack has the events of one request, one person or one period.
+        report = check_files(given, part=options.part or given.pack is not None)
     except (Unusable, OSError, UnicodeDecodeError, zipfile.BadZipFile, ImportError) as problem:
         sys.stderr.write(f"Not checked: {problem}\n")
         return 2
     sys.stdout.write(as_json(report) if options.json else as_text(report))
+    if given.pack and not options.json:
+        sys.stdout.write(_about_files(given.pack))
     if given.anchors and not given.own_keys:
         sys.stderr.write(
             "The keys are those of the file itself. Compare them with the keys that you were given: --key\n"
         )
     return 1 if report.findings else 0
+
+
+def _about_files(pack: PackReport) -> str:
+    if pack.findings:
+        return "The files of the pack are not those that were made.\n"
+    if pack.signed:
+        return f"{pack.files} files are those that LicenseHub made: the manifest is signed.\n"
+    return f"{pack.files} files fit the manifest. It is not signed, so somebody may have made both again.\n"
 
 
 def as_text(report: Report, most: int = 100) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import IO, Any, Self
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
@@ -13,16 +13,22 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 NO_TIME = (1980, 1, 1, 0, 0, 0)
 READABLE = 0o644 << 16
 UNIX = 3
-MANIFEST = "manifest.json"
+MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
 CHUNK = 64 * 1024
 json_text = json.JSONEncoder(sort_keys=True, indent=2, ensure_ascii=False).encode
 
 
 class Archive:
-    """Use it in a `with` block: the end of the block writes the manifest. `about` stands in the manifest."""
+    """Use it in a `with` block: the end of the block writes the manifest. `about` stands in the manifest.
 
-    def __init__(self, file: IO[bytes], about: Mapping[str, Any]) -> None:
+    `sign` returns the text of a signature of the manifest, or nothing.
+    """
+
+    def __init__(
+        self, file: IO[bytes], about: Mapping[str, Any], *, sign: Callable[[bytes], str] = lambda manifest: ""
+    ) -> None:
         self._zip = ZipFile(file, "w", compression=ZIP_DEFLATED)
+        self._sign = sign
         self._about = dict(about)
         self.files: dict[str, dict[str, Any]] = {}
         # The digest of the manifest, and so of the whole pack; empty before the end of the block.
@@ -39,10 +45,12 @@ class Archive:
                 manifest = f"{json_text({**self._about, 'files': self.files})}\n".encode()
                 self.manifest_digest = hashlib.sha256(manifest).hexdigest()
                 self._write(MANIFEST, [manifest])
+                if signature := self._sign(manifest):
+                    self._write(SIGNATURE, [signature])
 
     def add(self, name: str, pieces: Iterable[str | bytes]) -> None:
         """Write one file. Only one piece is in memory at a time."""
-        if name in self.files or name == MANIFEST:
+        if name in self.files or name in (MANIFEST, SIGNATURE):
             raise ValueError(f"{name} is in the archive already")
         self.files[name] = self._write(name, pieces)
 

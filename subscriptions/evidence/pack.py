@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,11 +15,14 @@ from django.utils.translation import gettext as _
 
 from integrations.connectors.contract import english
 from licensehub.audit.actions import Action
+from licensehub.audit.anchors.keys import Keys
 from licensehub.audit.log import Actor, Row, record_rows
 from licensehub.audit.models import AuditEvent
-from licensehub.ui.formatting import number
+from licensehub.audit.offline_verifier import manifest_payload
+from licensehub.ui.formatting import day_and_time, number
 from subscriptions.errors import Refused
 from subscriptions.evidence.archive import Archive
+from subscriptions.evidence.extract import Extract, add_extract, keys_of_this_installation
 from subscriptions.evidence.report import report_of
 from subscriptions.evidence.report_pdf import as_pdf
 from subscriptions.evidence.scope import Scope
@@ -47,8 +52,9 @@ def make_pack(scope: Scope, file: IO[bytes], *, language: str, actor: Actor) -> 
     """
     as_of = scope.last_event()
     about = {"format": FORMAT, "subject": scope.subject.value, "name": scope.name, "language": language, "as_of": as_of}
-    with Archive(file, about) as archive:
-        _fill(archive, scope, as_of, language)
+    keys = keys_of_this_installation()
+    with Archive(file, about, sign=lambda manifest: sign_manifest(manifest, keys)) as archive:
+        _fill(archive, scope, as_of, language, keys)
         # A file that is not whole has no manifest.
         if scope.last_event() != as_of:
             raise PackChanged(CHANGED)
@@ -58,17 +64,42 @@ def make_pack(scope: Scope, file: IO[bytes], *, language: str, actor: Actor) -> 
     return pack
 
 
-def _fill(archive: Archive, scope: Scope, as_of: int, language: str) -> None:
+def sign_manifest(manifest: bytes, keys: Keys) -> str:
+    """The signature of a manifest with the key of the anchors, as JSON; empty without a private key."""
+    if keys.signing is None:
+        return ""
+    signature = base64.b64encode(keys.signing.sign(manifest_payload(manifest))).decode()
+    return json.dumps({"key_id": keys.signing_id, "signature": signature}) + "\n"
+
+
+def _fill(archive: Archive, scope: Scope, as_of: int, language: str, keys: Keys) -> None:
     counts = {}
     with _read_by("en"):
         for table in TABLES:
             counted = _Counted(table.pieces(scope))
             archive.add(table.file, counted)
             counts[table.file] = counted.count - table.file.endswith(".csv")
+    extract = add_extract(archive, scope, keys)
     with _read_by(language):
-        report = report_of(scope, [(_("As of event"), number(as_of))], counts)
+        report = report_of(scope, _facts(extract, as_of), counts)
         archive.add("report.html", [report.as_html()])
         archive.add("report.pdf", [as_pdf(report)])
+
+
+def _facts(extract: Extract, as_of: int) -> list[tuple[str, str]]:
+    events = _("{count} of the audit, between #{first} and #{last}")
+    proof = extract.proved_by
+    proved = _("Proved by the anchor of {time} at event #{sequence}")
+    return [
+        (_("As of event"), f"#{as_of}"),
+        (_("Events"), events.format(count=number(extract.events), first=extract.first, last=extract.last)),
+        (
+            _("Proof"),
+            proved.format(time=day_and_time(proof.at), sequence=proof.sequence)
+            if proof
+            else _("Only plausible: no anchor is later than the last event"),
+        ),
+    ]
 
 
 @contextmanager

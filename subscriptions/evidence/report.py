@@ -16,16 +16,24 @@ from django.utils.functional import Promise
 from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 
+from licensehub.audit.offline_verifier import ANCHORS_FILE, EVENTS_FILE, KEYS_FILE
 from licensehub.translations.stored import translated
 from licensehub.ui.formatting import EMPTY, day_and_time, number
 from subscriptions.company.company import company
-from subscriptions.evidence.archive import MANIFEST
+from subscriptions.evidence.archive import MANIFEST, SIGNATURE
 from subscriptions.evidence.controls import CONTROLS, LIMITS
+from subscriptions.evidence.extract import VERIFIER
 from subscriptions.evidence.scope import Scope, Subject
 from subscriptions.evidence.tables import TABLES, Field
 
 # The files of a pack besides the tables.
-OTHER_FILES = ((MANIFEST, gettext_lazy("The SHA-256 of each file.")),)
+OTHER_FILES = (
+    (EVENTS_FILE, gettext_lazy("The events of the audit that belong to it. Of those between them only the digests.")),
+    (ANCHORS_FILE, gettext_lazy("The anchors that prove these events.")),
+    (KEYS_FILE, gettext_lazy("Our public keys. Compare them with those that you were given on another way.")),
+    (VERIFIER, gettext_lazy("The verifier. It needs Python and the package cryptography, and nothing of LicenseHub.")),
+    (f"{MANIFEST}, {SIGNATURE}", gettext_lazy("The SHA-256 of each file, and the signature of this list.")),
+)
 # A table of the report shows at most so many rows; the file has all.
 MAX_ROWS = 5000
 

@@ -6,9 +6,14 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterator
+import shutil
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
@@ -16,6 +21,9 @@ from django.core.management import CommandError, call_command
 from django.urls import reverse
 from django.utils import timezone, translation
 
+from licensehub.audit.anchors.keys import Keys, encoded, new_keys
+from licensehub.audit.anchors.write import write_anchor
+from licensehub.audit.erase import erase_texts
 from licensehub.audit.log import record
 from licensehub.audit.models import AuditEvent
 from subscriptions.evidence import pack as packs
@@ -29,7 +37,16 @@ from subscriptions.reclaims.engine import reclaim_due
 from tests.support.fixtures import World
 from tests.support.restoring import REASON, reclaimed
 
-FILES = {table.file for table in tables.TABLES} | {"report.html", "report.pdf", "manifest.json"}
+PROOF = {"events.jsonl", "anchors.jsonl", "public-keys.txt", "verify.py", "manifest.json", "manifest.sig"}
+FILES = {table.file for table in tables.TABLES} | {"report.html", "report.pdf"} | PROOF
+BESIDE = {"manifest.json", "manifest.sig"}
+
+
+@pytest.fixture(autouse=True)
+def keys(settings) -> Keys:
+    made = new_keys()
+    settings.ANCHOR_KEYS = ",".join(made.words())
+    return made
 
 
 @pytest.fixture
@@ -96,7 +113,7 @@ def test_a_request_has_everything_that_followed_from_it(done, world, carol):
         assert rows(files, "questions.csv")[0]["email"] == "'=cmd@northwind.example"
         manifest = json.loads(files.read("manifest.json"))
         assert {name: entry["sha256"] for name, entry in manifest["files"].items()} == {
-            name: hashlib.sha256(files.read(name)).hexdigest() for name in FILES - {"manifest.json"}
+            name: hashlib.sha256(files.read(name)).hexdigest() for name in FILES - BESIDE
         }
         html = files.read("report.html").decode()
         assert "ISO/IEC 27001:2022, A.5.18" in html and "supports the controls" in html and "fulfills" not in html
@@ -125,7 +142,7 @@ def test_the_same_state_gives_the_same_bytes(done, alice, carol, profile_event):
     assert in_german == make(scopes[0](), language="de") != first[0]
     with opened(in_german) as german, opened(first[0]) as english:
         assert {name for name in FILES if german.read(name) != english.read(name)} == {
-            *("report.html", "report.pdf", "manifest.json")
+            *("report.html", "report.pdf", "manifest.json", "manifest.sig")
         }
         assert '<html lang="de">' in german.read("report.html").decode()
     # An event that belongs to it makes it another pack.
@@ -149,7 +166,7 @@ def test_a_person_and_a_period_have_their_own_rows_only(done, world, alice, bob)
     with opened(make(scope_of_person(person))) as files:
         assert {one["vendor_id"] for one in rows(files, "people.csv")} == {person.external_id}
         assert len(rows(files, "calls.csv")) == 1
-        text = "".join(files.read(name).decode() for name in FILES - {"report.pdf"})
+        text = "".join(files.read(name).decode() for name in FILES - {"report.pdf", "verify.py"})
     others = Subscription.objects.exclude(pk=person.pk).exclude(email="")
     # The approval is of all its people, so their ids may be in the event; their names and addresses are not.
     assert [row.email for row in others if row.email in text] == []
@@ -221,6 +238,126 @@ def test_large_tables_are_read_in_parts_and_the_report_says_what_it_leaves_out(d
     with opened(make(scope_of_request(done[0].removal.request))) as files:
         assert len(rows(files, "people.csv")) == 4
         assert "2 more rows are in people.csv." in files.read("report.html").decode()
+
+
+def verify(path: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """The verifier of the pack, by a Python that knows nothing of LicenseHub."""
+    script = path / "verify.py"
+    command = [sys.executable, "-I", str(script), *options]
+    return subprocess.run(command, capture_output=True, text=True, cwd=path, env={"PATH": "/nowhere"})
+
+
+def zipped(folder: Path, name: Path) -> Path:
+    with ZipFile(name, "w") as files:
+        for file in folder.iterdir():
+            files.write(file, file.name)
+    return name
+
+
+def test_the_verifier_of_the_pack_says_what_is_proved_and_names_what_was_changed(done, tmp_path, keys, profile_event):
+    request = done[0].removal.request
+    profile_event()
+    anchor = write_anchor()
+    profile_event()
+    key = encoded(keys.signing.public_key().public_bytes_raw())
+    folder = tmp_path / "pack"
+    with opened(make(scope_of_request(request))) as files:
+        files.extractall(folder)
+    report = (folder / "report.html").read_text()
+    assert f"at event #{anchor.sequence}" in report and "Only plausible: no" not in report
+    lines = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    last = scope_of_request(request).last_event()
+    assert (lines[0]["last"], last) == (anchor.sequence, anchor.sequence - 1)
+    # Other events are there without their content.
+    assert "digest" in lines[-1] and "profile.changed" not in (folder / "events.jsonl").read_text()
+
+    said = verify(folder, ".", "--key", key)
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert f"Proved up to #{anchor.sequence} by the anchor" in said.stdout and "Everything fits." in said.stdout
+    assert "are those that LicenseHub made: the manifest is signed" in said.stdout and said.stderr == ""
+    assert "The keys are those of the file itself" in verify(folder, ".").stderr
+    assert verify(folder, str(zipped(folder, tmp_path / "whole.zip")), "--key", key).returncode == 0
+
+    def tampered(says: str, change: Callable[[Path], object]) -> None:
+        copy = tmp_path / "tampered"
+        shutil.copytree(folder, copy)
+        change(copy)
+        found = verify(folder, str(copy), "--key", key)
+        assert found.returncode == 1 and says in found.stdout, f"{says}: {found.stdout}{found.stderr}"
+        found = verify(folder, str(zipped(copy, tmp_path / "tampered.zip")), "--key", key)
+        assert found.returncode == 1 and says in found.stdout
+        shutil.rmtree(copy)
+
+    def edit(name: str, old: str, new: str) -> Callable[[Path], object]:
+        def change(copy: Path) -> None:
+            text = (copy / name).read_text()
+            assert old in text
+            (copy / name).write_text(text.replace(old, new))
+
+        return change
+
+    def again(copy: Path) -> None:
+        """As somebody who knows the format: with a manifest that fits again."""
+        edit("people.csv", "Inactive", "Active")(copy)
+        manifest = json.loads((copy / "manifest.json").read_text())
+        manifest["files"]["people.csv"]["sha256"] = hashlib.sha256((copy / "people.csv").read_bytes()).hexdigest()
+        (copy / "manifest.json").write_text(json.dumps(manifest))
+
+    def unsigned(copy: Path) -> None:
+        again(copy)
+        (copy / "manifest.sig").unlink()
+
+    def own_keys(copy: Path) -> None:
+        again(copy)
+        theirs = new_keys()
+        (copy / "manifest.sig").write_text(packs.sign_manifest((copy / "manifest.json").read_bytes(), theirs))
+        (copy / "public-keys.txt").write_text(encoded(theirs.signing.public_key().public_bytes_raw()))
+
+    def one_event_less(copy: Path) -> None:
+        again(copy)
+        kept = (copy / "events.jsonl").read_text().splitlines()
+        (copy / "events.jsonl").write_text("\n".join(kept[:-2] + kept[-1:]))
+
+    tampered("The file calls.csv was changed", edit("calls.csv", "Verified", "Refused"))
+    tampered("The file report.html was changed", edit("report.html", "bob", "eve"))
+    tampered("The file restores.csv is missing", lambda copy: (copy / "restores.csv").unlink())
+    tampered("The file events.jsonl is missing", lambda copy: (copy / "events.jsonl").unlink())
+    tampered("The file more.csv was added", lambda copy: (copy / "more.csv").write_text("x"))
+    for change in (again, unsigned, own_keys):
+        tampered("The manifest is not signed with a known key", change)
+    tampered("FINDING, deleted", one_event_less)
+    tampered("FINDING, edited", edit("events.jsonl", '"actor_name": "bob"', '"actor_name": "eve"'))
+    tampered("is not signed with a known key", edit("anchors.jsonl", '"count":', '"count":1'))
+    # A spreadsheet that opens the file twice in the zip shows only one of them.
+    twice = zipped(folder, tmp_path / "twice.zip")
+    with warnings.catch_warnings(), ZipFile(twice, "a") as files:
+        warnings.simplefilter("ignore")
+        files.writestr("people.csv", "nobody")
+    assert "FINDING, file" in verify(folder, str(twice), "--key", key).stdout
+
+
+def test_without_an_anchor_or_a_key_the_pack_says_so(done, settings, tmp_path):
+    settings.ANCHOR_KEYS, settings.ANCHOR_KEY_FILE = "", tmp_path / "none"
+    with opened(make(scope_of_request(done[0].removal.request))) as files:
+        assert "manifest.sig" not in files.namelist()
+        assert "Only plausible: no anchor is later" in files.read("report.html").decode()
+        files.extractall(tmp_path / "pack")
+    said = verify(tmp_path / "pack", ".")
+    assert said.returncode == 0 and "Only plausible from" in said.stdout and "It is not signed" in said.stdout
+
+
+def test_erased_texts_are_no_finding(done, tmp_path, keys, alice):
+    from django.db import transaction
+
+    request = done[0].removal.request
+    sequences = list(scope_of_request(request).events.values_list("sequence", flat=True))[:3]
+    with transaction.atomic():
+        erase_texts(sequences, actor=alice, why="Asked for")
+    write_anchor()
+    with opened(make(scope_of_request(request))) as files:
+        files.extractall(tmp_path / "pack")
+    said = verify(tmp_path / "pack", ".", "--key", encoded(keys.signing.public_key().public_bytes_raw()))
+    assert said.returncode == 0, said.stdout + said.stderr
 
 
 def test_letters_that_the_font_lacks():
