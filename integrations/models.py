@@ -73,6 +73,10 @@ class IntegrationProfile(models.Model):
         default=False,
         help_text=_("When on, nothing more is sent to the vendor. What is approved waits and is not lost."),
     )
+    # Rows of this profile differ from what LicenseHub wrote last, so nothing is sent until an admin has checked it. The
+    # reason is one or two sentences.
+    held_at = models.DateTimeField(null=True, editable=False)
+    held_why = models.TextField(blank=True, default="", editable=False)
     validated_at = models.DateTimeField(null=True, editable=False)
     # The user who started the validation; empty when LicenseHub did it by itself.
     validated_by = models.CharField(max_length=150, blank=True, editable=False)

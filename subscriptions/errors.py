@@ -19,5 +19,9 @@ class ConcernsYou(Refused):
     """The actor's own seat is concerned. Nobody requests their own seat, or decides on it."""
 
 
+class ChangedOutside(Refused):
+    """Rows differ from what LicenseHub wrote last: somebody changed them in the database."""
+
+
 class OverCap(Refused):
     """More people than the cap of one request allows."""

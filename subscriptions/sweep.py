@@ -5,10 +5,12 @@ The database is the queue of record. `tasks.sweep` enqueues what is due, and so 
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 
 from django.db import transaction
+from django.db.models import Q
 
 from integrations import credential_store
 from integrations.connectors.contract import ConnectorError, english
@@ -20,14 +22,25 @@ from subscriptions.accounts import rights_changes
 from subscriptions.approvals.closing import drop_needless_restores, end_empty_requests, expire_requests
 from subscriptions.approvals.collecting import close_collections
 from subscriptions.bulk_sql import large_tables
+from subscriptions.candidates import locks
 from subscriptions.errors import NotActionable
-from subscriptions.models import DownloadRun, Reclaim, ReclaimRequest, ReclaimState, RequestedRemoval
+from subscriptions.models import (
+    CandidateState,
+    Direction,
+    DownloadRun,
+    Reclaim,
+    ReclaimRequest,
+    ReclaimState,
+    RequestedRemoval,
+    RequestState,
+)
 from subscriptions.notices import delivery
 from subscriptions.notifications import delivery as notifications
 from subscriptions.notifications.digests import make_digests
 from subscriptions.notifications.recipients import update
 from subscriptions.reclaims.direction import SPECS
-from subscriptions.reclaims.outcomes import mark_lapsed, read_back
+from subscriptions.reclaims.outcomes import mark_lapsed, mark_tampered, read_back
+from subscriptions.reclaims.signed_state import why_tampered
 from subscriptions.rules.protections import end_run_out
 
 # A sweep takes seconds, and the next one follows within a minute.
@@ -39,6 +52,7 @@ def repair() -> None:
     """Requeue abandoned claims, mark abandoned sends as in doubt, and end what has expired."""
     recover_claims()
     recover_sends()
+    end_tampered()
     delivery.repair()
     close_collections()
     drop_needless_restores()
@@ -78,6 +92,28 @@ def recover_sends() -> int:
             targets = [(item, {"outcome": message}) for item in lost if item.direction == direction]
             record_many(spec.endings[ReclaimState.IN_DOUBT], actor=None, targets=targets)
     return len(lost)
+
+
+def end_tampered() -> int:
+    """End the items that can never be sent, since their other rows say that nobody waits for them. Returns how many.
+
+    LicenseHub changes these rows together with the item. A send finds the other changes from outside.
+    """
+    waiting = Reclaim.objects.filter(state=ReclaimState.QUEUED)
+    other = ~Q(removal__request__state=RequestState.APPROVED) | Q(removal__dropped_at__isnull=False)
+    closed = ~Q(removal__candidate__state=CandidateState.AWAITING_REVOCATION)
+    other |= Q(direction=Direction.DEACTIVATE) & closed
+    with large_tables():
+        items = list(waiting.filter(other).select_related(*WITH_ALL)[:LAPSED_AT_ONCE])
+    ended = 0
+    for item in items:
+        # It may have just been claimed, and the send finds the same.
+        with contextlib.suppress(NotActionable), transaction.atomic():
+            locks.lock_profile(item.profile_id)
+            if sentence := why_tampered(item):
+                mark_tampered(item, sentence)
+                ended += 1
+    return ended
 
 
 def lapse_approvals() -> int:

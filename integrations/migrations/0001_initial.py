@@ -202,6 +202,8 @@ class Migration(migrations.Migration):
                         verbose_name="sending stopped",
                     ),
                 ),
+                ("held_at", models.DateTimeField(editable=False, null=True)),
+                ("held_why", models.TextField(blank=True, default="", editable=False)),
                 ("validated_at", models.DateTimeField(editable=False, null=True)),
                 ("validated_by", models.CharField(blank=True, editable=False, max_length=150)),
                 ("findings", models.JSONField(default=list, editable=False)),

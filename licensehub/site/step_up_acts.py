@@ -31,6 +31,7 @@ ACTS: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
     "admin:integrations_connection_connect": always,
     # Confirm a backup, and let sending begin.
     "admin:integrations_sendingcontrol_action": when("action", "release", "allow"),
+    "admin:integrations_integrationprofile_release": always,
     # Grant rights: roles, passwords, and who an account is.
     "admin:auth_user_add": always,
     "admin:auth_user_change": always,

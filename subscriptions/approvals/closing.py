@@ -20,6 +20,7 @@ from subscriptions.accounts.own_seat import is_own, refuse_own_seat, seats_of
 from subscriptions.approvals.leaving import SEND_BACK, Keep, keep_seats, release, start_cool_downs
 from subscriptions.bulk_sql import planned_for
 from subscriptions.candidates.locks import lock_candidate, lock_profile
+from subscriptions.candidates.request_digest import next_digests
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import (
     CandidateState,
@@ -82,7 +83,8 @@ def _take_out(person: RequestedRemoval, *, actor: Actor, reason: str, keep: Keep
         raise NotActionable(
             _("{person} is no longer part of an open request. Nothing was changed.").format(person=person)
         )
-    data = {"person": str(person), "reason": reason, **(keep.as_data() if keep else {})}
+    data = {"person": str(person), "removal": person.pk, "reason": reason, **(keep.as_data() if keep else {})}
+    data |= next_digests(request, dropped=[person.pk])
     record(Action.PERSON_DROPPED, actor=actor, target=request, data=data)
     return request
 
@@ -116,7 +118,7 @@ def drop_needless_restores() -> int:
 
 
 def drop_unanswered(people: list[RequestedRemoval], *, reason: str) -> None:
-    """Take people without an answer out of a request, in the caller's transaction. They are Ready again.
+    """Take people without an answer out of one request, in the caller's transaction. They are Ready again.
 
     Somebody who answers at this moment stays in it.
     """
@@ -125,7 +127,12 @@ def drop_unanswered(people: list[RequestedRemoval], *, reason: str) -> None:
     silent.update(dropped_at=now, drop_reason=reason)
     left = RequestedRemoval.objects.filter(pk__in=[person.pk for person in people], dropped_at=now)
     ids = set(left.values_list("pk", flat=True))
-    targets = [(person.request, {"person": str(person), "reason": reason}) for person in people if person.pk in ids]
+    gone = [person for person in people if person.pk in ids]
+    digests = {person.request_id: next_digests(person.request, dropped=ids) for person in gone[:1]}
+    targets = [
+        (person.request, {"person": str(person), "removal": person.pk, "reason": reason, **digests[person.request_id]})
+        for person in gone
+    ]
     record_many(Action.PERSON_DROPPED, actor=None, targets=targets)
     release(left, to=CandidateState.READY, reason="", actor=None)
 

@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from licensehub.audit.models import AuditEvent
 from licensehub.database_clock import database_now
 from licensehub.ui.formatting import day_and_time
 from licensehub.ui.lists.id_filter import IdIn, IdList
@@ -38,7 +39,9 @@ from subscriptions.approvals.deciders import reviewers_of
 from subscriptions.approvals.leaving import SEND_BACK, Keep, keep_seats
 from subscriptions.bulk_sql import planned_for
 from subscriptions.candidates import caps, locks
-from subscriptions.errors import NotActionable, OverCap, OwnRequest, Refused
+from subscriptions.candidates.request_digest import approval_of, digest_if_signed, lock_audit, next_digests
+from subscriptions.candidates.signed_answers import answers_are_signed
+from subscriptions.errors import ChangedOutside, NotActionable, OverCap, OwnRequest, Refused
 from subscriptions.models import (
     CandidateState,
     CloseReason,
@@ -56,19 +59,38 @@ REVIEWED = gettext_lazy(
     "You made a candidate of somebody in this request who needed review, so another person "
     "has to decide. Or drop these people from it first."
 )
+CHANGED_OUTSIDE = gettext_lazy(
+    "{request} is not what was requested: somebody has changed it, its people or their answers in the database. "
+    "Nothing was approved. Reject it, find out who can write to the database, then request these people again."
+)
 CHANGED = gettext_lazy("Some of these people have just changed. Reload the page and check again.")
 
 
-def approve(request: ReclaimRequest, *, actor: User, comment: str = "", revision: int | None = None) -> int:
+def approve(
+    request: ReclaimRequest, *, actor: User, comment: str = "", revision: int | None = None, digest: str | None = None
+) -> int:
     """A second person approves: everybody who was not dropped is signed and queued. Returns how many.
 
-    `revision` is that of the list which the person has seen. A restore has no caps, and no candidates that move.
-    Raises OwnRequest, ConcernsYou, OverCap, Refused or NotActionable; then nothing was changed.
+    `revision` and `digest` are those of the list which the person has seen.
+    A restore has no caps, and no candidates that move.
+
+    Raises OwnRequest, ConcernsYou, OverCap, ChangedOutside, Refused or NotActionable; then nothing was changed.
     """
+    try:
+        return _approve(request, actor=actor, comment=comment, revision=revision, digest=digest)
+    except ChangedOutside:
+        note_changed_outside(request, actor=actor)
+        raise
+
+
+def _approve(request: ReclaimRequest, *, actor: User, comment: str, revision: int | None, digest: str | None) -> int:
     now = database_now()
     with transaction.atomic():
         locks.lock_profile(request.profile_id)
+        found = refuse_changed_outside(request)
         _decide(request, RequestState.APPROVED, actor=actor, comment=comment, now=now, revision=revision)
+        if digest is not None and digest != found:
+            raise NotActionable(CHANGED)
         people = request.removals.not_dropped().count()
         if not people:
             raise NotActionable(
@@ -81,6 +103,30 @@ def approve(request: ReclaimRequest, *, actor: User, comment: str = "", revision
         if enqueue(request, actor=actor, now=now) != people:
             raise NotActionable(CHANGED)
     return people
+
+
+def refuse_changed_outside(request: ReclaimRequest) -> str:
+    """Compare the rows of an open request with its newest signed event, in the transaction of the approval.
+
+    Returns the digest of the rows; empty for a request that is not open. Raises ChangedOutside.
+    """
+    lock_audit()
+    row = ReclaimRequest.objects.get(pk=request.pk)
+    if row.state != RequestState.OPEN:
+        return ""
+    digest = digest_if_signed(row)
+    if not digest or not answers_are_signed(row):
+        raise ChangedOutside(CHANGED_OUTSIDE.format(request=row))
+    return digest
+
+
+def note_changed_outside(request: ReclaimRequest, *, actor: User) -> None:
+    """Record once that an approval of this request was refused since its rows differ from what was requested."""
+    with transaction.atomic():
+        lock_audit()
+        events = AuditEvent.objects.filter(target_type=request._meta.label_lower, target_id=request.pk)
+        if not events.filter(action=Action.REQUEST_TAMPERED).exists():
+            record(Action.REQUEST_TAMPERED, actor=actor, target=request)
 
 
 def _decide(
@@ -119,7 +165,8 @@ def _decide(
     request.refresh_from_db()
     action = Action.REQUEST_APPROVED if state == RequestState.APPROVED else Action.REQUEST_REJECTED
     data = {"comment": comment, "people": request.removals.not_dropped().count(), "account": _account(actor)}
-    record(action, actor=actor, target=request, data={**data, **(keep.as_data() if keep else {})})
+    data |= {**next_digests(request), **approval_of(request), **(keep.as_data() if keep else {})}
+    record(action, actor=actor, target=request, data=data)
 
 
 def _account(actor: User) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from subscriptions.approvals import closing
 from subscriptions.bulk_sql import insert_selected, planned_for
 from subscriptions.candidates import caps, locks
 from subscriptions.candidates.actions import ready_again, send_in_doubt
+from subscriptions.candidates.request_digest import first_digests, next_digests
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import (
     CandidateState,
@@ -74,7 +75,7 @@ def request_reclaim(
         request = _create(profile, rule if asks else None, actor=actor, reason=reason, repeats=repeats)
         people = _take_into(request, ready, asks=asks)
         refuse_own_seat(seats_of(request.removals.all()), actor=actor, profile=profile)
-        data = {"people": people, "reason": reason, "cap": request.cap, "asks": asks}
+        data = {"people": people, "reason": reason, "cap": request.cap, "asks": asks, **first_digests(request)}
         record(Action.REQUEST_OPENED, actor=actor, target=request, data=data)
     return request
 
@@ -208,7 +209,9 @@ def raise_cap(request: ReclaimRequest, *, actor: User, reason: str) -> int:
                     request=request
                 )
             )
-        record(Action.REQUEST_CAP_RAISED, actor=actor, target=request, data={"to": people, "reason": reason.strip()})
+        former = {"cap": request.cap, "cap_raised_by_id": request.cap_raised_by_id}
+        data = {"to": people, "reason": reason.strip(), **next_digests(request, former=former)}
+        record(Action.REQUEST_CAP_RAISED, actor=actor, target=request, data=data)
     return people
 
 
@@ -239,5 +242,5 @@ def open_for_approval(request: ReclaimRequest) -> bool:
         waiting = RemovalCandidate.objects.filter(IdIn("pk", IdList.of(people)), state=CandidateState.AWAITING_USER)
         waiting.update(state=CandidateState.AWAITING_APPROVAL, state_changed_at=now)
         action = Action.REQUEST_READY if people else Action.REQUEST_EMPTY
-        record(action, actor=None, target=request, data={"people": len(people)})
+        record(action, actor=None, target=request, data={"people": len(people), **next_digests(request)})
     return True

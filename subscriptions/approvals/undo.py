@@ -29,6 +29,7 @@ from subscriptions.approvals.leaving import Keep, pause_reason
 from subscriptions.bulk_sql import FEW, planned_for
 from subscriptions.candidates import locks
 from subscriptions.candidates.actions import end_pause, evaluate_people
+from subscriptions.candidates.request_digest import next_digests
 from subscriptions.errors import NotActionable
 from subscriptions.models import (
     Answer,
@@ -110,7 +111,7 @@ def take_back_rejection(request: ReclaimRequest, *, actor: User) -> int:
         back = able or _bring_back(request, people, keep, reason=CloseReason.REJECTED, why=why, actor=actor)
         if not back.number:
             raise NotActionable(NOBODY)
-        data = {**before, "people": back.number, "left": _leave_out(request, people, back)}
+        data = {**before, "people": back.number, "left": _leave_out(request, people, back), **next_digests(request)}
         record(Action.REJECTION_TAKEN_BACK, actor=actor, target=request, data=data)
     request.refresh_from_db()
     return back.number
@@ -131,9 +132,10 @@ def _leave_out(request: ReclaimRequest, people: QuerySet[RequestedRemoval], back
     names = [*left.order_by("pk").values_list("pk", KT("evidence__name"), KT("evidence__email"))]
     ids = IdList.of(pk for pk, _, _ in names)
     RequestedRemoval.objects.filter(IdIn("pk", ids), dropped_at=None).update(dropped_at=now, drop_reason=reason)
-    label = ReclaimRequest._meta.label_lower
+    digests = next_digests(request, dropped=[pk for pk, _, _ in names])
+    label, same = ReclaimRequest._meta.label_lower, {"reason": reason, **digests}
     events = [
-        Row(label, request.pk, str(request), {"person": name or email or str(pk), "reason": reason})
+        Row(label, request.pk, str(request), {"person": name or email or str(pk), "removal": pk, **same})
         for pk, name, email in names
     ]
     record_rows(Action.PERSON_DROPPED, actor=None, rows=events)
@@ -213,7 +215,8 @@ def take_back_in(person: RequestedRemoval, *, actor: User, decides: bool) -> Non
         back = able or _bring_back(request, people, keep, reason=CloseReason.DROPPED, why=why, actor=actor)
         if not back.number:
             raise NotActionable(NOBODY)
-        data = {"person": str(person), "reason_of_the_drop": person.drop_reason, **keep.as_data()}
+        data = {"person": str(person), "removal": person.pk, "reason_of_the_drop": person.drop_reason}
+        data |= {**keep.as_data(), **next_digests(request, back=[person.pk])}
         record(Action.PERSON_TAKEN_BACK_IN, actor=actor, target=request, data=data)
 
 

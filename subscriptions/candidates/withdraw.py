@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from django.db import transaction
+from django.db.models.fields.json import KT
 from django.utils.translation import gettext as _
 
 from licensehub.audit.actions import Action
@@ -16,6 +17,7 @@ from licensehub.database_clock import database_now
 from licensehub.translations.stored import in_english
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.bulk_sql import batches, planned_for
+from subscriptions.candidates.request_digest import next_digests
 from subscriptions.errors import NotActionable
 from subscriptions.models import (
     CandidateState,
@@ -154,5 +156,22 @@ def _close(candidates: list[_Stale], state: CandidateState, reason: CloseReason)
     # They also leave the request that waits; the other people in it can still be approved.
     waiting = ReclaimRequest.objects.filter(state__in=WAITING)
     people = RequestedRemoval.objects.not_dropped().filter(IdIn("candidate", ids), request__in=waiting)
+    columns = ("request", "pk", KT("evidence__name"), KT("evidence__email"))
     with planned_for(ids.number):
+        left = list(people.order_by("pk").values_list(*columns))
         people.update(dropped_at=now, drop_reason=in_english(reason.label))
+    _record_drops(left, in_english(reason.label))
+
+
+def _record_drops(left: list[tuple[int, int, str | None, str | None]], reason: str) -> None:
+    """An event for each person, with the digest that the request has without all of them."""
+    label, events = ReclaimRequest._meta.label_lower, []
+    requests = ReclaimRequest.objects.in_bulk({request for request, *_ in left})
+    people: dict[int, list[int]] = defaultdict(list)
+    for request, pk, *_names in left:
+        people[request].append(pk)
+    same = {pk: {"reason": reason, **next_digests(row, dropped=people[pk])} for pk, row in requests.items()}
+    for request, pk, name, email in left:
+        data = {"person": name or email or str(pk), "removal": pk, **same[request]}
+        events.append(Row(label, request, str(requests[request]), data))
+    record_rows(Action.PERSON_DROPPED, actor=None, rows=events)

@@ -26,6 +26,7 @@ class NotificationKind(models.TextChoices):
     UNDECIDABLE = "undecidable", _("Nobody may decide a request")
     CONNECTION = "connection", _("A connection does not work")
     DOWNLOAD = "download", _("A download needs a person")
+    TAMPERED = "tampered", _("Something was changed outside of LicenseHub")
     ATTENTION = "attention", _("Candidates need a person")
     PROTECTION = "protection", _("Protections cover nobody any more")
     CONTRACT = "contract", _("The last day of notice comes")

@@ -21,6 +21,7 @@ class ReclaimState(models.TextChoices):
     DONE = "done", _("Verified")
     SKIPPED = "skipped", _("Skipped")
     FAILED = "failed", _("Refused")
+    TAMPERED = "tampered", _("Tampered")
     IN_DOUBT = "in_doubt", _("In doubt")
 
 
@@ -36,6 +37,7 @@ class HoldReason(models.TextChoices):
     BATCH_CAP = "batch_cap", _("The request is over the cap of the rule")
     BACKUP = "backup", _("This database may be a restored backup")
     CLOCK = "clock", _("The clock of a host is wrong")
+    TAMPERED = "tampered", _("Something was changed outside of LicenseHub")
     ACTIVITY = "activity", _("The vendor's activity dates are in doubt")
     LATER = "later", _("The vendor is tried again later")
 

@@ -178,7 +178,7 @@ def _note(person: RequestedRemoval, given: Answer) -> None:
     if rows.update(answer=given, answered_at=at) != 1:
         raise NotActionable(_("This has just changed. Open the page again."))
     person.answer, person.answered_at = given, at
-    data = {"answer": given.value, "request": person.request.number, "by": BY}
+    data = {"answer": given.value, "answered_at": at.isoformat(), "request": person.request.number, "by": BY}
     record(Action.PERSON_ANSWERED, actor=None, target=person.candidate, data=data)
 
 

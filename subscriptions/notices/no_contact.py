@@ -10,6 +10,7 @@ from licensehub.audit.log import record
 from licensehub.database_clock import database_now
 from subscriptions.approvals.leaving import IN_REQUEST
 from subscriptions.candidates.actions import move
+from subscriptions.candidates.request_digest import next_digests
 from subscriptions.errors import NotActionable
 from subscriptions.models import CandidateState, ReclaimRequest, RequestedRemoval
 from subscriptions.models.request import WAITING
@@ -27,7 +28,12 @@ def drop_unreached(person: RequestedRemoval, reason: str) -> None:
     }
     if silent.update(**values) != 1:
         return
-    data = {"person": str(person), "reason": reason}
+    data = {
+        "person": str(person),
+        "removal": person.pk,
+        "reason": reason,
+        **next_digests(person.request, dropped=[person.pk]),
+    }
     record(Action.PERSON_DROPPED, actor=None, target=person.request, data=data)
     next_step = english("Check the address and ask this person in another way, then resume, or leave the seat.")
     try:

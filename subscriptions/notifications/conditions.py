@@ -52,6 +52,11 @@ BROKEN_SINCE = english(
     "{connection} has not worked since {time}.\n{error}\nUntil it works again, nothing is sent to the vendor. "
     "Approved reclaims wait and are not lost."
 )
+TAMPERED = english("{profile}: something was changed outside of LicenseHub")
+TAMPERED_SINCE = english(
+    "Since {time}, nothing is sent for this profile.\n{why}\nFind out who can write to the database, then release "
+    "sending on the page of the profile. Restores are still sent."
+)
 QUARANTINED = english("{profile}: a download is quarantined")
 CANNOT_BE_TRUE = english("The download of {time} cannot be true, so it changed nothing.\n{problem}")
 NO_DOWNLOAD_SINCE = english("{profile}: no download since {time}")
@@ -126,6 +131,19 @@ def connections() -> Iterator[Notification]:
                 connection=connection, time=day_and_time(connection.state_changed_at), error=connection.error
             ),
             path=reverse("admin:integrations_connection_change", args=[connection.pk]),
+        )
+
+
+def tampered() -> Iterator[Notification]:
+    """Profiles that are held since rows were changed outside of LicenseHub."""
+    for profile in IntegrationProfile.objects.in_use().filter(held_at__isnull=False):
+        yield Notification(
+            kind=NotificationKind.TAMPERED,
+            key=f"tampered:{profile.pk}",
+            profile=profile,
+            subject=TAMPERED.format(profile=profile),
+            text=TAMPERED_SINCE.format(time=day_and_time(profile.held_at), why=profile.held_why),
+            path=reverse("admin:integrations_integrationprofile_change", args=[profile.pk]),
         )
 
 

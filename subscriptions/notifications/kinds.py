@@ -151,6 +151,13 @@ KINDS = {
         _("you run the downloads"),
         _("A download is quarantined, or there was no complete one since it was due."),
     ),
+    NotificationKind.TAMPERED: Kind(
+        conditions.tampered,
+        _while_open(STOP),
+        STOP,
+        _("you may release sending"),
+        _("A row in the database differs from what LicenseHub wrote, so nothing is sent for this profile."),
+    ),
     NotificationKind.ATTENTION: Kind(
         conditions.attention,
         _while_open(REQUEST),

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
+from integrations.sending import MIN_REASON_LENGTH
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from licensehub.database_clock import database_now
@@ -17,6 +18,7 @@ from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import DownloadRun, ReclaimRule, RunState
 from subscriptions.reclaims import switches
 from subscriptions.reclaims.switches import Operation
+from subscriptions.rules.rules import terms_of
 from subscriptions.schedules.schedules import ensure_schedules
 
 
@@ -56,7 +58,8 @@ def publish(profile: IntegrationProfile, *, actor: Actor) -> None:
         licenses = list(profile.connector.default_licenses)
         _, made = ReclaimRule.objects.get_or_create(profile=profile, defaults={"licenses": licenses})
         if made:
-            record(Action.RULE_CREATED, actor=actor, target=profile.rule)
+            rule = profile.rule
+            record(Action.RULE_CREATED, actor=actor, target=rule, data={"terms": terms_of(rule)})
         ensure_schedules(profile)
 
 
@@ -100,6 +103,20 @@ def stop_sending(profile: IntegrationProfile, *, actor: Actor) -> None:
 
 def allow_sending(profile: IntegrationProfile, *, actor: Actor) -> None:
     _switch(profile, stopped=False, action=Action.SENDING_ALLOWED, actor=actor)
+
+
+def release_hold(profile: IntegrationProfile, *, actor: Actor, checked: str) -> None:
+    """Release sending after an admin has found out what was changed outside of LicenseHub. `checked` says what.
+
+    Raises Refused or NotActionable; then nothing was changed.
+    """
+    if len(checked.strip()) < MIN_REASON_LENGTH:
+        raise Refused(_("Say in a sentence what you checked before you release sending."))
+    with transaction.atomic():
+        held = IntegrationProfile.objects.filter(pk=profile.pk, held_at__isnull=False)
+        if held.update(held_at=None, held_why="") != 1:
+            raise NotActionable(_("Sending is not held for “{profile}”.").format(profile=profile))
+        record(Action.PROFILE_HOLD_RELEASED, actor=actor, target=profile, data={"checked": checked.strip()})
 
 
 def switch_reclaim(profile: IntegrationProfile, *, enabled: bool, actor: Actor) -> None:

@@ -61,6 +61,7 @@ RECLAIM = DirectionSpec(
         ReclaimState.SKIPPED: Action.RECLAIM_SKIPPED,
         ReclaimState.FAILED: Action.RECLAIM_FAILED,
         ReclaimState.IN_DOUBT: Action.RECLAIM_IN_DOUBT,
+        ReclaimState.TAMPERED: Action.RECLAIM_TAMPERED,
     },
 )
 RESTORE = DirectionSpec(
@@ -88,6 +89,7 @@ RESTORE = DirectionSpec(
         ReclaimState.SKIPPED: Action.RESTORE_SKIPPED,
         ReclaimState.FAILED: Action.RESTORE_FAILED,
         ReclaimState.IN_DOUBT: Action.RESTORE_IN_DOUBT,
+        ReclaimState.TAMPERED: Action.RESTORE_TAMPERED,
     },
 )
 SPECS = {spec.direction.value: spec for spec in (RECLAIM, RESTORE)}

@@ -28,7 +28,6 @@ from subscriptions.models import (
     Protection,
     Reclaim,
     ReclaimState,
-    RequestedRemoval,
     Subscription,
 )
 from subscriptions.reclaims.direction import spec_for
@@ -36,6 +35,7 @@ from subscriptions.reclaims.holds import hold_due_items, item_hold, profile_hold
 from subscriptions.reclaims.outcomes import (
     mark_in_doubt,
     mark_refused,
+    mark_tampered,
     mark_unsent,
     note_receipt,
     read_back,
@@ -43,6 +43,7 @@ from subscriptions.reclaims.outcomes import (
     requeue_after_error,
 )
 from subscriptions.reclaims.recheck import Decision, recheck
+from subscriptions.reclaims.signed_state import Tampered, signed_or_tampered
 from subscriptions.reclaims.switches import control_allowing, profiles_allowing
 
 logger = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ class Ending(StrEnum):
     RESTORED = "restored"
     SKIPPED = "skipped"
     REFUSED = "refused"
+    TAMPERED = "tampered"
     HELD = "held"
     IN_DOUBT = "in_doubt"
 
@@ -72,6 +74,7 @@ class Tally:
     restored: int = 0
     skipped: int = 0
     refused: int = 0
+    tampered: int = 0
     held: int = 0
     in_doubt: int = 0
 
@@ -164,17 +167,24 @@ def _work_on(profile: IntegrationProfile, items: list[Reclaim], tally: Tally, un
 
 def _execute(batch: _Batch, item: Reclaim, decision: Decision) -> Ending | None:
     """End the item unsent, put it back into the queue, or send it. Returns None when another process took it over."""
+    if decision.state == ReclaimState.TAMPERED:
+        mark_tampered(item, decision.sentence)
+        return Ending.TAMPERED
     if not decision.send:
         mark_unsent(item, decision)
-        return Ending.REFUSED if decision.state == ReclaimState.FAILED else Ending.SKIPPED
+        return Ending.SKIPPED
     try:
         # The vendor's limit is waited for before the intent is committed. So a switch that changes during the wait
         # still counts, and a worker that dies during the wait leaves no item in doubt.
         batch.connector.await_turn()
     except ConnectorError as error:
         return _held(requeue_after_error(batch.profile, item, error))
-    if commit_intent(item, rolling=batch.rolling):
-        return _send(batch, item)
+    try:
+        if commit_intent(item, rolling=batch.rolling):
+            return _send(batch, item)
+    except Tampered as error:
+        mark_tampered(item, str(error))
+        return Ending.TAMPERED
     hold = profile_hold(batch.profile, item.direction) or item_hold(batch.profile, item, rolling=batch.rolling)
     hold = hold or HoldReason.LATER
     return _held(requeue(item, hold, wait=wait_for(batch.profile, hold)))
@@ -190,6 +200,8 @@ def _held(requeued: int) -> Ending | None:
 def commit_intent(item: Reclaim, *, rolling: int) -> bool:
     """Commit `sending`, with its audit event, if the claim, every switch, the window and the caps still allow it.
 
+    The rows must be those of the newest signed events. Raises Tampered if they are not.
+
     The switches are subqueries of their own. A filter over a join would move the claim into a subquery as well, and
     after waiting for a lock PostgreSQL checks only the outer WHERE again: see ADR 15.
     """
@@ -200,8 +212,12 @@ def commit_intent(item: Reclaim, *, rolling: int) -> bool:
         # The caps are counted while the profile's row is locked, so no other process counts at the same time.
         if item_hold(profile, item, rolling=rolling):
             return False
+        # Answers, bounces and switches are written under the same lock, each with its event.
+        signed = signed_or_tampered(item)
+        if signed.hold:
+            return False
         # The person is still in the request, has not said *Keep* since, and was reached; the approval is still valid.
-        people = RequestedRemoval.objects.not_dropped().without_late_keep().reached()
+        people = signed.rows(item)
         # A protection is made under the same lock, perhaps after the recheck.
         protected = Subscription.objects.filter(Protection.objects.covers_row(), pk=item.subscription_id)
         unprotected = Q() if item.direction == Direction.REACTIVATE else ~Exists(protected)
@@ -215,6 +231,8 @@ def commit_intent(item: Reclaim, *, rolling: int) -> bool:
             profile__in=profiles_allowing(operation),
             removal__in=people.filter(request__valid_until__gt=database_now()),
         ).update(state=ReclaimState.SENDING, sending_at=now, lease_until=now + Reclaim.LEASE, outcome="")
+        if sent != 1 and (sentence := signed.difference(item)):
+            raise Tampered(sentence)
         if sent == 1:
             item.state = ReclaimState.SENDING
             data = {"request": item.removal.request.number, "external_id": item.subscription.external_id}

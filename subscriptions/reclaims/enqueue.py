@@ -39,13 +39,16 @@ def enqueue(request: ReclaimRequest, *, actor: Actor, now: datetime) -> int:
     Raises NotActionable when something is under way for one of them already.
     """
     action, correlation = spec_for(request.direction).queued, uuid.uuid4()
-    label, data = Reclaim._meta.label_lower, {"request": request.number}
+    label, number = Reclaim._meta.label_lower, request.number
     approved = request.removals.not_dropped().order_by("pk").values_list(*Approved._fields)
     queued, last = 0, 0
     while people := [Approved(*person) for person in approved.filter(pk__gt=last)[:BATCH]]:
         set_column(RequestedRemoval, "signature", [(person.pk, sign(person, request)) for person in people])
         ids = _insert(request, people, now)
-        events = [Row(label, pk, person.name, data) for pk, person in zip(ids, people, strict=True)]
+        events = [
+            Row(label, pk, person.name, {"request": number, "removal": person.pk})
+            for pk, person in zip(ids, people, strict=True)
+        ]
         record_rows(action, actor=actor, rows=events, correlation=correlation)
         queued, last = queued + len(people), people[-1].pk
     return queued

@@ -13,6 +13,7 @@ from subscriptions.models import Direction, HoldReason, Reclaim
 from subscriptions.models.reclaim import ReclaimQuerySet
 from subscriptions.reclaims import switches
 from subscriptions.reclaims.direction import spec_for
+from subscriptions.reclaims.signed_switches import signed_hold
 from subscriptions.schedules.schedules import window_open, window_opens_at
 
 RETRY_DELAY = timedelta(seconds=60)
@@ -22,7 +23,8 @@ NO_ANSWER = english("The vendor did not answer when its connections were tried b
 def profile_hold(profile: IntegrationProfile, direction: str = Direction.DEACTIVATE) -> HoldReason | None:
     """Why nothing may be sent for this profile now; None when it may. A restore waits for no window and no cap."""
     now = IntegrationProfile.objects.get(pk=profile.pk)
-    hold = switches.hold(now, spec_for(direction).operation)
+    operation = spec_for(direction).operation
+    hold = switches.hold(now, operation) or signed_hold(now, operation)
     if hold or direction != Direction.DEACTIVATE:
         return hold
     if not window_open(now):

@@ -40,6 +40,7 @@ from subscriptions.models import (
     HoldReason,
     Reclaim,
     ReclaimState,
+    RemovalCandidate,
     Subscription,
 )
 from subscriptions.reclaims.direction import spec_for
@@ -173,6 +174,33 @@ def mark_unsent(item: Reclaim, decision: Decision) -> None:
     )
 
 
+def mark_tampered(item: Reclaim, sentence: str) -> None:
+    """End an item whose rows are not those that LicenseHub wrote. It is never sent, and its profile is held.
+
+    The candidate may be in any state, and its evidence may be anything, so it moves only if it still waits.
+    """
+    with transaction.atomic():
+        hold_profile(item.profile, sentence)
+        waits = RemovalCandidate.objects.filter(pk=item.removal.candidate_id, state=CandidateState.AWAITING_REVOCATION)
+        _finish(
+            item,
+            to=ReclaimState.TAMPERED,
+            candidate_state=CandidateState.ATTENTION_REQUIRED if waits.exists() else None,
+            attention=sentence,
+            outcome=sentence,
+        )
+
+
+def hold_profile(profile: IntegrationProfile, why: str) -> bool:
+    """Hold the sends of this profile until an admin has checked it. Returns False when it was held already."""
+    with transaction.atomic():
+        free = IntegrationProfile.objects.filter(pk=profile.pk, held_at=None)
+        if free.update(held_at=database_now(), held_why=why) != 1:
+            return False
+        record(Action.PROFILE_HELD, actor=None, target=profile, data={"why": why})
+    return True
+
+
 def mark_lapsed(item: Reclaim) -> None:
     """End an item whose approval is no longer valid, before anything was sent."""
     mark_unsent(item, lapsed())
@@ -189,7 +217,7 @@ def _finish(
     *,
     to: ReclaimState,
     outcome: str,
-    candidate_state: CandidateState,
+    candidate_state: CandidateState | None,
     reason: CloseReason | str = "",
     attention: str = "",
     **columns: object,
@@ -197,7 +225,7 @@ def _finish(
     """End an item in one transaction: its row, its candidate, the fact and the audit.
 
     Raises NotActionable when the row no longer has the state and the token of `item`. `columns` are further columns of
-    the row, e.g. what was read back.
+    the row, e.g. what was read back. Without `candidate_state` the candidate stays as it is.
     """
     with transaction.atomic():
         finished = Reclaim.objects.filter(pk=item.pk, state=item.state, token=item.token).update(
@@ -206,10 +234,12 @@ def _finish(
         if finished != 1:
             raise NotActionable(spec_for(item.direction).finished_elsewhere.format(person=item))
         correlation = uuid.uuid4()
-        data = {"outcome": outcome, "request": item.removal.request.number}
+        read = {"read_back": "", "http_status": item.http_status, "license_after": ""} | columns
+        shown = {name: read[name] for name in ("read_back", "http_status", "license_after")}
+        data = {"outcome": outcome, "request": item.removal.request.number, **shown}
         action = spec_for(item.direction).endings[to]
         record(action, actor=None, target=item, data=data, correlation=correlation)
-        if item.removal.request.direction == Direction.DEACTIVATE:
+        if candidate_state and item.removal.request.direction == Direction.DEACTIVATE:
             _move_candidate(item, candidate_state, reason, attention, correlation)
         if to == ReclaimState.DONE:
             _write_fact(item)

@@ -61,8 +61,8 @@ UNREACHED = english(
     "address and ask in another way, then resume, or leave the seat."
 )
 WRONG_SIGNATURE = english(
-    "Not sent: the approval does not match its signature, so this is not what was approved. Ask who can write to "
-    "the database, then request this person again."
+    "Tampered, not sent: the approval does not match its signature, so this is not what was approved. Ask who can "
+    "write to the database, then request this person again."
 )
 LAPSED = english("Not sent: the approval lapsed before the send. Request this person again.")
 OTHER_LICENSE = english("Not sent: the license is {license} now.")
@@ -197,21 +197,26 @@ def unreached() -> Decision:
 
 def _refused_approval(item: Reclaim) -> Decision | None:
     removal, request = item.removal, item.removal.request
+    # The signature first: only then the evidence has the keys that it had at the approval.
     is_what_was_approved = (
         item.direction == request.direction
-        and item.subscription.external_id == removal.evidence["external_id"]
         and is_signed(removal)
+        and item.subscription.external_id == removal.evidence["external_id"]
     )
     if not is_what_was_approved:
-        return Decision(
-            send=False,
-            sentence=WRONG_SIGNATURE,
-            state=ReclaimState.FAILED,
-            candidate_state=CandidateState.ATTENTION_REQUIRED,
-        )
+        return tampered(WRONG_SIGNATURE)
     if request.valid_until is None or request.valid_until <= database_now():
         return lapsed()
     return None
+
+
+def tampered(sentence: str) -> Decision:
+    return Decision(
+        send=False,
+        sentence=sentence,
+        state=ReclaimState.TAMPERED,
+        candidate_state=CandidateState.ATTENTION_REQUIRED,
+    )
 
 
 def lapsed(sentence: str = LAPSED) -> Decision:

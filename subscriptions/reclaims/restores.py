@@ -24,6 +24,7 @@ from licensehub.database_clock import database_now
 from subscriptions.accounts.own_seat import refuse_own_seat, seats_of
 from subscriptions.bulk_sql import FEW, planned_for
 from subscriptions.candidates import locks
+from subscriptions.candidates.request_digest import approval_of, first_digests
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import (
     Direction,
@@ -231,6 +232,6 @@ def _create(
         for row in rows
     )
     refuse_own_seat(seats_of(request.removals.all()), actor=actor, profile=profile)
-    data = {"people": len(people), "reason": reason.strip()}
+    data = {"people": len(people), "reason": reason.strip(), **first_digests(request), **approval_of(request)}
     record(RESTORE.requested, actor=actor, target=request, data=data)
     return request

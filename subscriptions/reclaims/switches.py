@@ -178,6 +178,16 @@ TABLE = (
             Operation.RESTORE: Effect(hold=HoldReason.CLOCK),
         },
     ),
+    Switch(
+        "Held: something was changed outside of LicenseHub",
+        lambda profile: profile.held_at is not None,
+        {
+            Operation.ASK: Effect(),
+            Operation.SEND: Effect(hold=HoldReason.TAMPERED),
+        },
+        note=gettext_lazy("Held: something was changed outside of LicenseHub."),
+        profile_off={"held_at": None},
+    ),
     # The recheck before a send reads the same dates, so it cannot find out who is active.
     Switch(
         "The activity dates of the newest download are in doubt",
@@ -280,6 +290,10 @@ DOCUMENT = """# Which switch stops what
 Where several switches are on, the first row gives the reason. *Send* and *restore* are also checked in the UPDATE that
 commits the intent to send, in the last moment before the call; only a connection in Error is not, since it refuses the
 call itself. Candidates are proposed after a download, or after a saved rule from facts of at most 26 hours.
+
+The newest signed event of a switch counts as well as its row: a switch that is on in either of them stops a send. So
+somebody who writes to the database can stop sends, and cannot allow them. If only the event says that it is on, switch
+it on and off again on its page.
 
 This page is made from the table in `subscriptions/reclaims/switches.py`, and a test compares the two.
 """

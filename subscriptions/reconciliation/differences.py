@@ -85,6 +85,8 @@ def in_ledger(ended: Iterable[Reclaim], members: Mapping[str, Member]) -> list[D
 def _active_by_ledger(item: Reclaim) -> bool | None:
     """Whether the ledger says that the person is active; None when it does not say, since somebody else acted first."""
     done, reclaim = item.state == ReclaimState.DONE, item.direction == Direction.DEACTIVATE
+    if item.state == ReclaimState.TAMPERED:
+        return None  # its row said that it waits, and perhaps it was sent before
     if done:
         return not reclaim
     if not reclaim:

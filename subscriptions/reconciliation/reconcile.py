@@ -26,6 +26,7 @@ from subscriptions.eligibility.evaluate import evaluate_rows
 from subscriptions.eligibility.terms import current_terms
 from subscriptions.errors import Refused
 from subscriptions.models import Reclaim, ReclaimState, Reconciliation, Subscription
+from subscriptions.models.reclaim import UNFINISHED
 from subscriptions.reclaims.recheck import write_facts
 from subscriptions.reconciliation.differences import Difference, Kind, in_ledger
 from subscriptions.reconciliation.vendor_log import VendorLog, in_log, read_log, with_doer
@@ -45,7 +46,7 @@ FIRST_LOG_SPAN = timedelta(days=1)
 MAX_UNEXPLAINED_AGE = timedelta(days=30)
 
 PROFILE_STATES = (ProfileState.PUBLISHED, ProfileState.PAUSED)
-ENDED = (ReclaimState.DONE, ReclaimState.SKIPPED, ReclaimState.FAILED, ReclaimState.IN_DOUBT)
+ENDED = tuple(state for state in ReclaimState if state not in UNFINISHED)
 
 
 def profiles_to_reconcile() -> list[int]:

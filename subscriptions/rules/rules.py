@@ -25,6 +25,12 @@ DOUBTS = ("stale_feed_days", "surge_factor", "surge_percent")
 FIELDS = (*TERMS, *ASKING, *CAPS, *DOUBTS)
 
 
+def terms_of(rule: ReclaimRule) -> dict[str, Any]:
+    """All terms of the rule, as its events have them."""
+    thresholds = {row.license: row.last_activity_threshold for row in rule.license_thresholds.all()}
+    return {**{name: getattr(rule, name) for name in FIELDS}, "by_license": thresholds}
+
+
 def change_rule(
     rule: ReclaimRule, *, actor: Actor, changed: Mapping[str, Any], by_license: Mapping[str, int] | None = None
 ) -> bool:

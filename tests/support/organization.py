@@ -19,6 +19,7 @@ from django.utils import timezone
 from integrations.models import IntegrationProfile, ProfileState
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.candidates.propose import propose_candidates
+from subscriptions.candidates.request_digest import shown_digest
 from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.models import DownloadRun, ReclaimRequest, ReclaimRule, RemovalCandidate, Subscription
 from subscriptions.search import refresh_search
@@ -141,9 +142,11 @@ def request_url(act: str, request: ReclaimRequest) -> str:
     return page("reclaimrequest", act, request.pk)
 
 
-def seen(request: ReclaimRequest) -> dict[str, int]:
+def seen(request: ReclaimRequest) -> dict[str, object]:
     """The fields that the page of this request sends with an approval: the list that it shows now."""
-    return {"revision": ReclaimRequest.objects.values_list("revision", flat=True).get(pk=request.pk)}
+    row = ReclaimRequest.objects.get(pk=request.pk)
+    people = row.removals.select_related("candidate__subscription")
+    return {"revision": row.revision, "digest": shown_digest(row, people)}
 
 
 def questions(client: Client, address: str) -> int:

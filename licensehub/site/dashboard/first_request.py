@@ -95,7 +95,7 @@ def _sending(request: ReclaimRequest) -> tuple[StepState, str]:
             text = _("{request} is approved and waits: {reason}.")
             return StepState.WAITING, text.format(request=request, reason=HoldReason(reason).label)
         return StepState.WAITING, _("{request} is approved and is being sent.").format(request=request)
-    if ReclaimState.IN_DOUBT in states or ReclaimState.FAILED in states:
+    if {ReclaimState.IN_DOUBT, ReclaimState.FAILED, ReclaimState.TAMPERED} & set(states):
         text = _("{request} was sent, and nothing is verified: look at what the vendor answered.")
         return StepState.FAILED, text.format(request=request)
     text = _("Nobody of {request} had to be reclaimed: they were active again, or left out. File another request.")

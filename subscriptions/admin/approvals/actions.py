@@ -50,7 +50,8 @@ def approve_view(request: HttpRequest, pk: int) -> HttpResponse:
         seen = request.POST.get("revision", "")
         if not is_id(seen):
             raise NotActionable(str(NO_REVISION))
-        count = decide.approve(row, actor=signed_in(request), comment=_text(request, "comment"), revision=int(seen))
+        given = {"comment": _text(request, "comment"), "digest": request.POST.get("digest", "")}
+        count = decide.approve(row, actor=signed_in(request), revision=int(seen), **given)
         enqueue_reclaim(request, row.profile_id)
         return message_for(APPROVED, row, seats=seats(count))
 

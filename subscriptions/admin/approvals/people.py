@@ -60,8 +60,9 @@ class Person:
 
     @property
     def has_failed(self) -> bool:
-        """Refused by the vendor, or in doubt."""
-        return self.reclaim is not None and self.reclaim.state in (ReclaimState.FAILED, ReclaimState.IN_DOUBT)
+        """Refused by the vendor, tampered, or in doubt."""
+        failed = (ReclaimState.FAILED, ReclaimState.TAMPERED, ReclaimState.IN_DOUBT)
+        return self.reclaim is not None and self.reclaim.state in failed
 
     @property
     def is_news(self) -> bool:

@@ -22,7 +22,7 @@ from subscriptions.models import Direction, HoldReason, Reclaim, ReclaimRequest,
 
 VIEW = "subscriptions.view_reclaimrequest"
 ANSWER = "admin/subscriptions/reclaimrequest/progress_answer.html"
-FAILURES = (ReclaimState.FAILED, ReclaimState.IN_DOUBT)
+FAILURES = (ReclaimState.FAILED, ReclaimState.TAMPERED, ReclaimState.IN_DOUBT)
 # So many failures are named above the list, which has them all.
 NAMED = 5
 
@@ -42,6 +42,7 @@ class Part:
 # In the order of the bar: failures first.
 PARTS = (
     Part("failed", gettext_lazy("failed"), "error", (ReclaimState.FAILED,)),
+    Part("tampered", gettext_lazy("tampered"), "gpp_bad", (ReclaimState.TAMPERED,)),
     Part("doubt", gettext_lazy("in doubt"), "help", (ReclaimState.IN_DOUBT,)),
     Part("skipped", gettext_lazy("skipped"), "do_not_disturb_on", (ReclaimState.SKIPPED,)),
     Part("verified", gettext_lazy("verified"), "verified", (ReclaimState.DONE,)),
@@ -97,7 +98,7 @@ def progress_of(request: ReclaimRequest) -> SendProgress | None:
             _("{count} wait: {reason}").format(count=number(count), reason=HoldReason(reason).label)
             for reason, count in holds.most_common()
         ],
-        look_at=_look_at(request) if states["failed"] or states["in_doubt"] else [],
+        look_at=_look_at(request) if any(states[state] for state in FAILURES) else [],
         url=reverse("admin:subscriptions_reclaimrequest_progress", args=[request.pk]),
         verb="restored" if request.direction == Direction.REACTIVATE else "reclaimed",
     )

@@ -27,6 +27,7 @@ from subscriptions.admin.approvals.progress import progress_of
 from subscriptions.admin.reclaims.steps import requester_of
 from subscriptions.admin.widgets.badges import request_badge
 from subscriptions.approvals.deciders import deciders_of
+from subscriptions.candidates.request_digest import shown_digest
 from subscriptions.models import ReclaimRequest, RequestedRemoval, RequestState
 from subscriptions.models.request import WAITING
 from subscriptions.money.beside import yearly_cost
@@ -44,6 +45,7 @@ def page_context(request: ReclaimRequest, user: User | AnonymousUser) -> dict[st
         **table_of(people, request),
         **decision,
         "waits": waits,
+        "digest": shown_digest(request, [person.removal for person in people]) if waits else "",
         "progress": progress_of(request),
         "notified": notified_about(request),
         # A reader who may decide is one of them.

@@ -33,11 +33,14 @@ from subscriptions.admin.widgets.actions import REFUSALS, run_action
 from subscriptions.models.download import WITH_FACTS
 from subscriptions.profiles import lifecycle
 
+STOP = "integrations.stop_all_sending"
 NEVER_CHANGES = ("organization_id",)
 SHOWN_INSTEAD = ("vendor", "organization_id")
 
 
 def reclaim_text(row: IntegrationProfile) -> str:
+    if row.held_at:
+        return _("Held")
     if row.sending_stopped:
         return _("Sending stopped")
     return _("On") if row.reclaim_enabled else _("Off")
@@ -100,6 +103,7 @@ class IntegrationProfileAdmin(ExportMixin, ModelAdmin):
         view = self.admin_site.admin_view
         return [
             path("<int:pk>/act/<slug:name>/", view(self.run_button), name="integrations_integrationprofile_action"),
+            path("<int:pk>/release/", view(self.release_hold), name="integrations_integrationprofile_release"),
             path("<int:pk>/validate/", view(self.validate), name="integrations_integrationprofile_validate"),
             path("<int:pk>/dry-run/", view(profile_view), name="integrations_integrationprofile_dry_run"),
             path("<int:pk>/due/", view(self.due), name="integrations_integrationprofile_due"),
@@ -173,6 +177,18 @@ class IntegrationProfileAdmin(ExportMixin, ModelAdmin):
             return answer
         profile, user = self._profile(pk), signed_in(request)
         return run_action(request, reverse(PROFILE_PAGE, args=[pk]), lambda: validate(profile, user))
+
+    def release_hold(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Release sending after a change from outside was checked."""
+        if answer := refuse_unless_post(request, STOP):
+            return answer
+        profile, user = self._profile(pk), signed_in(request)
+
+        def do() -> str:
+            lifecycle.release_hold(profile, actor=user, checked=request.POST.get("checked", ""))
+            return _("Sending is released. Approved seats are sent within a minute, unless another switch stops them.")
+
+        return run_action(request, reverse(PROFILE_PAGE, args=[pk]), do)
 
     def due(self, request: HttpRequest, pk: int) -> HttpResponse:
         """The page requests this every two seconds while a download is due, and reloads once it has begun."""

@@ -18,6 +18,7 @@ from integrations.admin.connection_admin import VIEW, may_change
 from integrations.admin.connection_admin import state_badge as connection_badge
 from integrations.admin.findings import OPERATE
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
+from integrations.sending import MIN_REASON_LENGTH
 from licensehub.database_clock import database_now
 from licensehub.translations.stored import translated
 from licensehub.ui.formatting import ago, badge, counts_of, day, day_and_time, inside, number
@@ -40,8 +41,10 @@ STATES = {
 # For the profile's own switches, by the reason for which they hold a send.
 SWITCH_BADGES: dict[HoldReason | None, tuple[Promise, str, str]] = {
     HoldReason.SENDING_STOPPED: (gettext_lazy("Sending stopped"), "error", "front_hand"),
+    HoldReason.TAMPERED: (gettext_lazy("Held"), "error", "gpp_bad"),
     HoldReason.RECLAIM_OFF: (gettext_lazy("Switched off"), "warning", "toggle_off"),
 }
+STOP = "integrations.stop_all_sending"
 # The number of runs in the strip.
 STRIP = 14
 SEVERITY = {"error": 0, "warning": 1, "not_checked": 2, "ok": 3}
@@ -75,6 +78,9 @@ def context_of(profile: IntegrationProfile, request: HttpRequest) -> dict[str, A
         "badge": profile_badge(profile, broken=bool(broken)),
         "broken": [connection for connection in broken if connection.slot not in explained],
         "lead": _lead(profile),
+        "held": f"{day_and_time(profile.held_at)} ({ago(profile.held_at)})" if profile.held_at else "",
+        "may_release": request.user.has_perm(STOP),
+        "shortest": MIN_REASON_LENGTH,
         "floors": [{"use": use, "few": few_free(use) if use.is_short else ""} for use in floors_of(profile)],
         "may_operate": request.user.has_perm(OPERATE),
         "may_view_connections": request.user.has_perm(VIEW),

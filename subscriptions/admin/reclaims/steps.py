@@ -40,7 +40,13 @@ TEXTS = {
         gettext_lazy("Not restored"),
     ),
 }
-TONES = {ReclaimState.DONE: "ok", ReclaimState.FAILED: "error", ReclaimState.IN_DOUBT: "warning"}
+TONES = {
+    ReclaimState.DONE: "ok",
+    ReclaimState.FAILED: "error",
+    ReclaimState.TAMPERED: "error",
+    ReclaimState.IN_DOUBT: "warning",
+}
+NOT_SENT = (ReclaimState.SKIPPED, ReclaimState.FAILED, ReclaimState.TAMPERED)
 
 
 def requester_of(request: ReclaimRequest) -> str:
@@ -112,7 +118,7 @@ def _restore(removal: RequestedRemoval) -> Step | None:
 def _execution(item: Reclaim) -> list[Step]:
     texts = TEXTS[Direction(item.direction)]
     sent = item.sending_at
-    looked = sent or (item.finished_at if item.state in (ReclaimState.SKIPPED, ReclaimState.FAILED) else None)
+    looked = sent or (item.finished_at if item.state in NOT_SENT else None)
     if looked is None:
         held = item.get_hold_reason_display() if item.hold_reason else _("waiting to be sent")
         until = _("not before {moment}").format(moment=day_and_time(item.not_before)) if item.not_before else ""
@@ -120,7 +126,7 @@ def _execution(item: Reclaim) -> list[Step]:
         waiting = Step(_("Checked again"), "hourglass_top", until, held, tone)
         return [waiting, _pending(str(texts.sent), "send"), _pending(_("Verified"), "verified")]
     if sent is None:
-        tone = "error" if item.state == ReclaimState.FAILED else "neutral"
+        tone = "neutral" if item.state == ReclaimState.SKIPPED else "error"
         return [Step(_("Checked again"), "visibility", day_and_time(looked), translated(item.outcome), tone)]
     seen = Step(_("Checked again"), "visibility", day_and_time(looked), str(texts.rechecked), "ok")
     return [seen, _sent(item, texts), _verified(item, texts)]

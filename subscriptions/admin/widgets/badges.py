@@ -44,6 +44,7 @@ RECLAIM = {
     ReclaimState.DONE: ("ok", "verified"),
     ReclaimState.SKIPPED: ("neutral", "do_not_disturb_on"),
     ReclaimState.FAILED: ("error", "error"),
+    ReclaimState.TAMPERED: ("error", "gpp_bad"),
     ReclaimState.IN_DOUBT: ("warning", "help"),
 }
 DIRECTION = {

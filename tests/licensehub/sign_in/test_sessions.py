@@ -12,6 +12,7 @@ from licensehub.audit.models import AuditEvent
 from licensehub.sign_in.models import AccountSession
 from tests.support.doors import IPHONE, Visitor, password_of
 from tests.support.fixtures import person
+from tests.support.organization import seen
 from tests.support.pages import text_of
 
 PAGE = "admin:subscriptions_reclaimrequest_changelist"
@@ -71,7 +72,7 @@ def test_what_was_typed_is_kept_for_the_same_account_and_sent_on_by_hand(organiz
     request = organization.ask(alice, count=2)
     address = reverse("admin:subscriptions_reclaimrequest_approve", args=[request.pk])
     page = reverse("admin:subscriptions_reclaimrequest_change", args=[request.pk])
-    form = {"comment": "Looked at both", "revision": str(request.revision)}
+    form = {"comment": "Looked at both", **seen(request)}
     visitor = signed_in()
     noon.shift(31 * 60)
     answer = visitor.client.post(address, form, headers={"referer": f"http://testserver{page}"})

@@ -11,6 +11,7 @@ from licensehub.sign_in import step_up
 from licensehub.site.step_up_acts import ACTS
 from subscriptions.models import RequestState
 from tests.support.doors import Visitor, password_of
+from tests.support.organization import seen
 from tests.support.pages import text_of
 
 # Addresses of the admin that do something, and no act of this kind: each was decided.
@@ -81,7 +82,7 @@ def test_an_approval_asks_again_and_goes_on_with_what_was_typed(organization, al
     address = reverse("admin:subscriptions_reclaimrequest_approve", args=[request.pk])
     page = text_of(stale("bob").client.get(reverse("admin:subscriptions_reclaimrequest_change", args=[request.pk])))
     visitor = stale("bob")
-    form = {"comment": "Looked at “both” & agreed", "revision": request.revision}
+    form = {"comment": "Looked at “both” & agreed", **seen(request)}
     assert "comment" in page
     asked = text_of(visitor.client.post(address, form), status=403)
     request.refresh_from_db()

@@ -186,7 +186,7 @@ def test_a_forged_approval_is_never_sent(downloaded, alice, bob, change):
         change = {"evidence": {**removal.evidence, **change["evidence"]}}
     request.removals.update(**change)
 
-    assert reclaim_due(downloaded.profile).refused == 1
+    assert reclaim_due(downloaded.profile).tampered == 1
 
     assert downloaded.deactivated_by_us() == []
     removal.candidate.refresh_from_db()
@@ -199,7 +199,7 @@ def test_a_prolonged_approval_is_never_sent(downloaded, alice, bob):
     decide.approve(request, actor=bob)
     ReclaimRequest.objects.update(valid_until=timezone.now() + timedelta(days=99))
 
-    assert reclaim_due(downloaded.profile).refused == 1
+    assert reclaim_due(downloaded.profile).tampered == 1
     assert downloaded.deactivated_by_us() == []
 
 

@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 
 from licensehub.audit.models import AuditEvent
 from licensehub.audit.verify import verify_chain
-from subscriptions.approvals import decide
+from subscriptions.approvals import closing, decide
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.bulk_sql import read
 from subscriptions.candidates import propose
@@ -166,7 +166,7 @@ def test_one_approval_is_one_act_in_the_audit(downloaded, alice, bob):
 def test_who_was_dropped_is_neither_sealed_nor_queued(downloaded, alice, bob):
     request = ask(downloaded, alice)
     dropped = request.removals.all()[2]
-    RequestedRemoval.objects.filter(pk=dropped.pk).update(dropped_at=request.requested_at)
+    closing.drop(dropped, actor=bob, reason="On leave")
 
     assert decide.approve(request, actor=bob) == 4
 

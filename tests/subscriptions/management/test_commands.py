@@ -153,6 +153,7 @@ def test_reclaim_and_dry_run(world, alice, bob):
         "restored": 0,
         "skipped": 1,
         "refused": 0,
+        "tampered": 0,
         "held": 0,
         "in_doubt": 0,
     }

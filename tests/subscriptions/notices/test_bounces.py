@@ -24,6 +24,7 @@ from subscriptions.notices import bounce_mailbox, bounces
 from subscriptions.notices.delivery_reports import HEADER, read_report
 from subscriptions.reclaims import engine, recheck
 from subscriptions.reclaims.engine import reclaim_due
+from subscriptions.reclaims.signed_state import SignedState
 from tests.support.imap_server import Mailbox, mailbox
 from tests.support.notices import Asking, candidate_of, not_reached, people, text_of
 
@@ -202,9 +203,10 @@ def test_a_report_at_the_moment_of_the_claim_stops_the_send(asking: Asking, appr
     assert not engine.commit_intent(item, rolling=100)
 
 
-def test_the_control_without_both_defenses_sends(asking: Asking, approved, monkeypatch):
+def test_the_control_without_all_defenses_sends(asking: Asking, approved, monkeypatch):
     monkeypatch.setattr(bounces, "_stop", lambda *_: None)
     monkeypatch.setattr(RequestedRemovalQuerySet, "reached", lambda people: people)
+    monkeypatch.setattr(SignedState, "hides_bounce", lambda *_: False)
     bounces.came_back(Notice.objects.get(kind="ask"), reason="550", actor=None)
     assert reclaim_due(asking.world.profile).reclaimed == 1
     assert recheck.unreached().close_reason is None

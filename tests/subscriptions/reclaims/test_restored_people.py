@@ -16,6 +16,7 @@ from subscriptions.errors import NotActionable
 from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate, RequestedRemoval, Subscription
 from subscriptions.reclaims import outcomes, restores
 from subscriptions.reclaims.engine import reclaim_due
+from subscriptions.reclaims.signed_state import SignedState
 from tests.support.fixtures import World, actions
 from tests.support.restoring import REASON, activated_by_us, id_of, reclaimed
 
@@ -24,8 +25,10 @@ from tests.support.restoring import REASON, activated_by_us, id_of, reclaimed
 
 @pytest.fixture
 def unprotected(monkeypatch):
-    """The defense switched off."""
+    """The defenses switched off."""
     monkeypatch.setattr(outcomes, "RESTORED_COOLDOWN", timedelta(0))
+    # The tests set finished items back, and the audit knows that.
+    monkeypatch.setattr(SignedState, "refusal", lambda *_: "")
 
 
 def restored(world: World, reclaimed_person: Reclaim, alice) -> Reclaim:

@@ -41,7 +41,7 @@ def test_restored_and_verified(world, reclaimed_person, alice):
     told = actions()
     assert told[-4:] == ["restore.requested", "restore.queued", "restore.sending", "restore.done"]
     asked = AuditEvent.objects.get(action="restore.requested")
-    assert (asked.actor_name, asked.data) == ("alice", {"people": 1, "reason": REASON})
+    assert (asked.actor_name, asked.data["people"], asked.data["reason"]) == ("alice", 1, REASON)
     assert queued.removal.candidate.state == "closed_complete", "its candidate stays as the reclaim left it"
     assert reclaim_due(world.profile).restored == 0
 

@@ -77,6 +77,11 @@ CELLS = {
         {"held_at": timezone.now()},
         {"ask by mail": None, "send": "backup", "restore": "backup"},
     ),
+    "Held: something was changed outside of LicenseHub": (
+        {"held_at": timezone.now()},
+        {},
+        {"ask by mail": None, "send": "tampered"},
+    ),
     "The activity dates of the newest download are in doubt": (
         {"activity_doubted_at": timezone.now()},
         {},

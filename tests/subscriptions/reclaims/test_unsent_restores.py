@@ -37,10 +37,10 @@ def test_a_forged_restore_is_never_sent(world, alice, bob, what):
     queued = restores.restore(first, actor=alice, reason=REASON)
     FORGED[what](queued, second)
 
-    assert reclaim_due(world.profile).refused == 1
+    assert reclaim_due(world.profile).tampered == 1
 
     queued.refresh_from_db()
-    assert queued.state == "failed" and "signature" in queued.outcome
+    assert queued.state == "tampered" and "signature" in queued.outcome
     assert activated_by_us(world) == []
 
 

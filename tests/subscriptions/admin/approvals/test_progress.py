@@ -40,6 +40,7 @@ def test_failures_come_first_and_the_count_is_of_all(approved, bob, as_user):
     assert progress is not None and progress.sentence == "4 of 7 are done"
     assert [(part.name, part.count, part.start) for part in progress.parts] == [
         ("failed", 1, 0),
+        ("tampered", 0, 1),
         ("doubt", 1, 1),
         ("skipped", 1, 2),
         ("verified", 1, 3),

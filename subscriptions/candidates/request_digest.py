@@ -1,0 +1,150 @@
+"""The digest of a request: what it asks for, and each person in it, as it was when somebody asked for it.
+
+The audit event of the request carries it, and each later event of a change that LicenseHub itself made: a person was
+dropped or taken back in, the cap was raised, the answers are in. An approval computes it again from the rows. A
+difference means that somebody changed rows outside of LicenseHub.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from typing import Any
+
+from licensehub.audit.actions import Action
+from licensehub.audit.models import AuditEvent, ChainHead
+from licensehub.audit.offline_verifier import canonical
+from licensehub.audit.signed import NotSigned, newest_signed
+from subscriptions.bulk_sql import planned_for
+from subscriptions.models import ReclaimRequest, RequestedRemoval
+
+# The events of a request that carry its digests.
+CARRIES_DIGEST = (
+    Action.REQUEST_OPENED,
+    Action.RESTORE_REQUESTED,
+    Action.REQUEST_READY,
+    Action.REQUEST_CAP_RAISED,
+    Action.PERSON_DROPPED,
+    Action.PERSON_TAKEN_BACK_IN,
+    Action.REJECTION_TAKEN_BACK,
+    Action.REQUEST_APPROVED,
+    Action.REQUEST_REJECTED,
+)
+# The columns of a person that never change. Whether somebody is dropped is part of the digest of the request.
+PERSON = (
+    "pk",
+    "candidate_id",
+    "candidate__subscription_id",
+    "candidate__subscription__external_id",
+    "restores_id",
+    "evidence",
+)
+CHUNK = 2000  # people
+
+
+def people_digest(request: ReclaimRequest) -> str:
+    """SHA-256 over everybody who ever was in the request: ids, the vendor's id, the frozen evidence, what it restores.
+
+    64 hexadecimal digits.
+    """
+    people = request.removals.order_by("pk").values_list(*PERSON)
+    digest = sha256()
+    with planned_for(request.removals.count()):
+        for person in people.iterator(chunk_size=CHUNK):
+            digest.update(canonical(person).encode())
+    return digest.hexdigest()
+
+
+def request_digest(request: ReclaimRequest, people: str, dropped: Iterable[int]) -> str:
+    """SHA-256 over the head of the request, the digest of its people, and who of them is dropped. 64 digits."""
+    content = [
+        request.pk,
+        request.direction,
+        request.profile_id,
+        request.requested_by_id,
+        request.cap,
+        request.cap_raised_by_id,
+        request.reason,
+        request.repeats_id,
+        people,
+        sorted(dropped),
+    ]
+    return sha256(canonical(content).encode()).hexdigest()
+
+
+def dropped_from(request: ReclaimRequest) -> set[int]:
+    """The ids of the dropped people, as the rows have them."""
+    return set(request.removals.filter(dropped_at__isnull=False).order_by().values_list("pk", flat=True))
+
+
+def first_digests(request: ReclaimRequest) -> dict[str, str]:
+    """The details that the first event of a request carries."""
+    people = people_digest(request)
+    return {"people_digest": people, "digest": request_digest(request, people, ())}
+
+
+def next_digests(
+    request: ReclaimRequest,
+    *,
+    dropped: Iterable[int] = (),
+    back: Iterable[int] = (),
+    former: Mapping[str, Any] | None = None,
+) -> dict[str, str]:
+    """The details that the event of a change carries, after the change was written.
+
+    `dropped` and `back` are the people (ids) whom this change drops or takes back in, `former` the columns of the
+    request before it. Rows that somebody else has changed before are never signed: then the digest is empty.
+    """
+    lock_audit()
+    row, now = ReclaimRequest.objects.get(pk=request.pk), dropped_from(request)
+    signed = signed_digests(request) or {"people_digest": "", "digest": ""}
+    people = signed["people_digest"]
+    digest = request_digest(row, people, now)
+    for column, value in (former or {}).items():
+        setattr(row, column, value)
+    is_intact = request_digest(row, people, (now - set(dropped)) | set(back)) == signed["digest"]
+    return {"people_digest": people, "digest": digest if is_intact else ""}
+
+
+def signed_digests(request: ReclaimRequest) -> dict[str, Any] | None:
+    """The details of the newest event with digests; None without one, or if somebody has changed it."""
+    events = AuditEvent.objects.filter(target_type=ReclaimRequest._meta.label_lower, target_id=request.pk)
+    try:
+        newest = newest_signed(events.filter(action__in=CARRIES_DIGEST).order_by("-sequence")[:1])
+    except NotSigned:
+        return None
+    return newest.data if newest and "digest" in newest.data else None
+
+
+def shown_digest(request: ReclaimRequest, removals: Iterable[RequestedRemoval]) -> str:
+    """The digest of the rows that a page shows: everybody in the request, each with candidate and subscription."""
+    people, shown = sha256(), sorted(removals, key=lambda removal: removal.pk)
+    for row in shown:
+        subscription = row.candidate.subscription
+        facts = (row.pk, row.candidate_id, subscription.pk, subscription.external_id, row.restores_id, row.evidence)
+        people.update(canonical(facts).encode())
+    return request_digest(request, people.hexdigest(), (row.pk for row in shown if row.dropped_at))
+
+
+def lock_audit() -> None:
+    """Wait for other changes of requests, until the end of the transaction.
+
+    Each writes its event in its own transaction. So the rows and the newest event of a request then belong together.
+    """
+    ChainHead.objects.select_for_update().get(pk=1)
+
+
+def digest_if_signed(request: ReclaimRequest) -> str:
+    """The digest of the rows, if it is that of the newest signed event; empty if it is not. See `lock_audit`."""
+    signed = signed_digests(request)
+    if signed is None:
+        return ""
+    people = people_digest(request)
+    digest = request_digest(request, people, dropped_from(request))
+    return digest if (people, digest) == (signed["people_digest"], signed["digest"]) else ""
+
+
+def approval_of(request: ReclaimRequest) -> dict[str, str]:
+    """The details of a decision that a send compares with the row; without `valid_until` if it is not approved."""
+    moments = {"decided_at": request.decided_at, "valid_until": request.valid_until}
+    return {name: moment.isoformat() for name, moment in moments.items() if moment}
