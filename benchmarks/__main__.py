@@ -43,6 +43,8 @@ ROWS = {
     "verdict-sqlite": ("verdict", "run", "sqlite", "the same on SQLite"),
     "propose": ("decide", "propose", "postgresql", "150,000 of 1,000,000"),
     "approve": ("decide", "approve", "postgresql", "a request of 50,000"),
+    "verify": ("audit", "run", "postgresql", "1,000,000 events of the audit"),
+    "verify-sqlite": ("audit", "run", "sqlite", "the same on SQLite"),
     "growth": ("growth", "run", "postgresql", "steps and pages at 10,000, 100,000 and 1,000,000"),
     "lists": ("lists", "run", "postgresql", "pages, overview and audit at 1,000,000 rows"),
 }

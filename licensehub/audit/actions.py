@@ -129,6 +129,7 @@ class Action(TextChoices):
     PRICE_WITHDRAWN = "price.withdrawn", _("Price withdrawn")
     USER_INVITED = "user.invited", _("Person invited")
     USER_JOINED = "user.joined", _("Invitation accepted")
+    AUDIT_VERIFIED = "audit.verified", _("History verified")
     EVENTS_ERASED = "audit.events_erased", _("Texts of events erased")
     ERASURE_REQUESTED = "person.erasure_requested", _("Erasure of a person asked for")
     PERSON_ERASED = "person.erased", _("Person erased")

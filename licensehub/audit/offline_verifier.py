@@ -303,7 +303,7 @@ class Chain:
             events=self.events,
             findings=sorted(self.findings, key=lambda found: (found.first, found.last)),
             proved=proved,
-            anchors=sum(point.proves for point in known),
+            anchors=len({point.sequence for point in known if point.proves}),
         )
 
     def _advance(self, sequence: int, stored: str) -> None:
@@ -408,7 +408,8 @@ class Chain:
 
     def _compare_all(self) -> Point | None:
         """Name the first event that a point does not know, and return the last point that proves the chain."""
-        broken = [found.first for found in self.findings if found.kind not in BESIDE_THE_CHAIN]
+        in_chain = [found for found in self.findings if found.kind not in BESIDE_THE_CHAIN]
+        broken = [found.first for found in in_chain]
         proved: Point | None = None
         matched, differs = self.first - 1, False
         for point, same in sorted(self._compared, key=lambda pair: pair[0].sequence):
@@ -419,7 +420,7 @@ class Chain:
             elif not differs:
                 differs = True
                 broken.append(matched + 1)
-                if not any(matched < found.first <= point.sequence for found in self.findings):
+                if not any(matched < found.first <= point.sequence for found in in_chain):
                     found = finding(Kind.RESEALED, RESEALED, matched + 1, point.sequence, source=point.source)
                     self.findings.append(found)
         return proved

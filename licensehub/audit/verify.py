@@ -136,8 +136,13 @@ def _rows() -> Iterator[tuple[Any, ...]]:
 
 def _event(row: tuple[Any, ...]) -> tuple[Event, datetime]:
     """Raises ValueError or TypeError for a row that holds something else."""
-    at, data, correlation = row[1], row[10], row[8]
+    sequence, at, action, actor_id, actor_name, target_type, target_id, text, act, label, data, *rest = row
     moment = datetime.fromisoformat(at)
-    moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    event = Event(*row[:-1])._replace(at=moment.isoformat(), correlation=str(UUID(correlation)), data=json.loads(data))
-    return event, moment
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    # SQLite stores a UUID without hyphens.
+    act = act if len(act) == 36 else str(UUID(act))
+    salt, previous, stored, _ = rest
+    who_and_what = (action, actor_id, actor_name, target_type, target_id)
+    texts = (text, act, label, json.loads(data), salt, previous, stored)
+    return Event._make((sequence, moment.isoformat(), *who_and_what, *texts)), moment

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
 from django.apps import apps
@@ -16,31 +17,29 @@ from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import DropdownFilter, RangeDateTimeFilter
 
+from licensehub.audit import offline_verifier
 from licensehub.audit.actions import Action
 from licensehub.audit.models import AuditEvent
-from licensehub.audit.verify import verify
+from licensehub.site.evidence import evidence_context, verify_history
 from licensehub.translations.stored import translated
-from licensehub.ui.admin import ReadOnlyAdmin
+from licensehub.ui.admin import ReadOnlyAdmin, signed_in
 from licensehub.ui.export import ExportMixin
-from licensehub.ui.formatting import ago, day_and_time, number, two_lines
+from licensehub.ui.formatting import ago, day_and_time, two_lines
 from licensehub.ui.lists.changelist import PagedChangeList
 from licensehub.ui.lists.columns import ListColumn
 from licensehub.ui.lists.folding import MAX_WORDS, spellings
 from licensehub.ui.names import named, names_by_account
 
-LIST = "admin:audit_auditevent_changelist"
 DETAILS_IN_LIST = 3
 # A search looks for the events of at most so many accounts whose person has this name.
 MAX_ACCOUNTS = 10
-# So many findings of *Verify history* are said.
-MAX_SAID = 10
 # Targets whose label has words of ours. The label of any other is a name.
 WORDED = frozenset(
     {
@@ -55,6 +54,9 @@ WORDED = frozenset(
         "subscriptions.reconciliation",
         "subscriptions.reportsettings",
     }
+)
+TOO_MANY = gettext_lazy(
+    "The audit has too many events to verify them while a page loads. An operator does it with manage.py verify_audit."
 )
 # For the export.
 DETAILS = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
@@ -124,25 +126,38 @@ class AuditEventAdmin(ExportMixin, ReadOnlyAdmin):
         return AuditList
 
     def get_urls(self) -> list[URLPattern]:
-        verify = path("verify/", self.admin_site.admin_view(self.verify), name="audit_auditevent_verify")
-        return [verify, *super().get_urls()]
+        view = self.admin_site.admin_view
+        return [
+            path("evidence/", view(self.evidence), name="audit_auditevent_evidence"),
+            path("verify/", view(self.verify), name="audit_auditevent_verify"),
+            path("verifier/", view(self.verifier), name="audit_auditevent_verifier"),
+            *super().get_urls(),
+        ]
+
+    def evidence(self, request: HttpRequest) -> HttpResponse:
+        """What is proved, since when it is only plausible, and what was changed."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        context = {**self.admin_site.each_context(request), **evidence_context(request)}
+        return TemplateResponse(request, "admin/audit/auditevent/evidence.html", context)
 
     def verify(self, request: HttpRequest) -> HttpResponse:
-        """Check the whole chain now. The right to read is enough, but no link or prefetch may start it."""
+        """Verify everything now. The right to read is enough, but no link or prefetch may start it."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        report = verify()
-        if not report.findings:
-            messages.success(
-                request,
-                _("Nothing was altered: {count} events checked, chain unbroken.").format(count=number(report.events)),
-            )
-        else:
-            for found in report.findings[:MAX_SAID]:
-                messages.error(request, translated(found.sentence))
-        return HttpResponseRedirect(reverse(LIST))
+        if not verify_history(signed_in(request)):
+            messages.warning(request, TOO_MANY)
+        return HttpResponseRedirect(reverse("admin:audit_auditevent_evidence"))
+
+    def verifier(self, request: HttpRequest) -> HttpResponse:
+        """The file with which an auditor checks an extract without LicenseHub."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        file = Path(offline_verifier.__file__).read_bytes()
+        headers = {"Content-Disposition": 'attachment; filename="verify.py"'}
+        return HttpResponse(file, content_type="text/x-python; charset=utf-8", headers=headers)
 
     def page_context(self, request: HttpRequest, row: AuditEvent) -> dict[str, Any]:
         named([row])

@@ -25,7 +25,8 @@ from subscriptions.reconciliation.reconcile import open_differences
 class Entry:
     """One line. People without the permission do not see it; a badge of 0 is not shown.
 
-    The badge is a count of WAITING, or a function.
+    The badge is a count of WAITING, or a function. `covers` is one more view, with its title, whose
+    pages belong to this entry.
     """
 
     title: str | Promise
@@ -34,6 +35,7 @@ class Entry:
     permission: str = ""
     badge: str | Callable[[], Count] = ""
     tone: str = "primary"
+    covers: tuple[str | Promise, str] | None = None
 
 
 def waiting() -> dict[str, QuerySet[Any]]:
@@ -151,7 +153,13 @@ GROUPS: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
     (
         gettext_lazy("System"),
         (
-            Entry(gettext_lazy("Audit log"), "receipt_long", "audit_auditevent_changelist", "audit.view_auditevent"),
+            Entry(
+                gettext_lazy("Evidence"),
+                "receipt_long",
+                "audit_auditevent_evidence",
+                "audit.view_auditevent",
+                covers=(gettext_lazy("Audit log"), "audit_auditevent_changelist"),
+            ),
             Entry(gettext_lazy("Users"), "group", "auth_user_changelist", "auth.view_user"),
             Entry(
                 gettext_lazy("Changes of rights"),
@@ -181,10 +189,11 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     found = [(title, _items(entries, counts)) for title, entries in mine]
     items = [item for _, group in found for item in group]
     index = reverse("admin:index")
-    here = [item["link"] for item in items if item["link"] != index and request.path.startswith(item["link"])]
+    pages = {page: item["link"] for item in items for page in (item["link"], item.pop("covers")) if page}
+    here = [page for page in pages if page != index and request.path.startswith(page)]
     current = max(here, key=len, default=index if request.path == index else "")
     for item in items:
-        item["active"] = item["link"] == current
+        item["active"] = item["link"] == pages.get(current)
     return [{"title": title, "items": group} for title, group in found]
 
 
@@ -196,7 +205,10 @@ def subheader(request: HttpRequest) -> str:
 def pages_of(request: HttpRequest) -> list[tuple[str, str, str]]:
     """Title, icon and address of each page that this user may see, without its number."""
     every = (entry for _title, entries in GROUPS for entry in entries)
-    return [(str(entry.title), entry.icon, _link(entry)) for entry in every if _may_see(entry, request.user)]
+    mine = [entry for entry in every if _may_see(entry, request.user)]
+    covered = [(entry.covers, entry.icon) for entry in mine if entry.covers]
+    pages = [(str(entry.title), entry.icon, _link(entry)) for entry in mine]
+    return pages + [(str(title), icon, reverse(f"admin:{view}")) for (title, view), icon in covered]
 
 
 def account_links(request: HttpRequest) -> list[dict[str, str]]:
@@ -216,7 +228,8 @@ def _items(entries: list[Entry], counts: dict[str, Count]) -> list[dict[str, Any
     for entry in entries:
         count = counts.get(entry.badge) if isinstance(entry.badge, str) else entry.badge()
         badge = {"badge": str(count), "badge_variant": entry.tone} if count else {}
-        items.append({"title": entry.title, "icon": entry.icon, "link": _link(entry), **badge})
+        covers = reverse(f"admin:{entry.covers[1]}") if entry.covers else ""
+        items.append({"title": entry.title, "icon": entry.icon, "link": _link(entry), "covers": covers, **badge})
     return items
 
 

@@ -25,7 +25,7 @@ from licensehub.audit.models import AuditEvent
 from licensehub.audit.offline_verifier import Finding, Given, Kind, check_files
 from licensehub.audit.triggers import drop
 from licensehub.audit.verify import verify, verify_chain
-from tests.attacks.forgery import Attacker, Forged, read, write
+from tests.attacks.forgery import Attacker, Forged, read, regrow, write
 
 ATTACKS = 1000
 ANCHORED = (4, 9, 15, 20)
@@ -61,15 +61,19 @@ def anchors(audit, settings, monkeypatch) -> tuple[dict[str, bytes], list[tuple[
     return {name: key.public_bytes_raw() for name, key in keys.public.items()}, [("mail", one.text()) for one in made]
 
 
+def extract() -> list[str]:
+    file = io.StringIO()
+    write_extract(file)
+    return file.getvalue().splitlines()
+
+
 def offline(anchors) -> list[Finding]:
     """What an auditor finds in an extract of this database."""
     keys, lines = anchors
-    file = io.StringIO()
     try:
-        write_extract(file)
+        return check_files(Given(extract(), lines, keys, own_keys=True)).findings
     except NothingToExtract:
         return [Finding(Kind.CUT, 1, ANCHORED[-1], "There is nothing.")]
-    return check_files(Given(file.getvalue().splitlines(), lines, keys, own_keys=True)).findings
 
 
 def keep(checkpoint: Checkpoint) -> None:
@@ -118,11 +122,16 @@ def test_the_checkpoint_knows_what_no_anchor_knows_yet(audit, anchors):
 def test_an_anchor_that_nobody_signed_proves_nothing(audit, anchors):
     keys, lines = anchors
     forged = [(name, line.replace('"count":20', '"count":21')) for name, line in lines]
-    file = io.StringIO()
-    write_extract(file)
-    report = check_files(Given(file.getvalue().splitlines(), forged, keys, own_keys=True))
+    report = check_files(Given(extract(), forged, keys, own_keys=True))
     assert [(found.kind, found.first) for found in report.findings] == [(Kind.ANCHOR, 20)]
     assert report.proved.sequence == 15
+    # A forged anchor hides nothing: what the others know is still named.
+    rows = read()
+    rows[11]["actor_name"] = "mallory"
+    regrow(rows, 11, settings.AUDIT_KEY)
+    write(Forged(rows, (24, rows[-1]["hash"]), frozenset(), 12, 15, "regrow"))
+    found = check_files(Given(extract(), [*forged, forged[-1]], keys, own_keys=True)).findings
+    assert (Kind.RESEALED, 10, 15) in [(one.kind, one.first, one.last) for one in found]
 
 
 def test_values_of_other_kinds_are_a_finding(audit, anchors):

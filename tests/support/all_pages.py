@@ -42,6 +42,7 @@ def prepare(world: World, *, asks: User, decides: User) -> dict[str, str]:
         "index": reverse("admin:index"),
         "waiting request": reverse("admin:subscriptions_reclaimrequest_change", args=[waiting.pk]),
         "reports": reverse("admin:subscriptions_monthlyreport_changelist"),
+        "evidence": reverse("admin:audit_auditevent_evidence"),
     }
     pages |= {name: reverse(f"admin:{name}_changelist") for name in LISTS}
     pages |= {f"subscriptions_{name}": reverse(f"admin:subscriptions_{name}") for name in MONEY}

@@ -27,7 +27,7 @@ DESTINATIONS = {
 
 def audit_health() -> list[Health]:
     """One piece for each finding; one that says that all is well where there is none."""
-    link = reverse("admin:audit_auditevent_changelist")
+    link = reverse("admin:audit_auditevent_evidence")
     found = audit_findings()
     if not found:
         return [Health("anchor", pgettext("audit", "Anchors"), _("all taken"), "ok", link)]

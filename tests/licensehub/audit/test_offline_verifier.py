@@ -9,6 +9,7 @@ import sys
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -105,7 +106,7 @@ def test_what_cannot_be_checked_is_no_pass(auditor):
     assert not (auditor.folder / "new").exists()
 
 
-def extract(**options) -> list[str]:
+def extract(**options: Any) -> list[str]:
     file = io.StringIO()
     write_extract(file, **options)
     return file.getvalue().splitlines()

@@ -33,7 +33,8 @@ def verified(*options: str) -> tuple[int, str]:
     return 0, written.getvalue()
 
 
-def test_the_command(db, settings):
+def test_the_command(db, settings, tmp_path):
+    settings.ANCHOR_FILE = tmp_path / "anchors.jsonl"
     settings.ANCHOR_KEYS = " ".join(new_keys().words())
     act(3)
     write_anchor()
@@ -51,7 +52,8 @@ def test_the_command(db, settings):
 
 
 @pytest.mark.parametrize("keys", ["", "private:short"])
-def test_without_a_usable_key_nothing_is_proved(db, settings, keys):
+def test_without_a_usable_key_nothing_is_proved(db, settings, keys, tmp_path):
+    settings.ANCHOR_FILE = tmp_path / "anchors.jsonl"
     settings.ANCHOR_KEYS = keys
     act(2)
     code, text = verified()

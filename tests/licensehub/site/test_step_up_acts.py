@@ -36,7 +36,7 @@ DECIDED_NO = {
 # Pages to read, and what each person chooses for their own lists.
 READ_ONLY = (
     *("changelist", "delete", "history", "progress", "live", "export", "preview", "dry_run", "due", "people", "counts"),
-    *("columns", "views", "save_view", "export_shown", "savings", "verify", "evidence_pack"),
+    *("columns", "views", "save_view", "export_shown", "savings", "verify", "evidence_pack", "evidence", "verifier"),
 )
 
 
