@@ -16,8 +16,8 @@ install:  ## Make .venv, install the pinned packages, write .env
 dev: install  ## Add what tests, types and lint need
 	@"$(PYTHON)" licensehub/embedded/install.py --dev
 
-demo: install  ## See the whole job against the sandbox (ONCE=1: drive it and exit; SCENE=frozen-feed)
-	@LICENSEHUB_VAR="$${LICENSEHUB_VAR:-var/demo}" $(MANAGE) demo $(if $(ONCE),--once) $(if $(SCENE),--scene $(SCENE))
+demo: $(if $(SSO),dev,install)  ## See the whole job against the sandbox (ONCE=1: drive it and exit; SCENE=frozen-feed; SSO=1: with single sign-on)
+	@LICENSEHUB_VAR="$${LICENSEHUB_VAR:-var/demo}" $(MANAGE) demo $(if $(ONCE),--once) $(if $(SCENE),--scene $(SCENE)) $(if $(SSO),--sso)
 
 tour: dev  ## Take the pictures of docs/tour.md again, from the demo
 	@$(BIN)/python -m tests.tour

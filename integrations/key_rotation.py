@@ -10,6 +10,7 @@ from integrations import encryption
 from integrations.models import Connection
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from licensehub.sign_in import second_factor
 
 TRIES = 5
 
@@ -28,6 +29,8 @@ def rotate_credentials() -> Rotated:
     done = Rotated()
     for connection in Connection.objects.exclude(ciphertext="").select_related("profile"):
         _rotate(connection, done)
+    # The secrets of second factors are encrypted with the same keys.
+    second_factor.encrypt_again()
     return done
 
 
@@ -67,7 +70,8 @@ def unreadable_connections() -> list[Connection]:
 def under_former_keys() -> int:
     """How many are not yet encrypted with the newest key."""
     ciphertexts = Connection.objects.exclude(ciphertext="").values_list("ciphertext", flat=True)
-    return sum(not encryption.is_newest(ciphertext) for ciphertext in ciphertexts)
+    secrets = [*ciphertexts, *second_factor.stored_secrets()]
+    return sum(not encryption.is_newest(ciphertext) for ciphertext in secrets)
 
 
 def _is_readable(connection: Connection) -> bool:

@@ -61,6 +61,10 @@ ENVIRONMENT: Final = {
     "SESSION_IDLE_MINUTES": ("E015", "Write minutes, such as 30."),
     "SESSION_HOURS": ("E015", "Write hours, such as 8."),
     "STEP_UP_MINUTES": ("E015", "Write minutes, such as 5."),
+    "SSO_ROLES": ("E060", "Write group=Role, separated by commas, such as it-admins=Company admin."),
+    "SSO_SAML_CERTIFICATE": ("E061", "Name a PEM file that this user can read."),
+    "SSO_IS_ENOUGH": ("E014", "Write on or off."),
+    "LOCAL_ACCOUNTS": ("E014", "Write on or off."),
     "SIGN_IN_TRIES": ("E015", "Write a number of tries, such as 5."),
     "SIGN_IN_TRIES_PER_ADDRESS": ("E015", "Write a number of tries, such as 30."),
     "SIGN_IN_PAUSE_MINUTES": ("E015", "Write minutes, such as 15."),
@@ -289,6 +293,25 @@ def check_reach(**_: Any) -> list[CheckMessage]:
     if "*" in settings.ALLOWED_HOSTS:
         hint = "Name the hosts, separated by commas."
         found.append(error("E019", "ALLOWED_HOSTS accepts every host name.", hint))
+    return found
+
+
+@register
+def check_sign_in(**_: Any) -> list[CheckMessage]:
+    """Single sign-on must be complete, and somebody must be able to come in."""
+    found: list[CheckMessage] = []
+    if settings.SSO_OIDC_URL and not settings.SSO_OIDC_CLIENT_ID:
+        found.append(error("E062", "SSO_OIDC_URL is set without SSO_OIDC_CLIENT_ID.", "Set both, or neither."))
+    if settings.SSO_SAML_URL and not (settings.SSO_SAML_ENTITY_ID and settings.SSO_SAML_CERTIFICATE):
+        hint = "Set SSO_SAML_ENTITY_ID and SSO_SAML_CERTIFICATE: without a certificate no answer can be believed."
+        found.append(error("E063", "SSO_SAML_URL is set without the entity id or the certificate.", hint))
+    if not (settings.LOCAL_ACCOUNTS or settings.SSO_OIDC_URL or settings.SSO_SAML_URL):
+        hint = "Set SSO_OIDC_URL or SSO_SAML_URL, or leave LOCAL_ACCOUNTS on."
+        found.append(error("E064", "LOCAL_ACCOUNTS is off, and there is no single sign-on: nobody can sign in.", hint))
+    if not settings.SECOND_FACTOR_ROLES and any(not is_loopback(host) for host in settings.ALLOWED_HOSTS):
+        hint = "Name the roles that decide, connect and administer in SECOND_FACTOR_ROLES, or leave it out."
+        sentence = "No role needs a second factor, while ALLOWED_HOSTS names more than this machine."
+        found.append(Warning(sentence, hint=hint, id="licensehub.W020"))
     return found
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from datetime import date
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 from zoneinfo import available_timezones
@@ -109,6 +110,28 @@ class Reader:
             return default
         return text
 
+    def mapping(self, name: str) -> dict[str, list[str]]:
+        """`group=Role,group=Other role` as group -> roles; empty by default."""
+        found: dict[str, list[str]] = {}
+        for pair in words(self._text(name)):
+            key, sign, value = pair.rpartition("=")
+            if not (sign and key.strip() and value.strip()):
+                self.problems[name] = f"{name} is not a list of group=role."
+                return {}
+            found.setdefault(key.strip(), []).append(value.strip())
+        return found
+
+    def text_or_file(self, name: str) -> str:
+        """A text, or what stands in the file that is named."""
+        text = self._text(name)
+        if not text.startswith("/"):
+            return text
+        try:
+            return Path(text).read_text()
+        except OSError:
+            self.problems[name] = f"{name} names a file that cannot be read."
+            return ""
+
     def log_level(self, name: str, default: str) -> str:
         """A level of Python's logging."""
         text = (self._text(name) or default).upper()
@@ -171,6 +194,9 @@ def _is_origin(url: str) -> bool:
         return False
     beside = parts.path or parts.query or parts.fragment or "@" in parts.netloc
     return parts.scheme in ("http", "https") and bool(parts.hostname) and not beside
+def words(text: str) -> list[str]:
+    """Words that are separated by commas; none for `none`."""
+    return [] if text.strip().lower() == "none" else [word.strip() for word in text.split(",") if word.strip()]
 
 
 def _is_redis(url: str) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 
-from licensehub.environment import PlainEnv, Reader
+from licensehub.environment import PlainEnv, Reader, words
 from licensehub.site.theme import UNFOLD as UNFOLD
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -62,6 +62,12 @@ INSTALLED_APPS = [
     "django_celery_beat",
     "csp",
     "axes",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "allauth.socialaccount.providers.saml",
     "licensehub.ui",
     "integrations",
     "subscriptions",
@@ -87,7 +93,9 @@ MIDDLEWARE = [
     "licensehub.site.language.LanguageMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "licensehub.sign_in.sessions.SessionLimitsMiddleware",
+    "licensehub.sign_in.second_factor.SecondFactorMiddleware",
     "licensehub.sign_in.step_up.StepUpMiddleware",
     # Last: it replaces the answer to a try that was refused.
     "axes.middleware.AxesMiddleware",
@@ -262,6 +270,7 @@ SESSION_COOKIE_AGE = SESSION_HOURS * 60 * 60
 # Some acts ask who it is again, if that was confirmed longer ago. The list of these acts:
 STEP_UP_MINUTES = reader.at_least_one("STEP_UP_MINUTES", 5)
 STEP_UP_ACTS = "licensehub.site.step_up_acts.ACTS"
+STEP_UP_PAGES = "licensehub.site.step_up_acts.WITH_PAGES"
 
 # Wrong passwords before a pause, of one account and of one network address. docs/sign-in.md says how they are counted.
 SIGN_IN_TRIES = reader.at_least_one("SIGN_IN_TRIES", 5)
@@ -270,6 +279,89 @@ SIGN_IN_PAUSE_MINUTES = reader.at_least_one("SIGN_IN_PAUSE_MINUTES", 15)
 # Passwords that one machine checks at the same time, and people who wait for that, each holding a thread.
 PASSWORD_CHECKS = reader.at_least_one("PASSWORD_CHECKS", max(1, (os.cpu_count() or 1) // 2))
 PASSWORD_CHECKS_WAITING = PASSWORD_CHECKS + 1
+# Roles that need a second factor, separated by commas; `none` for no role.
+SECOND_FACTOR_ROLES = words(env.str("SECOND_FACTOR_ROLES", default="Company admin,Approver,Operator"))
+MFA_ADAPTER = "licensehub.sign_in.adapters.FactorAdapter"
+MFA_FORMS = {"authenticate": "licensehub.sign_in.factor_forms.FactorForm"}
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+ACCOUNT_ADAPTER = "licensehub.sign_in.adapters.AccountAdapter"
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_PREVENT_ENUMERATION = False
+ACCOUNT_REAUTHENTICATION_TIMEOUT = STEP_UP_MINUTES * 60
+# axes counts wrong codes, as it counts wrong passwords, in the database. allauth would count in each process.
+ACCOUNT_RATE_LIMITS = False
+MFA_RATE_LIMITS = False
+
+# Single sign-on. Without an address there is none.
+SSO_NAME = env.str("SSO_NAME", default="single sign-on").strip()
+SSO_OIDC_URL = env.str("SSO_OIDC_URL", default="").strip()
+SSO_OIDC_CLIENT_ID = env.str("SSO_OIDC_CLIENT_ID", default="").strip()
+SSO_OIDC_SECRET = env.str("SSO_OIDC_SECRET", default="").strip()
+SSO_OIDC_SCOPES = words(env.str("SSO_OIDC_SCOPES", default="openid,profile,email"))
+SSO_SAML_URL = env.str("SSO_SAML_URL", default="").strip()
+SSO_SAML_ENTITY_ID = env.str("SSO_SAML_ENTITY_ID", default="").strip()
+SSO_SAML_CERTIFICATE = reader.text_or_file("SSO_SAML_CERTIFICATE")
+SSO_SAML_SECURITY = {
+    "strict": True,
+    "want_assertion_signed": True,
+    "reject_idp_initiated_sso": True,
+    # Names without a dot are common inside of a company.
+    "allow_single_label_domains": True,
+}
+SSO_ROLES_CLAIM = env.str("SSO_ROLES_CLAIM", default="groups").strip()
+# Group of the provider -> roles here.
+SSO_ROLES = reader.mapping("SSO_ROLES")
+# Whether the provider's sign-on counts as the second factor.
+SSO_IS_ENOUGH = reader.switch("SSO_IS_ENOUGH", False)
+# off: nobody but BREAK_GLASS_ACCOUNTS signs in with a password or a passkey.
+LOCAL_ACCOUNTS = reader.switch("LOCAL_ACCOUNTS", True)
+BREAK_GLASS_ACCOUNTS = words(env.str("BREAK_GLASS_ACCOUNTS", default=""))
+SOCIALACCOUNT_ADAPTER = "licensehub.site.sso.SiteSocialAdapter"
+SOCIALACCOUNT_LOGIN_ON_GET = True
+SOCIALACCOUNT_EMAIL_VERIFICATION = "none"
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
+SOCIALACCOUNT_STORE_TOKENS = False
+SOCIALACCOUNT_PROVIDERS = {
+    "openid_connect": {
+        "OAUTH_PKCE_ENABLED": True,
+        "SCOPE": SSO_OIDC_SCOPES,
+        "APPS": [
+            {
+                "provider_id": "oidc",
+                "name": SSO_NAME,
+                "client_id": SSO_OIDC_CLIENT_ID,
+                "secret": SSO_OIDC_SECRET,
+                "settings": {"server_url": SSO_OIDC_URL},
+            }
+        ]
+        if SSO_OIDC_URL
+        else [],
+    },
+    "saml": {
+        "APPS": [
+            {
+                "provider_id": "saml",
+                "client_id": "saml",
+                "name": SSO_NAME,
+                "settings": {
+                    "idp": {
+                        "entity_id": SSO_SAML_ENTITY_ID,
+                        "sso_url": SSO_SAML_URL,
+                        "x509cert": SSO_SAML_CERTIFICATE,
+                    },
+                    "advanced": SSO_SAML_SECURITY,
+                },
+            }
+        ]
+        if SSO_SAML_URL
+        else [],
+    },
+}
 AXES_HANDLER = "licensehub.sign_in.guessing.Guessing"
 AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]
 # Never reached: the handler has a limit for accounts and one for addresses.
@@ -305,6 +397,9 @@ PROXY_COUNT = 0
 if reader.switch("BEHIND_PROXY", False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     PROXY_COUNT = reader.at_least_one("PROXY_COUNT", 1)
+
+# Passkeys need HTTPS, or this machine.
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS
 
 # docs/adr/0005-unfold-and-its-csp-exception.md says why 'unsafe-eval' and inline styles are allowed.
 CONTENT_SECURITY_POLICY = {

@@ -6,13 +6,14 @@
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.templatetags.static import static
-from django.urls import path, re_path
+from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
 from licensehub.sign_in.views import go_on, with_our_password_form, with_our_sign_in
 from licensehub.site.find import find
 from licensehub.site.invitations import WelcomeView
 from licensehub.site.unwritable import error_page
+from licensehub.site.security import end_sessions, security
 from subscriptions.company.views import company_logo
 from subscriptions.notices.views import my_license
 
@@ -36,6 +37,9 @@ urlpatterns = [
     # The overview and the menu take the place of Django's list of an app's models. The first part of a path leads here.
     re_path(r"^admin/(?:audit|auth|integrations|subscriptions)/$", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/find/", admin.site.admin_view(find), name="find"),
+    path("account/security/", admin.site.admin_view(security), name="security"),
+    path("account/security/end/", admin.site.admin_view(end_sessions), name="end_sessions"),
+    path("", include("licensehub.sign_in.urls")),
     path("admin/go-on/", admin.site.admin_view(go_on), name="go_on"),
     path("admin/", admin.site.urls),
 ]

@@ -79,6 +79,11 @@ class Guessing(AxesDatabaseHandler):
         return int(rows.delete()[0])
 
 
+def may_sign_in_locally(username: str | None) -> bool:
+    """Without local accounts, only the emergency accounts have a way in beside single sign-on."""
+    return settings.LOCAL_ACCOUNTS or username in settings.BREAK_GLASS_ACCOUNTS
+
+
 class PasswordBackend(AxesStandaloneBackend, ModelBackend):
     """Refuses before the hash of a password is computed."""
 
@@ -86,6 +91,8 @@ class PasswordBackend(AxesStandaloneBackend, ModelBackend):
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
     ) -> AbstractBaseUser | None:
         AxesStandaloneBackend.authenticate(self, request, username, password, **kwargs)
+        if not may_sign_in_locally(username):
+            return None
         return ModelBackend.authenticate(self, request, username, password, **kwargs)
 
 

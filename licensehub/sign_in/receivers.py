@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from allauth.core import context
+from allauth.mfa.models import Authenticator
+from allauth.mfa.signals import authenticator_used
+from allauth.socialaccount.signals import social_account_added
 from axes.signals import user_locked_out
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
-from django.db.models.signals import m2m_changed, post_save, pre_save
+from django.db.models.signals import m2m_changed, post_delete, post_save, pre_save
 from django.dispatch import receiver
 from django.http import HttpRequest
 
 from licensehub.audit.actions import Action
-from licensehub.sign_in import sessions, step_up
+from licensehub.sign_in import second_factor, sessions, step_up
 from licensehub.sign_in.events import record_for, record_often
+from licensehub.sign_in.methods import FACTORS, INVITATION, PASSWORD, SSO, methods_of
 
 # What must not change under a session.
 RIGHTS: Final = ("password", "is_active", "is_staff", "is_superuser")
@@ -27,13 +33,17 @@ def _is_of_a_person(request: HttpRequest | None) -> bool:
 
 @receiver(user_logged_in)
 def signed_in(request: HttpRequest, user: User, **_: Any) -> None:
-    method = getattr(request, "sign_in_method", "password")
+    methods = methods_of(request, user)
+    method = " + ".join(methods) or INVITATION
     sessions.begin(request, user, method)
-    if getattr(request, "sign_in_confirms", True):
+    is_factor = bool(FACTORS & set(methods)) or (settings.SSO_IS_ENOUGH and SSO in methods)
+    second_factor.note(request, user, used=is_factor)
+    # The provider may have asked for nothing, so it confirms only for accounts that have nothing else.
+    if SSO not in methods or FACTORS & set(methods) or not step_up.ways_of(user):
         step_up.note(request)
     if _is_of_a_person(request):
-        data = getattr(request, "sign_in_details", {})
-        record_for(Action.SIGNED_IN, user, request, method=method, **data)
+        emergency = {"emergency": True} if not settings.LOCAL_ACCOUNTS and SSO not in methods else {}
+        record_for(Action.SIGNED_IN, user, request, method=method, **emergency)
 
 
 @receiver(user_logged_out)
@@ -52,7 +62,7 @@ def failed(credentials: dict[str, Any], request: HttpRequest | None = None, **_:
     """A wrong password. One that was refused unread is not counted: the lockout has its own event."""
     if request is not None and not getattr(request, "axes_locked_out", False):
         user = User.objects.filter(username=credentials.get("username") or "").first()
-        record_often(Action.SIGN_IN_FAILED, user, request, method="password")
+        record_often(Action.SIGN_IN_FAILED, user, request, method=credentials.get("method", PASSWORD))
 
 
 @receiver(user_locked_out)
@@ -104,3 +114,34 @@ def end_after_role(instance: Any, action: str, reverse: bool, pk_set: set[int] |
 
 m2m_changed.connect(end_after_role, sender=User.groups.through)
 m2m_changed.connect(end_after_role, sender=User.user_permissions.through)
+
+
+@receiver(post_save, sender=Authenticator)
+def factor_added(instance: Authenticator, created: bool, **_: Any) -> None:
+    """In the transaction of the act. The first factor of a session that had to set one up lets it go on."""
+    if not created:
+        return
+    request, is_codes = context.request, instance.type == Authenticator.Type.RECOVERY_CODES
+    action = Action.RECOVERY_CODES_MADE if is_codes else Action.FACTOR_ADDED
+    record_for(action, instance.user, request, method=instance.type)
+    if request is not None and request.user == instance.user and not is_codes:
+        second_factor.note(request, instance.user, used=True)
+
+
+@receiver(post_delete, sender=Authenticator)
+def factor_removed(instance: Authenticator, **_: Any) -> None:
+    if instance.type != Authenticator.Type.RECOVERY_CODES:
+        record_for(Action.FACTOR_REMOVED, instance.user, context.request, method=instance.type)
+
+
+@receiver(authenticator_used)
+def code_used(request: HttpRequest, user: User, authenticator: Authenticator, **_: Any) -> None:
+    if authenticator.type == Authenticator.Type.RECOVERY_CODES:
+        left = len(authenticator.wrap().get_unused_codes())
+        record_for(Action.RECOVERY_CODE_USED, user, request, left=left)
+
+
+@receiver(social_account_added)
+def linked(request: HttpRequest, sociallogin: Any, **_: Any) -> None:
+    account = sociallogin.account
+    record_for(Action.SIGN_ON_LINKED, account.user, request, provider=account.provider, subject=account.uid)

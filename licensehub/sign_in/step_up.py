@@ -11,10 +11,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from allauth.mfa.models import Authenticator
+from allauth.mfa.webauthn.forms import AuthenticateWebAuthnForm
+from allauth.mfa.webauthn.internal.auth import begin_authentication
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
@@ -22,6 +25,7 @@ from django.utils.translation import gettext as _
 from licensehub.audit.actions import Action
 from licensehub.sign_in import kept_forms
 from licensehub.sign_in.events import record_for
+from licensehub.sign_in.factor_forms import check_code, count_wrong, refuse_if_locked
 from licensehub.sign_in.forms import password_is_right
 from licensehub.sign_in.pages import page
 
@@ -29,7 +33,11 @@ from licensehub.sign_in.pages import page
 CONFIRMED: Final = "confirmed_at"
 # Fields of the confirmation page. No form of ours has them.
 PASSWORD: Final = "confirm_password"  # noqa: S105 - the name of a field
-FIELDS: Final = (PASSWORD,)
+CODE: Final = "confirm_code"
+PASSKEY: Final = "confirm_passkey"
+# Set by the confirmation of a page: then the page is loaded, and no form is sent.
+PAGE: Final = "confirm_page"
+FIELDS: Final = (PASSWORD, CODE, PASSKEY, PAGE)
 
 # The name of a URL -> whether this POST is such an act, from the arguments in its path.
 Acts = Mapping[str, Callable[[Mapping[str, Any]], bool]]
@@ -44,9 +52,9 @@ def is_confirmed(request: HttpRequest) -> bool:
 
 
 def is_act(request: HttpRequest, view_name: str, arguments: Mapping[str, Any]) -> bool:
-    if request.method in ("GET", "HEAD", "OPTIONS"):
-        return False
     acts: Acts = import_string(settings.STEP_UP_ACTS)
+    if request.method in ("GET", "HEAD", "OPTIONS") and view_name not in import_string(settings.STEP_UP_PAGES):
+        return False
     return view_name in acts and acts[view_name](arguments)
 
 
@@ -69,7 +77,7 @@ class StepUpMiddleware:
 def confirm(request: HttpRequest, user: User) -> HttpResponse | None:
     """None once the person has proved who they are; else the page that asks for it."""
     error = ""
-    if any(name in request.POST for name in FIELDS):
+    if request.method == "POST" and any(name in request.POST for name in FIELDS):
         try:
             method = _proved_by(request, user)
         except ValidationError as problem:
@@ -77,24 +85,53 @@ def confirm(request: HttpRequest, user: User) -> HttpResponse | None:
         else:
             note(request)
             record_for(Action.STEP_UP_DONE, user, request, method=method)
+            if PAGE in request.POST:
+                return HttpResponseRedirect(request.get_full_path())
             _forget_fields(request)
             return None
+    ways = ways_of(user)
     context = {
         "title": _("Confirm that it is you"),
         "error": error,
         "fields": [(name, text) for name, text in kept_forms.fields_of(request) if name not in FIELDS],
         "files": bool(request.FILES),
+        "is_page": request.method == "GET" or PAGE in request.POST,
+        "ways": ways,
+        "js_data": {"request_options": begin_authentication(user)} if PASSKEY in ways else {},
         "back": _way_back(request),
         "minutes": settings.STEP_UP_MINUTES,
     }
     return page(request, "sign_in/confirm.html", context, status=403)
 
 
+def ways_of(user: User) -> list[str]:
+    """How this account can confirm: with a factor if it has one, else with the password. Empty for neither."""
+    kinds = set(Authenticator.objects.filter(user=user).values_list("type", flat=True))
+    found = [name for name, needed in ((PASSKEY, "webauthn"), (CODE, "totp")) if needed in kinds]
+    if found:
+        return found if CODE in found else [*found, CODE]  # a recovery code is one, too
+    return [PASSWORD] if user.has_usable_password() else []
+
+
 def _proved_by(request: HttpRequest, user: User) -> str:
     """The method that proved it. Raises ValidationError."""
-    if not password_is_right(request, user, request.POST.get(PASSWORD, "")):
-        raise ValidationError(_("The password is wrong."))
-    return "password"
+    sent, ways = request.POST, ways_of(user)
+    if PASSKEY in ways and sent.get(PASSKEY):
+        refuse_if_locked(request, user)
+        return str(_passkey(request, user, sent[PASSKEY]).type)
+    if CODE in ways and sent.get(CODE):
+        return str(check_code(request, user, sent[CODE]).type)
+    if PASSWORD in ways and password_is_right(request, user, sent.get(PASSWORD, "")):
+        return "password"
+    raise ValidationError(_("The password is wrong.") if PASSWORD in ways else _("This did not fit."))
+
+
+def _passkey(request: HttpRequest, user: User, credential: str) -> Authenticator:
+    form = AuthenticateWebAuthnForm(user=user, data={"credential": credential})
+    if not form.is_valid():
+        count_wrong(request, user, "webauthn")
+        raise ValidationError(_("This did not fit."))
+    return form.cleaned_data["credential"]
 
 
 def _forget_fields(request: HttpRequest) -> None:

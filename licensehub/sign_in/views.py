@@ -3,43 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
+from allauth.account.internal.flows.login import perform_password_login
+from allauth.account.models import Login
 from django.conf import settings
 from django.contrib.admin import AdminSite
 from django.contrib.auth.models import User
-from django.contrib.auth.views import PasswordChangeView
+from django.contrib.auth.views import LoginView, PasswordChangeView
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 
 from licensehub.sign_in import kept_forms
-from licensehub.sign_in.devices import remember_browser
-from licensehub.sign_in.forms import OwnPasswordForm
+from licensehub.sign_in.forms import OwnPasswordForm, SignInForm
 from licensehub.sign_in.pages import page
+from licensehub.sign_in.sso import providers
 
-LoginView = Callable[..., HttpResponse]
+View = Callable[..., HttpResponse]
+# The parameter with the page to which one returns.
+NEXT: Final = "next"
 
 
-def with_our_sign_in(site: AdminSite) -> LoginView:
-    """The view for `site.login`: that of the site with what belongs to an ended session and a known browser."""
-    of_the_site = site.login
+class SignInView(LoginView):
+    """A right password is the first step; the others, e.g. a second factor, are allauth's."""
+
+    form_class = SignInForm
+    template_name = "admin/login.html"
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        user = form.get_user()
+        login = Login(user=user, redirect_url=self.get_success_url())
+        return perform_password_login(self.request, {"username": user.get_username()}, login)
+
+
+def with_our_sign_in(site: AdminSite) -> View:
+    """The view for `site.login`."""
 
     @never_cache
     def login(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        before = request.user.pk
-        response = of_the_site(request, {**(extra_context or {}), "ended": _why_ended(request)})
-        user = request.user
-        if request.method == "POST" and isinstance(user, User) and user.pk != before:
-            return arrived(request, response, user)
-        return response
+        if request.method == "GET" and site.has_permission(request):
+            return HttpResponseRedirect(reverse("admin:index"))
+        request.current_app = site.name
+        way_on = request.POST.get(NEXT) or request.GET.get(NEXT) or reverse("admin:index")
+        context = {
+            **site.each_context(request),
+            "title": _("Sign in"),
+            "app_path": request.get_full_path(),
+            "ended": _why_ended(request),
+            "providers": [
+                {"name": one.name, "address": f"{one.address}?{urlencode({NEXT: way_on})}"} for one in providers()
+            ],
+            # Without local accounts, the form is for those who have the emergency account.
+            "local": settings.LOCAL_ACCOUNTS or "local" in request.GET,
+            "emergency": bool(settings.BREAK_GLASS_ACCOUNTS) and not settings.LOCAL_ACCOUNTS,
+            "passkeys": settings.LOCAL_ACCOUNTS,
+            **(extra_context or {}),
+        }
+        return SignInView.as_view(extra_context=context)(request)  # type: ignore[return-value]  # not streaming
 
     return login
 
 
-def with_our_password_form(site: AdminSite) -> LoginView:
+def with_our_password_form(site: AdminSite) -> View:
     """The view for `site.password_change`."""
 
     def password_change(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -53,14 +82,6 @@ def with_our_password_form(site: AdminSite) -> LoginView:
         return view(request)  # type: ignore[return-value]  # not streaming
 
     return password_change
-
-
-def arrived(request: HttpRequest, response: HttpResponse, user: User) -> HttpResponse:
-    """What follows a sign-in: the browser is known from now on, and a kept form is offered."""
-    if kept_forms.is_kept(request):
-        response = HttpResponseRedirect(reverse("go_on"))
-    remember_browser(request, response, user)
-    return response
 
 
 def _why_ended(request: HttpRequest) -> str:

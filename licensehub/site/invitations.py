@@ -28,6 +28,7 @@ from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminPasswordWidge
 from integrations.connectors.contract import english, normalized
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from licensehub.sign_in.guessing import may_sign_in_locally
 from licensehub.translations.stored import translated
 from subscriptions.accounts.rights import refuse_both
 from subscriptions.accounts.settings import mail_language_of
@@ -183,7 +184,7 @@ class WelcomeView(PasswordResetConfirmView):
 
     def get_user(self, uidb64: str) -> User | None:
         user = super().get_user(uidb64)
-        return user if isinstance(user, User) and is_open(user) else None
+        return user if isinstance(user, User) and is_open(user) and may_sign_in_locally(user.get_username()) else None
 
     def form_valid(self, form: Any) -> Any:
         with transaction.atomic():

@@ -19,6 +19,19 @@ def when(name: str, *values: str) -> Callable[[Mapping[str, Any]], bool]:
     return lambda arguments: arguments.get(name) in values
 
 
+# Acts that begin with a page to read.
+WITH_PAGES: Final = frozenset(
+    {
+        "mfa_activate_totp",
+        "mfa_deactivate_totp",
+        "mfa_add_webauthn",
+        "mfa_remove_webauthn",
+        "mfa_view_recovery_codes",
+        "mfa_generate_recovery_codes",
+        "sso_link",
+    }
+)
+
 ACTS: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
     # Decide.
     "admin:subscriptions_reclaimrequest_approve": always,
@@ -41,4 +54,13 @@ ACTS: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
     "admin:subscriptions_rightschange_confirm": always,
     "admin:auth_group_add": always,
     "admin:auth_group_change": always,
+    # Ways into the own account. Their pages ask, too, since they show secrets.
+    "mfa_activate_totp": always,
+    "mfa_deactivate_totp": always,
+    "mfa_add_webauthn": always,
+    "mfa_remove_webauthn": always,
+    "mfa_view_recovery_codes": always,
+    "mfa_generate_recovery_codes": always,
+    "sso_link": always,
+    "sso_unlink": always,
 }

@@ -29,6 +29,7 @@ LONG = "a key that is long enough for every purpose, number {}"
 @pytest.fixture(autouse=True)
 def right(settings, tmp_path):
     """Settings without a fault, whatever database the run uses; each test breaks one."""
+    settings.SECOND_FACTOR_ROLES = ["Approver"]
     settings.ENVIRONMENT_PROBLEMS = {}
     settings.VAR_DIR = tmp_path
     settings.REDIS_IS_EMBEDDED = True
@@ -65,6 +66,9 @@ def test_correct_settings_give_no_finding():
         ("VAR_DIR", Path("/dev/null/var"), "E011"),
         ("ALLOWED_HOSTS", ["*"], "E019"),
         ("PUBLIC_URL", "http://localhost:8000", "W002"),
+        ("SSO_OIDC_URL", "https://sign-on.northwind.example", "E062"),
+        ("SSO_SAML_URL", "https://sign-on.northwind.example", "E063"),
+        ("LOCAL_ACCOUNTS", False, "E064"),
         ("EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend", "W002"),
     ],
 )

@@ -12,7 +12,7 @@ from django.db import connections
 from rich.console import Console
 from rich.table import Table
 
-from licensehub.embedded import demo
+from licensehub.embedded import demo, demo_sign_on
 from licensehub.embedded.demo_accounts import ACCOUNTS, ensure_accounts
 from licensehub.embedded.errors import CannotRunError
 from licensehub.embedded.processes import LOOPBACK, free_port, prepare, processes, require_free
@@ -29,9 +29,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--once", action="store_true", help="drive the whole job without a person, then stop")
         parser.add_argument("--scene", choices=sorted(demo.SCENES), help="show what LicenseHub does with a fault")
+        parser.add_argument("--sso", action="store_true", help="show single sign-on with a provider on this machine")
         parser.add_argument("--port", type=int, help="default: 8000, or a free one where that is taken")
 
-    def handle(self, *_: Any, once: bool, port: int | None, scene: str | None, **__: Any) -> None:
+    def handle(self, *_: Any, once: bool, port: int | None, scene: str | None, sso: bool, **__: Any) -> None:
+        self.sso = sso
         try:
             code = self._run(port or _port(), once=once, scene=scene)
         except CannotRunError as problem:
@@ -41,10 +43,16 @@ class Command(BaseCommand):
     def _run(self, port: int, *, once: bool, scene: str | None) -> int:
         sandbox_port = free_port()
         control = demo.point_to_sandbox(sandbox_port)
+        demo_sign_on.without_factor()
+        provider = []
+        if self.sso:
+            provider_port = free_port()
+            demo_sign_on.point_to_provider(provider_port, port)
+            provider = [demo_sign_on.provider_process(provider_port)]
         prepare(port)
         demo.refuse_real_data()
         connections.close_all()
-        children = [demo.sandbox_process(sandbox_port), *processes(port)]
+        children = [demo.sandbox_process(sandbox_port), *provider, *processes(port)]
         supervisor = Supervisor(children, logs=settings.VAR_DIR / "logs")
         driver = demo.Driver(control, supervisor.stopping, self.stdout.write)
         return supervisor.run(lambda: self._drive(driver, f"http://{LOOPBACK}:{port}/", once=once, scene=scene))
@@ -104,6 +112,8 @@ class Command(BaseCommand):
         for username, role in ACCOUNTS.items():
             table.add_row(role, username, passwords[username])
         Console().print(table)
+        if self.sso:
+            self.stdout.write(demo_sign_on.invitation())
         self.stdout.write(f"LicenseHub is at {url}  (Ctrl-C stops it and everything that it started)")
 
 

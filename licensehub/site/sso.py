@@ -1,0 +1,14 @@
+"""What follows in LicenseHub when single sign-on makes an account."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import User
+
+from licensehub.sign_in.sso import SocialAdapter
+from subscriptions.accounts import persons
+
+
+class SiteSocialAdapter(SocialAdapter):
+    def account_made(self, user: User) -> None:
+        """Their own seats are known from the first moment, so nobody decides on them."""
+        persons.find_everywhere(user)

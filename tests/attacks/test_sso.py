@@ -1,0 +1,262 @@
+"""Single sign-on against real providers on this machine, and what a person could do with its answers."""
+
+from __future__ import annotations
+
+import base64
+import re
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import oidc_provider_mock
+import pytest
+import requests
+from allauth.socialaccount.models import SocialAccount
+from django.contrib.auth.models import User
+from django.urls import reverse
+
+from licensehub.audit.models import AuditEvent
+from tests.support.doors import Visitor, password_of
+from tests.support.fixtures import person
+from tests.support.pages import text_of
+from tests.support.saml_provider import ENTITY, SSO_URL, SamlProvider
+
+# A warning of the provider's own library to the provider.
+pytestmark = pytest.mark.filterwarnings("ignore:get_jwt_config:DeprecationWarning")
+
+PEOPLE = {
+    "sub-1": {"email": "zoe@northwind.example", "given_name": "Zoë", "family_name": "Park", "groups": ["deciders"]},
+    "sub-2": {"email": "bob@northwind.example", "groups": ["deciders"]},
+    "sub-3": {"email": "eve@northwind.example", "groups": ["canteen"]},
+}
+
+
+@pytest.fixture
+def sso(settings, db, tmp_path):
+    settings.AXES_ENABLED = True
+    settings.RUNTIME_DIR = tmp_path
+    settings.PUBLIC_URL = "http://testserver"
+    settings.SSO_NAME = "Northwind sign-on"
+    settings.SSO_ROLES = {"deciders": ["Approver"], "readers": ["Auditor"]}
+    return settings
+
+
+@pytest.fixture
+def oidc(sso, allow_http, monkeypatch):
+    # Its library wants HTTPS, except where this is set.
+    monkeypatch.setenv("AUTHLIB_INSECURE_TRANSPORT", "1")
+    people = [oidc_provider_mock.User(sub=sub, claims=claims) for sub, claims in PEOPLE.items()]
+    with oidc_provider_mock.run_server_in_thread(user_claims=people) as server:
+        url = f"http://localhost:{server.server_port}"
+        allow_http(url)
+        sso.SSO_OIDC_URL = url
+        app = {"provider_id": "oidc", "name": "Northwind sign-on", "client_id": "licensehub", "secret": "s"}
+        app["settings"] = {"server_url": url}
+        scope = ["openid", "profile", "email"]
+        sso.SOCIALACCOUNT_PROVIDERS = {
+            "openid_connect": {"OAUTH_PKCE_ENABLED": True, "SCOPE": scope, "APPS": [app]},
+            "saml": {"APPS": []},
+        }
+        yield url
+
+
+def come(visitor: Visitor, sub: str, start: str = "") -> object:
+    """Go to the provider as this person, and come back with its answer."""
+    away = visitor.client.get(start or reverse("openid_connect_login", args=["oidc"]))
+    back = requests.post(away["Location"], data={"sub": sub}, allow_redirects=False, timeout=10)
+    parts = urlsplit(back.headers["Location"])
+    return visitor.client.get(f"{parts.path}?{parts.query}")
+
+
+def events(prefix: str) -> list[tuple[str, dict]]:
+    rows = AuditEvent.objects.filter(action__startswith=prefix).order_by("sequence")
+    return [(row.action, row.data) for row in rows]
+
+
+def test_a_colleague_comes_in_with_the_roles_of_the_provider(oidc, sso):
+    visitor = Visitor()
+    page = text_of(visitor.client.get(reverse("admin:login")))
+    assert "Continue with Northwind sign-on" in page
+    assert come(visitor, "sub-1")["Location"] == reverse("admin:index") and visitor.is_in()
+    zoe = User.objects.get(email="zoe@northwind.example")
+    assert (zoe.first_name, zoe.is_staff, zoe.is_superuser, zoe.has_usable_password()) == ("Zoë", True, False, False)
+    assert [group.name for group in zoe.groups.all()] == ["Approver"]
+    assert SocialAccount.objects.get(user=zoe).uid == "sub-1"
+    # Another role at the provider replaces the one here, is an event, and ends the sessions elsewhere.
+    requests.put(f"{oidc}/users/sub-1", json={**PEOPLE["sub-1"], "groups": ["readers"]}, timeout=10)
+    other = Visitor("10.1.4.22")
+    come(other, "sub-1")
+    assert [group.name for group in zoe.groups.all()] == ["Auditor"] and other.is_in() and not visitor.is_in()
+    kept = [data for action, data in events("user.roles_by_sign_on")]
+    assert [(one["before"], one["after"]) for one in kept] == [([], ["Approver"]), (["Approver"], ["Auditor"])]
+    assert [data["method"] for action, data in events("sign_in.done")] == ["sso", "sso"]
+    # Another address at the provider is still the same person, and changes nothing here.
+    requests.put(f"{oidc}/users/sub-1", json={"email": "alice@northwind.example", "groups": ["readers"]}, timeout=10)
+    come(Visitor("10.1.4.23"), "sub-1")
+    assert User.objects.get(pk=zoe.pk).email == "zoe@northwind.example" and User.objects.count() == 1
+
+
+def test_an_address_opens_no_account_and_a_group_without_role_no_door(oidc, bob):
+    """Control: with SOCIALACCOUNT_EMAIL_AUTHENTICATION the first of these would be Bob."""
+    thief = Visitor()
+    refused = text_of(come(thief, "sub-2"), status=403)
+    assert "has the address bob@northwind.example already" in refused and not thief.is_in()
+    stranger = Visitor("10.1.4.22")
+    assert "has no role in LicenseHub" in text_of(come(stranger, "sub-3"), status=403) and not stranger.is_in()
+    assert User.objects.count() == 1 and not SocialAccount.objects.exists()
+    # Who lost the last group comes in no more, although the account is here.
+    come(stranger, "sub-1")
+    requests.put(f"{oidc}/users/sub-1", json={**PEOPLE["sub-1"], "groups": []}, timeout=10)
+    again = Visitor("10.1.4.23")
+    assert "has no role" in text_of(come(again, "sub-1"), status=403) and not again.is_in()
+    User.objects.filter(email="zoe@northwind.example").update(is_active=False)
+    requests.put(f"{oidc}/users/sub-1", json=PEOPLE["sub-1"], timeout=10)
+    assert "is deactivated" in text_of(come(again, "sub-1"), status=403) and not again.is_in()
+
+
+def test_bob_links_his_account_himself_and_a_second_subject_cannot(oidc, bob):
+    visitor = Visitor()
+    visitor.sign_in("bob")
+    start = visitor.client.get(reverse("sso_link", args=["oidc"]))["Location"]
+    come(visitor, "sub-2", start)
+    assert SocialAccount.objects.get(user=bob).uid == "sub-2"
+    elsewhere = Visitor("10.1.4.22")
+    assert come(elsewhere, "sub-2").status_code == 302 and elsewhere.is_in()
+    assert "Northwind sign-on" in text_of(elsewhere.client.get(reverse("security")))
+    # Carol cannot take Bob's company account for herself.
+    person("carol", "Auditor")
+    carol = Visitor("10.1.4.23")
+    carol.sign_in("carol")
+    come(carol, "sub-2", carol.client.get(reverse("sso_link", args=["oidc"]))["Location"])
+    assert SocialAccount.objects.get().user == bob
+    [row] = SocialAccount.objects.all()
+    carol.client.post(reverse("sso_unlink", args=[row.pk]))
+    assert SocialAccount.objects.exists()
+    visitor.client.post(reverse("sso_unlink", args=[row.pk]))
+    assert not SocialAccount.objects.exists()
+    assert [name for name, _ in events("user.sign_on")] == ["user.sign_on_linked", "user.sign_on_unlinked"]
+
+
+def test_an_answer_counts_once_in_the_browser_that_asked_for_it(oidc):
+    visitor, other = Visitor(), Visitor("10.1.4.22")
+    away = visitor.client.get(reverse("openid_connect_login", args=["oidc"]))
+    back = requests.post(away["Location"], data={"sub": "sub-1"}, allow_redirects=False, timeout=10)
+    parts = urlsplit(back.headers["Location"])
+    address = f"{parts.path}?{parts.query}"
+    # The way back is our own address, whatever the request claims to be.
+    [redirect] = parse_qs(urlsplit(away["Location"]).query)["redirect_uri"]
+    assert redirect == "http://testserver" + reverse("openid_connect_callback", args=["oidc"])
+    assert text_of(other.client.get(address), status=403) and not other.is_in()
+    assert visitor.client.get(address).status_code == 302 and visitor.is_in()
+    assert text_of(Visitor().client.get(f"{parts.path}?{urlencode({'error': 'x'})}"), status=403)
+    visitor.client.post(reverse("admin:logout"))
+    assert text_of(visitor.client.get(address), status=403) and not visitor.is_in()
+
+
+def test_without_local_accounts_only_the_emergency_account_has_a_password(oidc, sso, bob, carol):
+    sso.LOCAL_ACCOUNTS, sso.BREAK_GLASS_ACCOUNTS = False, ["carol"]
+    page = text_of(Visitor().client.get(reverse("admin:login")))
+    assert 'name="password"' not in page and "Emergency account" in page
+    visitor = Visitor()
+    assert visitor.sign_in("bob").status_code == 200 and not visitor.is_in()
+    emergency = Visitor("10.1.4.22")
+    assert emergency.sign_in("carol").status_code == 302 and emergency.is_in()
+    assert events("sign_in.done")[0][1]["emergency"] is True
+    assert come(Visitor("10.1.4.23"), "sub-1").status_code == 302
+    assert password_of("bob")
+
+
+# --- SAML -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def saml(sso):
+    provider = SamlProvider()
+    sso.SSO_SAML_URL = SSO_URL
+    idp = {"entity_id": ENTITY, "sso_url": SSO_URL, "x509cert": provider.certificate}
+    app = {"provider_id": "saml", "client_id": "saml", "name": "Northwind sign-on"}
+    app["settings"] = {"idp": idp, "advanced": sso.SSO_SAML_SECURITY}
+    sso.SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": []}, "saml": {"APPS": [app]}}
+    return provider
+
+
+ACS = "http://testserver/sign-in/saml/saml/acs/"
+AUDIENCE = "http://testserver/sign-in/saml/saml/metadata/"
+ZOE = {"groups": ["deciders"], "urn:oid:0.9.2342.19200300.100.1.3": ["zoe@northwind.example"]}
+
+
+def begin(visitor: Visitor, provider: SamlProvider) -> str:
+    return provider.request_id(visitor.client.get(reverse("saml_login", args=["saml"]))["Location"])
+
+
+def bring(visitor: Visitor, xml: bytes) -> object:
+    sent = visitor.client.post(reverse("saml_acs", args=["saml"]), {"SAMLResponse": base64.b64encode(xml).decode()})
+    return visitor.client.get(sent["Location"])
+
+
+def test_a_colleague_comes_in_by_saml(saml):
+    visitor = Visitor()
+    answer = bring(visitor, saml.response(begin(visitor, saml), ACS, AUDIENCE, attributes=ZOE))
+    assert answer["Location"] == reverse("admin:index") and visitor.is_in()
+    zoe = User.objects.get(email="zoe@northwind.example")
+    assert [group.name for group in zoe.groups.all()] == ["Approver"]
+    assert SocialAccount.objects.get(user=zoe).uid == "subject-1"
+    assert "EntityDescriptor" in visitor.client.get(reverse("saml_metadata", args=["saml"])).content.decode()
+    assert visitor.client.get(reverse("saml_sls", args=["saml"])).status_code == 404
+
+
+def forged(provider: SamlProvider, name: str, request: str) -> bytes:
+    """What somebody could send in place of an honest answer."""
+    honest = provider.response(request, ACS, AUDIENCE, subject="boss", attributes=ZOE)
+    if name == "not signed":
+        return provider.response(request, ACS, AUDIENCE, subject="boss", attributes=ZOE, sign=False)
+    if name == "another key":
+        return SamlProvider().response(request, ACS, AUDIENCE, subject="boss", attributes=ZOE)
+    if name == "another audience":
+        return provider.response(request, ACS, "https://wiki.northwind.example", subject="boss", attributes=ZOE)
+    if name == "another recipient":
+        return provider.response(request, "https://wiki.northwind.example/acs", AUDIENCE, attributes=ZOE)
+    if name == "too late":
+        return provider.response(request, ACS, AUDIENCE, subject="boss", attributes=ZOE, valid_minutes=-10)
+    if name == "changed after signing":
+        return honest.replace(b">boss<", b">other<")
+    if name == "not asked for":
+        return provider.response("_nobody_asked", ACS, AUDIENCE, subject="boss", attributes=ZOE)
+    mine = provider.response(request, ACS, AUDIENCE, subject="me")
+    own = re.search(rb"<saml:Assertion.*?</saml:Assertion>", mine, re.DOTALL)
+    evil = provider.response(request, ACS, AUDIENCE, subject="boss", attributes=ZOE, sign=False)
+    [assertion] = re.findall(rb"<saml:Assertion.*?</saml:Assertion>", evil, re.DOTALL)
+    renamed = assertion.replace(b'ID="_assertion', b'ID="_evil')
+    # Two assertions, the signed one of one's own beside the forged one, or inside of it.
+    if name == "wrapped before":
+        return provider.around(request, ACS, (renamed + own[0]).decode())
+    inner = renamed.replace(b"</saml:Subject>", b"</saml:Subject><saml:Advice>" + own[0] + b"</saml:Advice>")
+    return provider.around(request, ACS, inner.decode())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "not signed",
+        "another key",
+        "another audience",
+        "another recipient",
+        "too late",
+        "changed after signing",
+        "not asked for",
+        "wrapped before",
+        "wrapped inside",
+    ],
+)
+def test_a_forged_answer_opens_nothing(saml, name):
+    visitor = Visitor()
+    answer = bring(visitor, forged(saml, name, begin(visitor, saml)))
+    assert answer.status_code == 403 and not visitor.is_in(), name
+    assert not User.objects.exists() and not SocialAccount.objects.exists()
+
+
+def test_an_answer_of_saml_counts_once_and_in_its_own_browser(saml):
+    visitor, thief = Visitor(), Visitor("10.1.4.22")
+    xml = saml.response(begin(visitor, saml), ACS, AUDIENCE, attributes=ZOE)
+    assert bring(thief, xml).status_code == 403 and not thief.is_in()
+    assert bring(visitor, xml).status_code == 302 and visitor.is_in()
+    visitor.client.post(reverse("admin:logout"))
+    assert bring(visitor, xml).status_code == 403 and not visitor.is_in()
