@@ -47,6 +47,8 @@ ROWS = {
     "verify-sqlite": ("audit", "run", "sqlite", "the same on SQLite"),
     "growth": ("growth", "run", "postgresql", "steps and pages at 10,000, 100,000 and 1,000,000"),
     "lists": ("lists", "run", "postgresql", "pages, overview and audit at 1,000,000 rows"),
+    "sign-in": ("sign_in", "run", "postgresql", "the sign-in page while 16 guessers make 10,000 tries"),
+    "sign-in-sqlite": ("sign_in", "run", "sqlite", "the same on SQLite"),
 }
 # Settings of a small server: the defaults of PostgreSQL are for a smaller one.
 SERVER = ("shared_buffers=512MB", "max_wal_size=4GB")

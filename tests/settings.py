@@ -56,4 +56,4 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 # Tests of the sign-in switch it on: else every sign-in of a test would ask its tables.
 AXES_ENABLED = False
 # The same for the second factor.
-SECOND_FACTOR_ROLES: list[str] = []
+SECOND_FACTOR_ROLES = []

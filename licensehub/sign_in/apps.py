@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class SignInConfig(AppConfig):
-    """Comes before Django's `auth` in INSTALLED_APPS, so that its `createsuperuser` is the one that runs."""
+    """Comes before axes in INSTALLED_APPS: its receivers see a wrong password before axes counts it."""
 
     name = "licensehub.sign_in"
     label = "sign_in"

@@ -44,10 +44,10 @@ def check_code(request: HttpRequest, user: User, code: str) -> Authenticator:
     form = FactorForm(user=user, data={"code": code})
     if not form.is_valid():
         raise ValidationError([message for messages in form.errors.values() for message in messages])
-    return form.authenticator  # type: ignore[no-any-return]  # allauth sets it
+    return form.authenticator
 
 
-class FactorForm(AuthenticateForm):  # type: ignore[misc]  # allauth has no types
+class FactorForm(AuthenticateForm):
     def clean_code(self) -> str:
         request, code = context.request, str(self.cleaned_data["code"])
         refuse_if_locked(request, self.user)

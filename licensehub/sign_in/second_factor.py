@@ -128,9 +128,9 @@ def _is_of(key: Fernet, text: str) -> bool:
 
 def method_name(kind: str) -> str:
     """`totp` -> `App with codes`, in the language of the reader."""
-    names = {
+    names: dict[str, str] = {
         Authenticator.Type.TOTP: _("App with codes"),
         Authenticator.Type.WEBAUTHN: _("Passkey or security key"),
         Authenticator.Type.RECOVERY_CODES: _("Recovery codes"),
     }
-    return names.get(Authenticator.Type(kind), kind)
+    return names.get(kind, kind)

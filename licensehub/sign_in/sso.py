@@ -80,6 +80,9 @@ class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allau
     def account_made(self, user: User) -> None:
         """For what stands above the sign-in."""
 
+    def roles_taken(self, user: User) -> None:
+        """The same, in the transaction of the change."""
+
     def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
         return True
 
@@ -115,7 +118,7 @@ class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allau
             record_often(Action.SIGN_IN_FAILED, user, request, method="sso")
             raise Refusal(request, _("Your account in LicenseHub is deactivated."))
         if roles is not None:
-            take_roles(request, user, roles)
+            self.take_roles(request, user, roles)
 
     def _refuse_taken_address(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
         email = sociallogin.user.email
@@ -148,19 +151,19 @@ class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allau
             record_for(Action.ACCOUNT_BY_SIGN_ON, user, request, **data)
             roles = roles_for(groups_in(sociallogin.account.extra_data))
             if roles is not None:
-                take_roles(request, user, roles)
+                self.take_roles(request, user, roles)
         self.account_made(user)
         return user
 
-
-def take_roles(request: HttpRequest, user: User, roles: list[str]) -> None:
-    """Replace the roles of an account by those of the provider, with one event if they differ."""
-    with transaction.atomic():
-        before = sorted(user.groups.values_list("name", flat=True))
-        if before == roles:
-            return
-        user.groups.set(Group.objects.filter(name__in=roles))
-        record_for(Action.ROLES_BY_SIGN_ON, user, request, before=before, after=roles)
+    def take_roles(self, request: HttpRequest, user: User, roles: list[str]) -> None:
+        """Replace the roles of an account by those of the provider, with one event if they differ."""
+        with transaction.atomic():
+            before = sorted(user.groups.values_list("name", flat=True))
+            if before == roles:
+                return
+            user.groups.set(Group.objects.filter(name__in=roles))
+            record_for(Action.ROLES_BY_SIGN_ON, user, request, before=before, after=roles)
+            self.roles_taken(user)
 
 
 def unlink(request: HttpRequest, user: User, pk: int) -> bool:

@@ -130,11 +130,17 @@ def _browser_row(row: sessions.SignedInBrowser) -> dict[str, Any]:
     seen = _("Last active {ago}.").format(ago=ago(row.seen_at))
     return {
         "pk": row.pk,
-        "name": row.device or _("Unknown browser"),
+        "name": _device(row.device),
         "icon": "smartphone" if "iPhone" in row.device or "Android" in row.device else "computer",
         "detail": f"{since} {end if row.is_this else seen}",
         "is_this": row.is_this,
     }
+
+
+def _device(stored: str) -> str:
+    """`Chrome on macOS` in the language of the reader."""
+    browser, both, system = stored.partition(" on ")
+    return _("{browser} on {system}").format(browser=browser, system=system) if both else stored or _("Unknown browser")
 
 
 def _lately(user: User) -> list[dict[str, Any]]:
@@ -148,10 +154,16 @@ def _lately(user: User) -> list[dict[str, Any]]:
 
 
 def _detail(data: dict[str, Any]) -> str:
-    """Method, number and address, as far as the event has them. They are no words of ours."""
+    """Method, number and address, as far as the event has them."""
     times = data.get("times", 1)
-    parts = [data.get("method"), f"{times} ×" if times > 1 else None, data.get("address")]
-    return ", ".join(str(part) for part in parts if part)
+    methods = [_method(one) for one in str(data.get("method", "")).split(" + ") if one]
+    parts = [" + ".join(methods), f"{times} ×" if times > 1 else "", str(data.get("address") or "")]
+    return ", ".join(part for part in parts if part)
+
+
+def _method(name: str) -> str:
+    own = {"password": _("Password"), "sso": settings.SSO_NAME, "invitation": _("Invitation"), "code": _("Code")}
+    return own.get(name) or second_factor.method_name(name)
 
 
 def _is_bad(row: AuditEvent) -> bool:

@@ -43,6 +43,10 @@ def prepare(world: World, *, asks: User, decides: User) -> dict[str, str]:
         "waiting request": reverse("admin:subscriptions_reclaimrequest_change", args=[waiting.pk]),
         "reports": reverse("admin:subscriptions_monthlyreport_changelist"),
         "evidence": reverse("admin:audit_auditevent_evidence"),
+        "security": reverse("security"),
+        "set up a factor": reverse("factors"),
+        "new app": reverse("mfa_activate_totp"),
+        "new passkey": reverse("mfa_add_webauthn"),
     }
     pages |= {name: reverse(f"admin:{name}_changelist") for name in LISTS}
     pages |= {f"subscriptions_{name}": reverse(f"admin:subscriptions_{name}") for name in MONEY}
