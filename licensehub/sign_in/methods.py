@@ -17,7 +17,7 @@ FACTORS: Final = frozenset({"totp", "webauthn", "recovery_codes"})
 
 def methods_of(request: HttpRequest, user: User) -> list[str]:
     """Each step of this sign-in in its order, e.g. `password`, `totp`. Empty if it did not come through allauth."""
-    return [_name(record) for record in get_authentication_records(request, user)]
+    return [*dict.fromkeys(_name(record) for record in get_authentication_records(request, user))]
 
 
 def _name(record: dict[str, Any]) -> str:

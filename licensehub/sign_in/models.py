@@ -13,7 +13,7 @@ class AccountSession(models.Model):
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     session_key = models.CharField(max_length=40, unique=True)
-    method = models.CharField(max_length=40)
+    method = models.CharField(max_length=80)
     address = models.GenericIPAddressField(null=True)
     device = models.CharField(max_length=80)
     started_at = models.DateTimeField()

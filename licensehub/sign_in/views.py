@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from allauth.account.internal.flows.login import perform_password_login
+from allauth.account.internal.flows.login import clear_authentication_records, perform_password_login
 from allauth.account.models import Login
 from django.conf import settings
 from django.contrib.admin import AdminSite
@@ -36,6 +36,8 @@ class SignInView(LoginView):
 
     def form_valid(self, form: Any) -> HttpResponse:
         user = form.get_user()
+        # What an earlier sign-in in this browser proved says nothing about this one.
+        clear_authentication_records(self.request)
         login = Login(user=user, redirect_url=self.get_success_url())
         return perform_password_login(self.request, {"username": user.get_username()}, login)
 

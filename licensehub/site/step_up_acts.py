@@ -54,6 +54,8 @@ ACTS: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
     "admin:subscriptions_rightschange_confirm": always,
     "admin:auth_group_add": always,
     "admin:auth_group_change": always,
+    # Erase what is held on a person.
+    "admin:subscriptions_subscription_erase": always,
     # Ways into the own account. Their pages ask, too, since they show secrets.
     "mfa_activate_totp": always,
     "mfa_deactivate_totp": always,

@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("session_key", models.CharField(max_length=40, unique=True)),
-                ("method", models.CharField(max_length=40)),
+                ("method", models.CharField(max_length=80)),
                 ("address", models.GenericIPAddressField(null=True)),
                 ("device", models.CharField(max_length=80)),
                 ("started_at", models.DateTimeField()),

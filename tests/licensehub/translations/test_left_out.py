@@ -77,6 +77,7 @@ def test_pages_have_no_string_that_is_not_marked(world, alice, bob, client, mark
     found: dict[str, str] = {}
     for name, address in pages.items():
         html = client.get(address, headers=GERMAN).content.decode()
+        html = html.replace(client.session.get("mfa.totp.secret", "no key"), "")  # random
         assert list(with_decimal_comma(html)) == [], name
         if name not in UNFINISHED:
             found = dict.fromkeys(left_out(html, data), name) | found
