@@ -194,6 +194,8 @@ def _is_origin(url: str) -> bool:
         return False
     beside = parts.path or parts.query or parts.fragment or "@" in parts.netloc
     return parts.scheme in ("http", "https") and bool(parts.hostname) and not beside
+
+
 def words(text: str) -> list[str]:
     """Words that are separated by commas; none for `none`."""
     return [] if text.strip().lower() == "none" else [word.strip() for word in text.split(",") if word.strip()]

@@ -12,8 +12,8 @@ from django.views.generic import RedirectView
 from licensehub.sign_in.views import go_on, with_our_password_form, with_our_sign_in
 from licensehub.site.find import find
 from licensehub.site.invitations import WelcomeView
-from licensehub.site.unwritable import error_page
 from licensehub.site.security import end_sessions, security
+from licensehub.site.unwritable import error_page
 from subscriptions.company.views import company_logo
 from subscriptions.notices.views import my_license
 
