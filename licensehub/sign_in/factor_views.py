@@ -46,7 +46,7 @@ def signed_in_only(view: View) -> View:
     return in_our_look(admin.site.admin_view(view))
 
 
-class RemovePasskeyView(RemoveWebAuthnView):  # type: ignore[misc]  # allauth has no types
+class RemovePasskeyView(RemoveWebAuthnView):
     def get_success_url(self) -> str:
         return reverse("security")
 
@@ -56,8 +56,8 @@ class RemovePasskeyView(RemoveWebAuthnView):  # type: ignore[misc]  # allauth ha
     def form_valid(self, form: Any) -> HttpResponse:
         """allauth asks this of apps with codes only."""
         if not second_factor.may_remove(self.get_object()):
-            return self.render_to_response(self.get_context_data(form=form))  # type: ignore[no-any-return]
-        return super().form_valid(form)  # type: ignore[no-any-return]
+            return self.render_to_response(self.get_context_data(form=form))
+        return super().form_valid(form)
 
 
 authenticate = in_our_look(AuthenticateView.as_view())

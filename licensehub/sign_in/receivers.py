@@ -42,8 +42,10 @@ def signed_in(request: HttpRequest, user: User, **_: Any) -> None:
     if SSO not in methods or FACTORS & set(methods) or not step_up.ways_of(user):
         step_up.note(request)
     if _is_of_a_person(request):
-        emergency = {"emergency": True} if not settings.LOCAL_ACCOUNTS and SSO not in methods else {}
-        record_for(Action.SIGNED_IN, user, request, method=method, **emergency)
+        data: dict[str, Any] = {"method": method}
+        if not settings.LOCAL_ACCOUNTS and SSO not in methods:
+            data["emergency"] = True
+        record_for(Action.SIGNED_IN, user, request, **data)
 
 
 @receiver(user_logged_out)

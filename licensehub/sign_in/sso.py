@@ -68,7 +68,7 @@ def roles_for(groups: Iterable[str]) -> list[str] | None:
     return sorted({role for group in groups for role in settings.SSO_ROLES.get(group, ())})
 
 
-class Refusal(ImmediateHttpResponse):  # type: ignore[misc]  # allauth has no types
+class Refusal(ImmediateHttpResponse):
     """A page that says why nobody was signed in."""
 
     def __init__(self, request: HttpRequest, sentence: str) -> None:
@@ -76,7 +76,7 @@ class Refusal(ImmediateHttpResponse):  # type: ignore[misc]  # allauth has no ty
         super().__init__(page(request, "sign_in/refused.html", context, status=403))
 
 
-class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allauth has no types
+class SocialAdapter(DefaultSocialAccountAdapter):
     def account_made(self, user: User) -> None:
         """For what stands above the sign-in."""
 

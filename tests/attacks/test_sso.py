@@ -221,14 +221,14 @@ def forged(provider: SamlProvider, name: str, request: str) -> bytes:
     if name == "not asked for":
         return provider.response("_nobody_asked", ACS, AUDIENCE, subject="boss", attributes=ZOE)
     mine = provider.response(request, ACS, AUDIENCE, subject="me")
-    own = re.search(rb"<saml:Assertion.*?</saml:Assertion>", mine, re.DOTALL)
+    [own] = re.findall(rb"<saml:Assertion.*?</saml:Assertion>", mine, re.DOTALL)
     evil = provider.response(request, ACS, AUDIENCE, subject="boss", attributes=ZOE, sign=False)
     [assertion] = re.findall(rb"<saml:Assertion.*?</saml:Assertion>", evil, re.DOTALL)
     renamed = assertion.replace(b'ID="_assertion', b'ID="_evil')
     # Two assertions, the signed one of one's own beside the forged one, or inside of it.
     if name == "wrapped before":
-        return provider.around(request, ACS, (renamed + own[0]).decode())
-    inner = renamed.replace(b"</saml:Subject>", b"</saml:Subject><saml:Advice>" + own[0] + b"</saml:Advice>")
+        return provider.around(request, ACS, (renamed + own).decode())
+    inner = renamed.replace(b"</saml:Subject>", b"</saml:Subject><saml:Advice>" + own + b"</saml:Advice>")
     return provider.around(request, ACS, inner.decode())
 
 

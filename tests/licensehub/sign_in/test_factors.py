@@ -45,7 +45,7 @@ def code_of(secret: str) -> str:
 def set_up(visitor: Visitor) -> tuple[str, list[str]]:
     """Add an app. Returns its secret and the recovery codes."""
     page = text_of(visitor.client.get(reverse("mfa_activate_totp")))
-    secret = re.search(r'lh-door-key">(\w+)<', page)[1]
+    [secret] = re.findall(r'lh-door-key">(\w+)<', page)
     answer = visitor.client.post(reverse("mfa_activate_totp"), {"code": code_of(secret)})
     assert answer["Location"] == reverse("mfa_view_recovery_codes")
     codes = re.findall(r"<code>(\d+)</code>", text_of(visitor.client.get(answer["Location"])))
@@ -211,7 +211,7 @@ def test_the_security_page_shows_ways_sessions_and_lately_and_ends_sessions(bob,
     page = text_of(here.client.get(reverse("security")))
     for word in ("Chrome on macOS", "This browser", "Safari on iPhone", "10.8.0.117", "14 minutes ago", "Signed in"):
         assert word in page, word
-    key = re.search(r'name="session" value="(\d+)"', page)[1]
+    [key] = re.findall(r'name="session" value="(\d+)"', page)
     stranger = Visitor("10.1.4.99")
     person("dave3", "Auditor")
     stranger.sign_in("dave3")
