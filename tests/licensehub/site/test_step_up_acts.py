@@ -37,7 +37,7 @@ DECIDED_NO = {
 READ_ONLY = (
     *("changelist", "delete", "history", "progress", "live", "export", "preview", "dry_run", "due", "people", "counts"),
     *("columns", "views", "save_view", "export_shown", "savings", "verify", "evidence_pack", "evidence", "verifier"),
-    *("columns", "views", "save_view", "export_shown", "savings", "verify", "evidence_pack", "personal_data"),
+    "personal_data",
 )
 
 
