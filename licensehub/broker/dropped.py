@@ -11,7 +11,7 @@ from collections import Counter
 from datetime import timedelta
 from typing import Final
 
-from django.db import DatabaseError, connection, transaction
+from django.db import Error, connection, transaction
 
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Row, record_rows
@@ -42,23 +42,24 @@ def note(reason: str) -> None:
 
 
 def report() -> None:
-    """Write down what was counted. A database that is away is asked again with the next message."""
+    """Write down what was counted. A database that is away is asked again after ten minutes."""
     if not _Counted.reasons:
         return
+    _Counted.reported_at = time.monotonic()
     counted = {"count": _Counted.reasons.total(), **_Counted.reasons}
     log.error("Messages of the broker were dropped, since no process of LicenseHub made them: %s", counted)
     try:
         with transaction.atomic():
             rows = [Row(TARGET, 1, "The broker", counted)]
             record_rows(Action.MESSAGES_DROPPED, actor=None, rows=rows)
-    except DatabaseError:
+    except Error:
         log.exception("The dropped messages could not be reported.")
         return
     finally:
         if not connection.in_atomic_block:
             # The processes of the pool are forked from this one, and must not inherit the connection.
             connection.close()
-    _Counted.reasons, _Counted.reported_at = Counter(), time.monotonic()
+    _Counted.reasons = Counter()
 
 
 def dropped_lately() -> int:

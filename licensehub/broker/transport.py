@@ -9,18 +9,33 @@ from __future__ import annotations
 from queue import Empty
 from typing import Any
 
-from kombu.transport.redis import Channel, Transport
+from kombu.transport.redis import Channel, QoS, Transport
 
 from licensehub.broker.dropped import note
 from licensehub.broker.signatures import is_signed, signed
 
-# What kombu and the JSON library raise for bytes that are no message.
-UNREADABLE = (ValueError, TypeError, RecursionError, AttributeError)
+
+class SignedQoS(QoS):
+    """Brings back what was delivered and not acknowledged. What cannot be read is removed, and holds up nothing."""
+
+    def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:
+        try:
+            super().restore_by_tag(tag, client=client, leftmost=leftmost)  # type: ignore[misc]
+        except Exception as error:
+            if isinstance(error, self.channel.connection_errors):
+                raise
+            note("unreadable")
+            with self.channel.conn_or_acquire(client) as redis, redis.pipeline() as pipe:
+                self._remove_from_indices(tag, pipe).execute()
 
 
 class SignedChannel(Channel):
-    """One channel. kombu's types know the methods of no channel of Redis."""
+    """One channel. kombu's types know the methods of no channel of Redis.
 
+    Nobody can list what the JSON library raises for hostile bytes, so each error is caught that is not Redis's own.
+    """
+
+    QoS = SignedQoS
     connection: SignedTransport
 
     def _put(self, queue: str, message: dict[str, Any], **kwargs: Any) -> None:
@@ -32,7 +47,9 @@ class SignedChannel(Channel):
     def _get(self, queue: str, timeout: float | None = None) -> Any:
         try:
             message = super()._get(queue)
-        except UNREADABLE as error:
+        except Exception as error:
+            if self._is_of_redis(error):
+                raise
             note("unreadable")
             raise Empty from error
         if not is_signed(message):
@@ -44,11 +61,15 @@ class SignedChannel(Channel):
         self.connection.delivering = False
         try:
             return super()._brpop_read(**options)  # type: ignore[misc]
-        except UNREADABLE:
-            if self.connection.delivering:
+        except Exception as error:
+            if self.connection.delivering or self._is_of_redis(error):
                 raise
             note("unreadable")
             return True
+
+    def _is_of_redis(self, error: Exception) -> bool:
+        """Whether the queue is empty, or Redis is away."""
+        return isinstance(error, (Empty, OSError, *self.connection_errors))
 
     def _do_restore_message(self, payload: Any, *args: Any, **kwargs: Any) -> None:
         """A message that was delivered and not acknowledged. Nobody may bring one in here either."""

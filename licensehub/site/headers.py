@@ -54,5 +54,9 @@ class AnswerMiddleware:
         response.headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
         is_page = response.headers.get("Content-Type", "").startswith("text/html")
         if is_page and isinstance(response, HttpResponse) and response.charset.lower() == "utf-8":
-            response.content = visible_page(response.content)
+            content = response.content
+            if (shown := visible_page(content)) is not content:
+                response.content = shown
+                if "Content-Length" in response.headers:
+                    response.headers["Content-Length"] = str(len(shown))
         return response

@@ -65,7 +65,15 @@ def unreadable() -> list[bytes]:
         None,
     ]
     bad_pickle = {**shape, "content-type": "application/x-python-serialize"}
-    return [b"", b"no JSON", b"\xff\xfe", b"[" * 10000, *(json.dumps(one).encode() for one in [*others, bad_pickle])]
+    typed = [b'{"__type__": "decimal", "__value__": "x"}', b'{"__type__": "uuid"}']
+    return [
+        b"",
+        b"no JSON",
+        b"\xff\xfe",
+        b"[" * 10000,
+        *typed,
+        *(json.dumps(one).encode() for one in [*others, bad_pickle]),
+    ]
 
 
 def forged(profile: IntegrationProfile, user_id: int) -> list[dict[str, object]]:
