@@ -263,6 +263,16 @@ def check_database_fits_broker(**_: Any) -> list[CheckMessage]:
 
 
 @register
+def check_instance_id(**_: Any) -> list[CheckMessage]:
+    """With a broker of its own there may be several hosts, each with a file of its own."""
+    if settings.INSTANCE_ID or settings.REDIS_IS_EMBEDDED:
+        return []
+    hint = "Set the same INSTANCE_ID on all hosts, e.g. licensehub-production, and another one for a copy."
+    sentence = "INSTANCE_ID is not set, so hosts with other files take the database for a copy, and send nothing."
+    return [Warning(sentence, hint=hint, id="licensehub.W051")]
+
+
+@register
 def check_mail(**_: Any) -> list[CheckMessage]:
     """People who are asked by mail must be able to answer."""
     problem, _dot, hint = mail_problem().partition(". ")

@@ -91,7 +91,10 @@ def _texts_of_json(value: Any, depth: int = 0) -> Iterator[str]:
 
 
 def _character() -> str:
-    return _("It contains a character that cannot be stored, e.g. the one with the code 0.")
+    return _(
+        "The address or the form has a character that cannot be stored, e.g. the one with the code 0. Nothing was "
+        "changed. Remove the character, and try again."
+    )
 
 
 def _refuse(request: HttpRequest, why: Callable[[], str] | str) -> HttpResponse:

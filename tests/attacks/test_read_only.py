@@ -121,7 +121,7 @@ def test_a_page_says_that_nothing_was_done(world, alice, bob, fault):
         german = client.post(approve, form, HTTP_ACCEPT_LANGUAGE="de")
     assert page.status_code == 503 and page["Retry-After"] == "60"
     assert "Nothing can be saved now" in page.content.decode() and "Error 503" in page.content.decode()
-    assert "Nichts kann jetzt gespeichert werden" in german.content.decode()
+    assert "Zurzeit kann nichts gespeichert werden" in german.content.decode()
     assert (rows(), patches(world)) == (before, sent)
     assert ReclaimRequest.objects.get(pk=request.pk).state == "open"
 

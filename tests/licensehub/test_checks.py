@@ -35,6 +35,7 @@ def right(settings, tmp_path):
     settings.REDIS_IS_EMBEDDED = True
     settings.ALLOWED_HOSTS = ["localhost"]
     settings.PUBLIC_URL = "https://licenses.northwind.example"
+    settings.INSTANCE_ID = "production"
     settings.ANCHOR_KEYS = ",".join(new_keys().words())
     return settings
 
@@ -115,6 +116,9 @@ def test_sqlite_with_a_broker_of_its_own(settings, monkeypatch):
     settings.REDIS_IS_EMBEDDED = False
     monkeypatch.setattr(checks, "uses_sqlite", lambda: True)
     assert found() == {"W001"}
+    settings.INSTANCE_ID = ""
+    assert found() == {"W001", "W051"}
+    settings.INSTANCE_ID = "production"
     key, settings.BROKER_KEY = settings.BROKER_KEY, ""
     assert found() == {"W001", "E051"}
     settings.BROKER_KEY = key
