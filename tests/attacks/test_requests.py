@@ -19,7 +19,7 @@ from django.urls import reverse
 from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from licensehub.site.headers import PERMISSIONS_POLICY
-from licensehub.ui.invisible import visible
+from licensehub.ui.invisible import INVISIBLE, visible, visible_page
 from subscriptions.models import Subscription
 from subscriptions.notices.transport import MailServer
 from tests.attacks.generated_requests import ROLES, Generator, Wanted
@@ -204,6 +204,10 @@ def test_what_nobody_sees_is_shown_on_pages_in_files_and_in_mails(world, admin_c
     assert (sent.subject, sent.body) == ("For Pat[U+202E]", "Pat[U+202E]")
     assert ">Pat[U+202E]<" in sent.alternatives[0][0]
     assert visible("Ali\u200dا") == "Ali[U+200D]ا" and visible("می\u200cخواهم") == "می\u200cخواهم"
+    seen = [chr(code) for code in (*range(0xD800), *range(0xE000, 0x110000)) if INVISIBLE.search(chr(code))]
+    assert len(seen) > 150
+    for sign in seen:
+        assert visible_page(f"–<p>a{sign}b</p>".encode()) == f"–<p>a{visible(sign)}b</p>".encode(), ascii(sign)
     assert visible("👩\u200d💻") == "👩\u200d💻"
 
 
