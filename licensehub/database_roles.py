@@ -123,6 +123,8 @@ TABLES: Final[Mapping[str, tuple[Rights, Rights]]] = {
     "subscriptions_subscription": (_all_but(*_FACTS), _all_but(*_FACTS)),
     "subscriptions_searchtext": (EVERYTHING, EVERYTHING),
     "subscriptions_evaluation": (EVERYTHING, EVERYTHING),
+    # Only the owner erases: `manage.py erase_people`.
+    "subscriptions_erasure": (_changes("problem"), _changes("problem")),
     "subscriptions_activitysnapshot": (_all_but("subscription_id", "run_id", delete=True),) * 2,
     "subscriptions_rechecksnapshot": (ADD, ADD_AND_REMOVE),
     "subscriptions_bucket": (EVERYTHING, EVERYTHING),

@@ -2457,7 +2457,7 @@ class Migration(migrations.Migration):
             name="Erasure",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("requested_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("requested_at", models.DateTimeField(default=licensehub.database_clock.database_now)),
                 ("reason", models.CharField(max_length=200, verbose_name="reason")),
                 ("problem", models.CharField(blank=True, default="", max_length=300)),
                 ("done_at", models.DateTimeField(null=True)),

@@ -6,9 +6,9 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from licensehub.database_clock import database_now
 from subscriptions.models.subscription import Subscription
 
 
@@ -19,7 +19,7 @@ class Erasure(models.Model):
     subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="erasures")
     # Empty when a retention period is over.
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
-    requested_at = models.DateTimeField(default=timezone.now)
+    requested_at = models.DateTimeField(default=database_now)
     # It names nobody: it stays.
     reason = models.CharField(_("reason"), max_length=200)
     # Why it could not be done when it was last tried.

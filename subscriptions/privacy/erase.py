@@ -14,7 +14,6 @@ from django.apps import apps
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, models, transaction
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from integrations.connectors.contract import english
@@ -22,6 +21,7 @@ from licensehub.audit.actions import Action
 from licensehub.audit.erase import erase_texts
 from licensehub.audit.log import Actor, Row, record_rows
 from licensehub.audit.models import AuditEvent
+from licensehub.database_clock import database_now
 from licensehub.ui.models import SavedView
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import (
@@ -124,7 +124,7 @@ def erase(erasure: Erasure, *, actor: Actor = None) -> Result:
     # Most events are read before the transaction, which holds up every other writer of the audit.
     found, last = _events_naming(person, words, after=0)
     with transaction.atomic():
-        if Erasure.objects.filter(pk=erasure.pk, done_at=None).update(done_at=timezone.now(), problem="") != 1:
+        if Erasure.objects.filter(pk=erasure.pk, done_at=None).update(done_at=database_now(), problem="") != 1:
             raise NotActionable(_("This person was erased already."))
         rows = _clean_rows_of(person, words) + sum(_clean_texts(model, words) for model in _models())
         events = erase_texts(found, actor=actor, why=erasure.reason, target=None)

@@ -11,9 +11,9 @@ import time
 from datetime import timedelta
 
 from django.conf import settings
-from django.utils import timezone
 
 from integrations.connectors.contract import english
+from licensehub.database_clock import database_now
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import Erasure, Subscription
 from subscriptions.privacy.erase import ask_for_erasure, erase, may_erase
@@ -30,7 +30,7 @@ def note_due() -> int:
     days = settings.GONE_PEOPLE_DAYS
     if not days:
         return 0
-    before = timezone.now() - timedelta(days=days)
+    before = database_now() - timedelta(days=days)
     left = Subscription.objects.filter(gone_at__lt=before, erasures=None).exclude(name="", email="")
     noted = 0
     for row in left.select_related("profile").order_by("gone_at", "pk")[:MAX_PEOPLE]:
