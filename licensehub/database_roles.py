@@ -82,7 +82,7 @@ _TOKENS: Final = (
 )
 _FOUND: Final = (
     *("organization_name", "plan", "validated_at", "validated_by", "findings", "activity_doubted_at"),
-    *("download_due_at", "download_due_by_id", "reconcile_due_by_id"),
+    *("download_due_at", "download_due_by_id", "reconcile_due_by_id", "held_at", "held_why"),
 )
 
 # Table -> the rights of web and of worker.

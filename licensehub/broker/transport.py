@@ -18,15 +18,17 @@ from licensehub.broker.signatures import is_signed, signed
 class SignedQoS(QoS):
     """Brings back what was delivered and not acknowledged. What cannot be read is removed, and holds up nothing."""
 
+    channel: Any
+
     def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:
         try:
-            super().restore_by_tag(tag, client=client, leftmost=leftmost)  # type: ignore[misc]
+            super().restore_by_tag(tag, client=client, leftmost=leftmost)
         except Exception as error:
             if isinstance(error, self.channel.connection_errors):
                 raise
             note("unreadable")
             with self.channel.conn_or_acquire(client) as redis, redis.pipeline() as pipe:
-                self._remove_from_indices(tag, pipe).execute()
+                self._remove_from_indices(tag, pipe).execute()  # type: ignore[attr-defined]
 
 
 class SignedChannel(Channel):
@@ -37,6 +39,7 @@ class SignedChannel(Channel):
 
     QoS = SignedQoS
     connection: SignedTransport
+    connection_errors: tuple[type[Exception], ...]
 
     def _put(self, queue: str, message: dict[str, Any], **kwargs: Any) -> None:
         super()._put(queue, signed(message), **kwargs)
