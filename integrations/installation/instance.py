@@ -94,12 +94,12 @@ def _take_new(ours: str) -> bool:
 
 
 def adopt(*, actor: Actor) -> bool:
-    """An admin says that this is the right database. Returns False where it was ours already. Raises NoInstanceId."""
+    """An admin says that this is the right database. Returns False if it is no other's. Raises NoInstanceId."""
     ours = own_id()
     with transaction.atomic():
         row = Installation.objects.get(pk=1)
-        if row.instance_id == ours:
-            return False
+        if row.instance_id in ("", ours):
+            return False  # `is_ours` takes a new one
         if Installation.objects.filter(pk=1, instance_id=row.instance_id).update(instance_id=ours) != 1:
             return False
         record(Action.INSTANCE_ADOPTED, actor=actor, target=row, data={"from": row.instance_id, "to": ours})
