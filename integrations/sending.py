@@ -73,7 +73,12 @@ def release(*, actor: Actor, checked: str, renew: bool = False) -> None:
             raise NotSwitched(_("Sending is not held."))
         data = {"checked": checked.strip(), "renew": renew, "set_aside": lost}
         record(Action.SENDING_RELEASED, actor=actor, target=control(), data=data)
-        instance.adopt(actor=actor)
+        try:
+            instance.adopt(actor=actor)
+        except instance.NoInstanceId as error:
+            raise NotSwitched(
+                _("This installation has no id, so nothing was released. Set INSTANCE_ID, and restart LicenseHub.")
+            ) from error
 
 
 def _switch(values: dict[str, object], *, when: dict[str, object], action: Action, actor: Actor, reason: str) -> None:

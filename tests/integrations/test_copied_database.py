@@ -19,6 +19,10 @@ from tests.integrations.test_tokens import counters, read
 CHECKED = "This is the database of the new host; the old one is switched off."
 
 
+def no_file(name: str) -> str:
+    raise instance.NoInstanceId(name)
+
+
 @pytest.fixture
 def copied(real_instance, settings, connected, miro) -> Connection:
     """Production has used its database; then a copy of it runs under another id, when a refresh is due."""
@@ -57,6 +61,11 @@ def test_a_copy_sends_nothing_until_an_admin_adopts_it(copied, operator):
     assert "may be a copy" in sending.control().held_why
     SendingControl.objects.update(held_at=None)
     assert backup_guard.is_held(), "somebody lifted the hold by SQL"
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(sending.NotSwitched, match="has no id"):
+        patch.setattr(instance.settings, "INSTANCE_ID", "")
+        patch.setattr(instance, "_id_in", no_file)
+        sending.release(actor=operator, checked=CHECKED)
+    assert sending.control().held_at
     sending.release(actor=operator, checked=CHECKED)
     assert not backup_guard.is_held() and instance.is_ours()
     event = AuditEvent.objects.get(action="installation.adopted")
