@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from licensehub.audit.anchors.destinations import configured
 from licensehub.audit.anchors.keys import WrongKeys, current_keys
-from licensehub.audit.anchors.write import this_host
+from licensehub.audit.anchors.write import newest_genuine, this_host
 from licensehub.audit.models import AuditEvent, Destination, StoredAnchor
 from licensehub.audit.stream.streams import streams
 from licensehub.database_clock import database_now
@@ -58,13 +58,14 @@ def _wrong_copies(rows: dict[str, Destination]) -> list[AuditFinding]:
 
 def _anchors(rows: dict[str, Destination], now: datetime) -> list[AuditFinding]:
     try:
-        if current_keys().signing is None:
-            return [AuditFinding(Problem.NO_KEY)]
+        keys = current_keys()
     except WrongKeys as wrong:
         return [AuditFinding(Problem.NO_KEY, detail=str(wrong))]
+    if keys.signing is None:
+        return [AuditFinding(Problem.NO_KEY)]
     found = []
-    proved = StoredAnchor.objects.order_by("-pk").values_list("sequence", flat=True).first() or 0
-    if since := _oldest_event_after(proved, now - MISSED_AFTER):
+    proved = newest_genuine(keys)
+    if since := _oldest_event_after(proved.sequence if proved else 0, now - MISSED_AFTER):
         found.append(AuditFinding(Problem.MISSED, since=since))
     for name in configured(this_host()):
         row = rows.get(name)

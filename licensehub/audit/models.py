@@ -95,6 +95,8 @@ class Destination(models.Model):
     name = models.CharField(max_length=40, primary_key=True)
     # The last anchor (its id) or event (its sequence) that was taken.
     position = models.BigIntegerField(default=0)
+    # What came before it was never sent there.
+    began_after = models.BigIntegerField(default=0)
     # The signature at that position: another one shows that the database was replaced by another one.
     mark = models.CharField(max_length=100, blank=True, default="")
     sent_at = models.DateTimeField(null=True)

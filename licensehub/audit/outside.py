@@ -62,7 +62,7 @@ def send_pending(sender: Sender, *, seconds: float) -> None:
     refuse_in_transaction()
     if not Destination.objects.filter(name=sender.name).exists():
         start = sender.start()
-        new = {"position": start, "mark": sender.mark_of(start)}
+        new = {"position": start, "began_after": start, "mark": sender.mark_of(start)}
         Destination.objects.get_or_create(name=sender.name, defaults=new)
     token = _take_lease(sender.name)
     if token is None:
@@ -82,6 +82,7 @@ def _send_until(sender: Sender, token: uuid.UUID, ends_at: float) -> None:
     if sender.mark_of(position) != mark:
         logger.warning("The database is another one than %s knows. It is sent again from there.", sender.name)
         position = sender.start_again()
+        mine.update(began_after=position)
     while time.monotonic() < ends_at:
         taken = sender.send_after(position)
         renewed = {"position": taken, "mark": sender.mark_of(taken), "lease_until": Now() + LEASE}

@@ -46,9 +46,9 @@ def compare_anchors() -> None:
         return
     if not keys.public:
         return
-    copies = _Copies(keys)
-    for name, wrong in copies.compare().items():
-        Destination.objects.get_or_create(name=name, defaults={"position": copies.position(name)})
+    for name, wrong in _Copies(keys).compare().items():
+        if name == DATABASE:
+            Destination.objects.get_or_create(name=name)
         Destination.objects.filter(name=name).update(wrong=wrong or "", compared_at=Now())
         if wrong:
             logger.error("The anchors of the audit in %s: %s", name, wrong)
@@ -60,50 +60,47 @@ class _Copies:
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
         self._rows = list(StoredAnchor.objects.order_by("-pk")[:COMPARED])
-        self._position = dict(Destination.objects.values_list("name", "position"))
-
-    def position(self, name: str) -> int:
-        """Rows of the database up to this id are not expected in a copy that is new."""
-        return self._position.get(name, self._rows[0].pk if self._rows else 0)
+        self._destinations = {row.name: row for row in Destination.objects.all()}
 
     def compare(self) -> dict[str, Wrong | None]:
         """What is wrong with each copy, or None. A copy that cannot be read is left out."""
-        database = [anchor_of(row) for row in self._rows]
+        database, host = [anchor_of(row) for row in self._rows], this_host()
         found: dict[str, Wrong | None] = {DATABASE: self._forged(database) or self._other_history(database)}
-        expected = self._expected_in_file()
-        bucket = configured(this_host()).get(BUCKET)
+        expected = {row.signature for row in self._taken(FILE) if row.host == host}
+        bucket = configured(host).get(BUCKET)
         if isinstance(bucket, Bucket):
             try:
                 stored = list(bucket.read())[-COMPARED:]
-                anchors = [one.anchor for one in stored]
-                found[BUCKET] = self._forged(anchors) or self._other_history(anchors)
-                expected |= {
-                    one.anchor.signature
-                    for one in stored
-                    if bucket.is_of_this_host(one) and one.anchor.is_genuine(self._keys)
-                }
             except NotTaken as reason:
                 logger.info("The bucket of the anchors cannot be read back: %s", reason)
+            else:
+                anchors = [one.anchor for one in stored]
+                found[BUCKET] = self._compare(anchors, {row.signature for row in self._taken(BUCKET)})
+                of_this_host = [one.anchor for one in stored if bucket.is_of_this_host(one)]
+                expected |= {anchor.signature for anchor in of_this_host if anchor.is_genuine(self._keys)}
         try:
             content = AnchorFile().read()
         except NotTaken as reason:
             logger.warning("%s", reason)
-            return found
-        lost = expected - {anchor.signature for anchor in content.anchors}
-        newest = content.anchors[-COMPARED:]
-        wrong = Wrong.FORGED if content.damaged else self._forged(newest)
-        found[FILE] = Wrong.CUT if lost else wrong or self._other_history(newest)
+        else:
+            found[FILE] = self._compare(content.anchors, expected)
+            if content.damaged and found[FILE] != Wrong.CUT:
+                found[FILE] = Wrong.FORGED
         return found
 
-    def _expected_in_file(self) -> set[str]:
-        """The signatures that the file of this host has taken, as the database says."""
-        taken, host = self._position.get(FILE, 0), this_host()
-        first = min((row.pk for row in self._rows), default=0)
-        return {
-            row.signature
-            for row in self._rows
-            if row.host == host and first <= row.pk <= taken and anchor_of(row).is_genuine(self._keys)
-        }
+    def _compare(self, anchors: list[Anchor], expected: set[str]) -> Wrong | None:
+        """Compare one copy with the signatures that it must have."""
+        if expected - {anchor.signature for anchor in anchors}:
+            return Wrong.CUT
+        newest = anchors[-COMPARED:]
+        return self._forged(newest) or self._other_history(newest)
+
+    def _taken(self, name: str) -> list[StoredAnchor]:
+        """The anchors that a destination has taken, as the database says."""
+        if (row := self._destinations.get(name)) is None:
+            return []
+        sent = [anchor for anchor in self._rows if row.began_after < anchor.pk <= row.position]
+        return [anchor for anchor in sent if anchor_of(anchor).is_genuine(self._keys)]
 
     def _forged(self, anchors: Iterable[Anchor]) -> Wrong | None:
         return None if all(anchor.is_genuine(self._keys) for anchor in anchors) else Wrong.FORGED

@@ -90,7 +90,7 @@ class Bucket:
         self._ask(
             "put_object",
             Bucket=settings.ANCHOR_S3_BUCKET,
-            Key=f"{settings.ANCHOR_S3_PREFIX}{anchor.sequence:015d}_{anchor.at:%Y%m%dT%H%M%S}_{self._host}.json",
+            Key=f"{settings.ANCHOR_S3_PREFIX}{anchor.sequence:015d}_{anchor.at:%Y%m%dT%H%M%S%f}_{self._host}.json",
             Body=anchor.text().encode(),
             ContentType="application/json",
             ChecksumAlgorithm="SHA256",

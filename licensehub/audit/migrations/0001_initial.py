@@ -80,6 +80,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("name", models.CharField(max_length=40, primary_key=True, serialize=False)),
                 ("position", models.BigIntegerField(default=0)),
+                ("began_after", models.BigIntegerField(default=0)),
                 ("mark", models.CharField(blank=True, default="", max_length=100)),
                 ("sent_at", models.DateTimeField(null=True)),
                 ("failing_since", models.DateTimeField(null=True)),
