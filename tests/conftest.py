@@ -17,6 +17,7 @@ pytest_plugins = [
     "tests.support.colleagues",
     "tests.support.backups",
     "tests.support.anchors",
+    "tests.support.event_catalog",
 ]
 
 

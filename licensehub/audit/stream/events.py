@@ -22,49 +22,62 @@ ENTITY_MANAGEMENT: Final = 3004
 # --- activity_id of each class ----------------------------------------------------------------------------------------
 
 CREATE, UPDATE, DELETE = 1, 3, 4
-ACCOUNT_CREATE, ACCOUNT_ENABLE, OTHER = 1, 2, 99
+OTHER: Final = 99
 
-ACCOUNT_ACTIVITIES: Final = {
-    Action.USER_CREATED: ACCOUNT_CREATE,
-    Action.USER_INVITED: ACCOUNT_CREATE,
-    Action.USER_JOINED: ACCOUNT_ENABLE,
-    Action.USER_CHANGED: OTHER,
+# Class and activity of the actions that are no update of an entity. What is not here goes by the prefix of its name.
+ACTIVITIES: Final = {
+    "sign_in.done": (AUTHENTICATION, 1),
+    "sign_in.failed": (AUTHENTICATION, 1),
+    "sign_in.signed_out": (AUTHENTICATION, 2),
+    "sign_in.sessions_ended": (AUTHENTICATION, 2),
+    "sign_in.password_changed": (ACCOUNT_CHANGE, 3),
+    "sign_in.locked": (ACCOUNT_CHANGE, 9),
+    "user.created": (ACCOUNT_CHANGE, 1),
+    "user.invited": (ACCOUNT_CHANGE, 1),
+    "user.joined": (ACCOUNT_CHANGE, 2),
+    "profile.created": (ENTITY_MANAGEMENT, CREATE),
+    "download.started": (ENTITY_MANAGEMENT, CREATE),
+    "rule.created": (ENTITY_MANAGEMENT, CREATE),
+    "protection.created": (ENTITY_MANAGEMENT, CREATE),
+    "candidate.proposed": (ENTITY_MANAGEMENT, CREATE),
+    "request.opened": (ENTITY_MANAGEMENT, CREATE),
+    "restore.requested": (ENTITY_MANAGEMENT, CREATE),
+    "reclaim.queued": (ENTITY_MANAGEMENT, CREATE),
+    "restore.queued": (ENTITY_MANAGEMENT, CREATE),
+    "deputy.named": (ENTITY_MANAGEMENT, CREATE),
+    "contract.entered": (ENTITY_MANAGEMENT, CREATE),
+    "price.entered": (ENTITY_MANAGEMENT, CREATE),
+    "report.made": (ENTITY_MANAGEMENT, CREATE),
+    "evidence.pack_made": (ENTITY_MANAGEMENT, CREATE),
+    "connection.credentials_removed": (ENTITY_MANAGEMENT, DELETE),
+    "history.thinned": (ENTITY_MANAGEMENT, DELETE),
+    "audit.events_erased": (ENTITY_MANAGEMENT, DELETE),
+    "view.deleted": (ENTITY_MANAGEMENT, DELETE),
 }
-CREATES: Final = {
-    Action.PROFILE_CREATED,
-    Action.DOWNLOAD_STARTED,
-    Action.RULE_CREATED,
-    Action.PROTECTION_CREATED,
-    Action.CANDIDATE_PROPOSED,
-    Action.REQUEST_OPENED,
-    Action.RECLAIM_QUEUED,
-    Action.RESTORE_QUEUED,
-    Action.DEPUTY_NAMED,
-    Action.CONTRACT_ENTERED,
-    Action.PRICE_ENTERED,
-    Action.REPORT_MADE,
-    Action.VIEW_SHARED,
-}
-DELETES: Final = {Action.CREDENTIALS_REMOVED, Action.VIEW_DELETED, Action.HISTORY_THINNED}
 FAILURES: Final = {
-    Action.CONNECT_REFUSED,
-    Action.CONNECTION_FAILED,
-    Action.DOWNLOAD_FAILED,
-    Action.NOTICE_FAILED,
-    Action.NOTIFICATION_FAILED,
-    Action.RECLAIM_FAILED,
-    Action.RESTORE_FAILED,
+    "sign_in.failed",
+    "sign_in.locked",
+    "connection.connect_refused",
+    "connection.failed",
+    "download.failed",
+    "notice.failed",
+    "notification.failed",
+    "reclaim.failed",
+    "restore.failed",
 }
 # severity_id: 1 is informational, 3 medium, 4 high.
 SEVERITIES: Final = {
-    Action.SENDING_HELD: 4,
-    Action.ALL_SENDING_STOPPED: 3,
-    Action.SENDING_STOPPED: 3,
-    Action.DOWNLOAD_QUARANTINED: 3,
-    Action.CONNECTION_FAILED: 3,
-    Action.RECLAIM_IN_DOUBT: 3,
-    Action.RESTORE_IN_DOUBT: 3,
-    Action.PROTECTION_LOST: 3,
+    "sending.held": 4,
+    "sending.released": 3,
+    "sending.stopped": 3,
+    "profile.sending_stopped": 3,
+    "download.quarantined": 3,
+    "connection.failed": 3,
+    "reclaim.in_doubt": 3,
+    "restore.in_doubt": 3,
+    "protection.lost": 3,
+    "sign_in.locked": 3,
+    "audit.events_erased": 3,
 }
 
 
@@ -80,21 +93,18 @@ def as_line(fields: dict[str, Any]) -> str:
 
 def as_ocsf(event: AuditEvent) -> dict[str, Any]:
     """The event in the structure of OCSF. What OCSF has no name for is in `unmapped`."""
-    action = _action_of(event)
-    class_uid, activity = _class_of(action)
-    target = {"uid": str(event.target_id), "name": event.target_label}
-    failed = action in FAILURES
-    about = "entity" if class_uid == ENTITY_MANAGEMENT else "user"
+    class_uid, activity = _class_of(event.action)
+    failed = event.action in FAILURES
     return {
         "category_uid": IAM,
         "class_uid": class_uid,
         "activity_id": activity,
         "type_uid": class_uid * 100 + activity,
         "time": int(event.at.timestamp() * 1000),
-        "severity_id": SEVERITIES.get(action, 1) if action else 1,
+        "severity_id": SEVERITIES.get(event.action, 1),
         "status_id": 2 if failed else 1,
         "status": "Failure" if failed else "Success",
-        "message": f"{_label_of(action, event)}: {event.target_label}",
+        "message": f"{_label_of(event.action)}: {event.target_label}",
         "metadata": {
             "version": SCHEMA,
             "product": {"name": "LicenseHub", "vendor_name": "LicenseHub"},
@@ -105,7 +115,7 @@ def as_ocsf(event: AuditEvent) -> dict[str, Any]:
             "correlation_uid": str(event.correlation),
         },
         "actor": _actor_of(event),
-        about: {**target, "type": event.target_type} if about == "entity" else target,
+        **_subject_of(event, class_uid),
         "unmapped": {
             "at": event.at.isoformat(),
             "data": event.data,
@@ -117,29 +127,34 @@ def as_ocsf(event: AuditEvent) -> dict[str, Any]:
     }
 
 
+def _subject_of(event: AuditEvent, class_uid: int) -> dict[str, Any]:
+    """What the event is about, and what OCSF has a name for in the details of its class."""
+    subject = {"uid": str(event.target_id), "name": event.target_label}
+    if class_uid == ENTITY_MANAGEMENT:
+        comment = event.data.get("comment") or event.data.get("reason")
+        said = {"comment": comment} if isinstance(comment, str) else {}
+        return {"entity": {**subject, "type": event.target_type}, **said}
+    address = event.data.get("address")
+    found: dict[str, Any] = {"user": subject, **({"src_endpoint": {"ip": address}} if address else {})}
+    return {**found, "service": {"name": "LicenseHub"}} if class_uid == AUTHENTICATION else found
+
+
 def _actor_of(event: AuditEvent) -> dict[str, Any]:
     if event.actor_id is None:
         return {"app_name": event.actor_name}
     return {"user": {"uid": str(event.actor_id), "name": event.actor_name}}
 
 
-def _action_of(event: AuditEvent) -> Action | None:
-    """None for an action of a newer or an older version: it is sent all the same."""
-    try:
-        return Action(event.action)
-    except ValueError:
-        return None
-
-
-def _label_of(action: Action | None, event: AuditEvent) -> str:
+def _label_of(action: str) -> str:
+    """The English label; the name itself for an action of another version, which is sent all the same."""
     with translation.override("en"):
-        return str(action.label) if action else event.action
+        return str(Action(action).label) if action in Action.values else action
 
 
-def _class_of(action: Action | None) -> tuple[int, int]:
+def _class_of(action: str) -> tuple[int, int]:
     """class_uid and activity_id."""
-    if action in ACCOUNT_ACTIVITIES:
-        return ACCOUNT_CHANGE, ACCOUNT_ACTIVITIES[action]
-    if action in CREATES:
-        return ENTITY_MANAGEMENT, CREATE
-    return ENTITY_MANAGEMENT, DELETE if action in DELETES else UPDATE
+    if known := ACTIVITIES.get(action):
+        return known
+    if action.startswith("sign_in."):
+        return AUTHENTICATION, OTHER
+    return (ACCOUNT_CHANGE, OTHER) if action.startswith("user.") else (ENTITY_MANAGEMENT, UPDATE)
