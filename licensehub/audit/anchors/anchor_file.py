@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from django.conf import settings
+from django.utils.translation import gettext_noop
 
 from licensehub.audit.anchors.anchor import Anchor
 from licensehub.audit.outside import NotTaken
@@ -40,10 +41,10 @@ class AnchorFile:
 
     def read(self) -> FileContent:
         """All anchors; a file that does not exist has none. Raises NotTaken."""
-        content = FileContent()
+        content, where = FileContent(), gettext_noop("the file {name}").format(name=self.path.name)
         for line in self._lines():
             try:
-                content.anchors.append(Anchor.from_text(line, where=f"the file {self.path.name}"))
+                content.anchors.append(Anchor.from_text(line, where=where))
             except ValueError:
                 content.damaged += 1
         return content

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.core.mail import EmailMessage
 from django.utils import translation
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from licensehub.audit.anchors.anchor import Anchor
 from licensehub.audit.anchors.anchor_file import AnchorFile
@@ -101,10 +102,11 @@ class Bucket:
     def read(self) -> Iterator[StoredObject]:
         """The newest anchors, oldest first. An object that is no anchor is left out. Raises NotTaken."""
         names = self._names()[-MAX_READ:]
+        where = gettext_noop("the bucket {name}").format(name=settings.ANCHOR_S3_BUCKET)
         with ThreadPoolExecutor(8) as pool:
             for name, text in zip(names, pool.map(self._read_one, names), strict=True):
                 try:
-                    anchor = Anchor.from_text(text, where=f"the bucket {settings.ANCHOR_S3_BUCKET}")
+                    anchor = Anchor.from_text(text, where=where)
                 except ValueError:
                     continue
                 yield StoredObject(anchor, name.removesuffix(".json").rpartition("_")[2])

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Iterator
 
 from django.db import transaction
+from django.utils.translation import gettext_noop
 
 from licensehub.audit.anchors.anchor import Anchor
 from licensehub.audit.anchors.anchor_file import AnchorFile
@@ -83,7 +84,7 @@ def anchor_of(row: StoredAnchor) -> Anchor:
         instance=row.instance,
         key_id=row.key_id,
         signature=row.signature,
-        where="the database",
+        where=gettext_noop("the database"),
     )
 
 
