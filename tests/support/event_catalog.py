@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from types import FrameType
 from typing import Any, NamedTuple
 
 import pytest
@@ -46,7 +47,7 @@ def unknown_fields(action: str, data: Any) -> set[str]:
 
 def _is_by_a_test() -> bool:
     """Whether a test itself records the event, with data that it has made up."""
-    frame = sys._getframe(2)
+    frame: FrameType | None = sys._getframe(2)
     while frame and (frame.f_code.co_filename.startswith(OWN) or "/contextlib.py" in frame.f_code.co_filename):
         frame = frame.f_back
     return frame is None or frame.f_code.co_filename.startswith(str(settings.BASE_DIR / "tests"))

@@ -19,7 +19,9 @@ class Numbers:
     name = "stream.test"
 
     def __init__(self, last: int) -> None:
-        self.last, self.arrived, self.marks = last, [], {}
+        self.last = last
+        self.arrived: list[int] = []
+        self.marks: dict[int, str] = {}
         self.before = lambda batch: None
 
     def start(self) -> int:

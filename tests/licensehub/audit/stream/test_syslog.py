@@ -92,7 +92,9 @@ def unframed(content: bytes) -> list[bytes]:
 
 
 def sequences(messages: list[bytes]) -> list[int]:
-    return [json.loads(MESSAGE.fullmatch(message)[6])["metadata"]["sequence"] for message in messages]
+    found = [MESSAGE.fullmatch(message) for message in messages]
+    assert all(found)
+    return [json.loads(match[6])["metadata"]["sequence"] for match in found if match]
 
 
 def every_event() -> list[int]:
