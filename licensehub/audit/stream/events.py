@@ -32,6 +32,10 @@ ACTIVITIES: Final = {
     "sign_in.sessions_ended": (AUTHENTICATION, 2),
     "sign_in.password_changed": (ACCOUNT_CHANGE, 3),
     "sign_in.locked": (ACCOUNT_CHANGE, 9),
+    "sign_in.factor_added": (ACCOUNT_CHANGE, 10),
+    "sign_in.factor_removed": (ACCOUNT_CHANGE, 11),
+    "user.password_reset": (ACCOUNT_CHANGE, 4),
+    "user.created_by_sign_on": (ACCOUNT_CHANGE, 1),
     "user.created": (ACCOUNT_CHANGE, 1),
     "user.invited": (ACCOUNT_CHANGE, 1),
     "user.joined": (ACCOUNT_CHANGE, 2),
@@ -52,6 +56,7 @@ ACTIVITIES: Final = {
     "connection.credentials_removed": (ENTITY_MANAGEMENT, DELETE),
     "history.thinned": (ENTITY_MANAGEMENT, DELETE),
     "audit.events_erased": (ENTITY_MANAGEMENT, DELETE),
+    "person.erased": (ENTITY_MANAGEMENT, DELETE),
     "view.deleted": (ENTITY_MANAGEMENT, DELETE),
 }
 FAILURES: Final = {
@@ -64,10 +69,20 @@ FAILURES: Final = {
     "notification.failed",
     "reclaim.failed",
     "restore.failed",
+    "request.tampered",
+    "reclaim.tampered",
+    "restore.tampered",
 }
 # severity_id: 1 is informational, 3 medium, 4 high.
 SEVERITIES: Final = {
     "sending.held": 4,
+    "profile.sending_held": 4,
+    "request.tampered": 4,
+    "reclaim.tampered": 4,
+    "restore.tampered": 4,
+    "broker.messages_dropped": 3,
+    "rights.took_effect": 3,
+    "person.erased": 3,
     "sending.released": 3,
     "sending.stopped": 3,
     "profile.sending_stopped": 3,
