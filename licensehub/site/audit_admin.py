@@ -17,6 +17,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils.html import format_html
@@ -29,13 +30,14 @@ from licensehub.audit.actions import Action
 from licensehub.audit.models import AuditEvent
 from licensehub.site.evidence import evidence_context, verify_history
 from licensehub.translations.stored import translated
-from licensehub.ui.admin import ReadOnlyAdmin, signed_in
+from licensehub.ui.admin import ReadOnlyAdmin, refuse_unless_post, signed_in
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import ago, day_and_time, two_lines
 from licensehub.ui.lists.changelist import PagedChangeList
 from licensehub.ui.lists.columns import ListColumn
 from licensehub.ui.lists.folding import MAX_WORDS, spellings
 from licensehub.ui.names import named, names_by_account
+from subscriptions.admin.evidence.chosen_pack import pack_of_choice
 
 DETAILS_IN_LIST = 3
 # A search looks for the events of at most so many accounts whose person has this name.
@@ -130,6 +132,7 @@ class AuditEventAdmin(ExportMixin, ReadOnlyAdmin):
         return [
             path("evidence/", view(self.evidence), name="audit_auditevent_evidence"),
             path("verify/", view(self.verify), name="audit_auditevent_verify"),
+            path("evidence-pack/", view(self.evidence_pack), name="audit_auditevent_evidence_pack"),
             path("verifier/", view(self.verifier), name="audit_auditevent_verifier"),
             *super().get_urls(),
         ]
@@ -150,6 +153,10 @@ class AuditEventAdmin(ExportMixin, ReadOnlyAdmin):
         if not verify_history(signed_in(request)):
             messages.warning(request, TOO_MANY)
         return HttpResponseRedirect(reverse("admin:audit_auditevent_evidence"))
+
+    def evidence_pack(self, request: HttpRequest) -> HttpResponseBase:
+        """The evidence pack that the form of the page names."""
+        return refuse_unless_post(request, "audit.view_auditevent") or pack_of_choice(request)
 
     def verifier(self, request: HttpRequest) -> HttpResponse:
         """The file with which an auditor checks an extract without LicenseHub."""

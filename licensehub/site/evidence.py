@@ -28,6 +28,7 @@ from licensehub.site.anchors_card import anchors_card
 from licensehub.translations.stored import translated
 from licensehub.ui.formatting import ago, day_and_time, number
 from licensehub.ui.names import named
+from subscriptions.admin.evidence.chosen_pack import pack_card
 
 # About ten seconds. The server ends a page after thirty.
 MAX_EVENTS = 400_000
@@ -46,7 +47,10 @@ class Section:
 
 
 # In the order of the page, after the chain.
-SECTIONS = [Section("admin/audit/auditevent/anchors.html", anchors_card)]
+SECTIONS = [
+    Section("admin/audit/auditevent/anchors.html", anchors_card),
+    Section("admin/audit/auditevent/pack.html", pack_card, aside=True),
+]
 # Each returns a sentence in English for everything that does not fit, and how many things it has checked.
 CHECKS: list[Callable[[], tuple[list[str], int]]] = []
 

@@ -17,6 +17,7 @@ from licensehub.audit.models import AuditEvent
 from licensehub.audit.triggers import create, drop
 from licensehub.site import evidence
 from licensehub.site.evidence import Section
+from licensehub.ui.time_zones import company_day
 from tests.support.profile_states import ROLES
 
 PAGE, VERIFY = "/admin/audit/auditevent/evidence/", "/admin/audit/auditevent/verify/"
@@ -90,3 +91,22 @@ def test_others_add_cards(published, sign_in, monkeypatch):
     monkeypatch.setattr(evidence, "SECTIONS", sections)
     page = sign_in("Auditor").get(reverse("admin:audit_auditevent_evidence")).content.decode()
     assert len(re.findall("Each event is cryptographically linked", page)) == 1
+
+
+def test_a_pack_of_what_was_typed(published, sign_in):
+    client = sign_in("Auditor")
+    address = reverse("admin:audit_auditevent_evidence_pack")
+    today = company_day().isoformat()
+    pack = client.post(address, {"first": today, "last": today, "language": "en"})
+    assert pack["Content-Type"] == "application/zip" and b"".join(pack.streaming_content).startswith(b"PK")
+    for wrong, said in (
+        ({"about": "R-99999"}, "There is no request and no person R-99999."),
+        ({"about": "R-" + "9" * 40}, "There is no request and no person R-999"),
+        ({"about": "nobody@x.example"}, "There is no request and no person nobody@x.example."),
+        ({"first": today, "last": "2020-01-01"}, "a last day that is not before it"),
+        ({"first": "9999-12-31", "last": "9999-12-31"}, "a last day that is not before it"),
+        ({}, "Enter a request or a person"),
+    ):
+        assert said in text(client.post(address, wrong, follow=True)), wrong
+    assert client.get(address).status_code == 405
+    assert sign_in("Operator").post(address, {"about": "R-1"}).status_code == 403

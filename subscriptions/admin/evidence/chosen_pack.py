@@ -1,0 +1,63 @@
+"""The card *Evidence pack* of the page *Evidence*: about a request or a person that is typed, or about some days."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import date
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.urls import reverse
+
+from integrations.connectors.contract import english, normalized
+from licensehub.ui.admin import sentence_of
+from licensehub.ui.time_zones import company_day
+from subscriptions.admin.evidence import packs
+from subscriptions.errors import Refused
+from subscriptions.evidence.scope import Scope, scope_of_period, scope_of_person, scope_of_request
+from subscriptions.models import ReclaimRequest, Subscription
+from subscriptions.models.subscription import address_key
+
+NOBODY = english("There is no request and no person {words}. Enter a number as R-0139, or the address of a person.")
+NO_DAYS = english("Enter a request or a person, or a first day and a last day that is not before it.")
+
+
+def pack_card(request: HttpRequest) -> dict[str, Any]:
+    card = packs.card(request, reverse("admin:audit_auditevent_evidence_pack"))
+    return {**card, "today": company_day().isoformat()} if card else {}
+
+
+def pack_of_choice(request: HttpRequest) -> HttpResponseBase:
+    back = reverse("admin:audit_auditevent_evidence")
+    try:
+        scope = chosen_scope(request.POST)
+    except Refused as error:
+        messages.error(request, sentence_of(error))
+        return HttpResponseRedirect(back)
+    return packs.pack_response(request, scope, back=back)
+
+
+def chosen_scope(data: Mapping[str, Any]) -> Scope:
+    """What the form names: `about` a request or a person, or the days from `first` to `last`. Raises Refused."""
+    about = str(data.get("about", "")).strip()
+    if not about:
+        return _period(data)
+    digits = about.upper().removeprefix("R-")
+    number = int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 18 else 0
+    if found := ReclaimRequest.objects.filter(pk=number).first():
+        return scope_of_request(found)
+    people = Subscription.objects.order_by("-pk").annotate(address=address_key())
+    if person := people.filter(address=normalized(about)).first():
+        return scope_of_person(person)
+    raise Refused(NOBODY.format(words=about[:100]))
+
+
+def _period(data: Mapping[str, Any]) -> Scope:
+    with suppress(ValueError):
+        first, last = (date.fromisoformat(str(data.get(name, ""))) for name in ("first", "last"))
+        if first <= last < date.max:
+            return scope_of_period(first, last)
+    raise Refused(NO_DAYS)
