@@ -21,6 +21,7 @@ from django.core.management import CommandError, call_command
 from django.urls import reverse
 from django.utils import timezone, translation
 
+from licensehub.audit.actions import Action
 from licensehub.audit.anchors.keys import Keys, encoded, new_keys
 from licensehub.audit.anchors.write import write_anchor
 from licensehub.audit.erase import erase_texts
@@ -156,7 +157,7 @@ def profile_event(world):
 
     def write(target=None) -> None:
         with transaction.atomic():
-            record("profile.changed", actor=None, target=target or world.profile)
+            record(Action.PROFILE_CHANGED, actor=None, target=target or world.profile)
 
     return write
 
