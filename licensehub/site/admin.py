@@ -34,7 +34,9 @@ from licensehub.ui.formatting import badge, day_ago, name_of, two_lines
 from licensehub.ui.lists.columns import ListColumn
 from licensehub.ui.lists.folding import FoldedSearch
 from subscriptions.accounts import persons, rights
+from subscriptions.admin.widgets.signed_rows import SignedRowsMixin, marked
 from subscriptions.errors import NotActionable, Refused
+from subscriptions.evidence.signed_fields import USERS
 
 admin.site.unregister(User)
 # A person who may edit a PeriodicTask can run any task with any argument, and so bypass every rule.
@@ -65,12 +67,13 @@ class AccountForm(UserChangeForm):
 
 
 @admin.register(User)
-class UserAdmin(FoldedSearch, ExportMixin, BaseUserAdmin, ModelAdmin):  # type: ignore[misc]  # unfold has no types
+class UserAdmin(SignedRowsMixin, FoldedSearch, ExportMixin, BaseUserAdmin, ModelAdmin):  # type: ignore[misc]  # unfold has no types
     """Accounts are deactivated, never deleted: the audit log names them."""
 
     form = AccountForm
     add_form = invitations.InvitationForm
     change_password_form = AdminPasswordChangeForm
+    signed_table = USERS
     list_display = ("person", "roles", "state", "signed_in")
     list_display_links = ("person",)
     list_filter = ("is_active", ("groups", RoleFilter))
@@ -240,7 +243,7 @@ class UserAdmin(FoldedSearch, ExportMixin, BaseUserAdmin, ModelAdmin):  # type: 
 
     @admin.display(description=gettext_lazy("Person"), ordering="username")
     def person(self, user: User) -> SafeString:
-        return two_lines(name_of(user), user.email or user.username)
+        return marked(user, two_lines(name_of(user), user.email or user.username))
 
     @admin.display(description=gettext_lazy("Roles"))
     def roles(self, user: User) -> str:

@@ -29,6 +29,7 @@ from licensehub.translations.stored import translated
 from licensehub.ui.formatting import ago, day_and_time, number
 from licensehub.ui.names import named
 from subscriptions.admin.evidence.chosen_pack import pack_card
+from subscriptions.evidence.row_comparison import check_rows
 
 # About ten seconds. The server ends a page after thirty.
 MAX_EVENTS = 400_000
@@ -52,7 +53,7 @@ SECTIONS = [
     Section("admin/audit/auditevent/pack.html", pack_card, aside=True),
 ]
 # Each returns a sentence in English for everything that does not fit, and how many things it has checked.
-CHECKS: list[Callable[[], tuple[list[str], int]]] = []
+CHECKS: list[Callable[[], tuple[list[str], int]]] = [check_rows]
 
 
 def verify_history(user: User) -> bool:

@@ -39,6 +39,7 @@ from subscriptions.reclaims.engine import CLAIM
 from subscriptions.reclaims.holds import item_hold, profile_hold, try_connections
 from subscriptions.reclaims.recheck import Decision, recheck_in_order
 from subscriptions.reclaims.signatures import sign
+from subscriptions.reclaims.signed_state import why_tampered
 
 # With one of these holds, people are not even rechecked.
 HOLDS_WITHOUT_RECHECK = (HoldReason.PAUSED, HoldReason.CONNECTION, HoldReason.LATER)
@@ -221,6 +222,9 @@ def _foresee(item: Reclaim, decision: Decision, hold: HoldReason | None) -> Pers
     if not decision.send:
         kind = str(decision.close_reason.label) if decision.close_reason else _("Needs a person")
         return PersonOutcome(item, Ending.NOT_SENT, kind, why)
+    # The items of a request that is not approved are in no database.
+    if item.pk and (sentence := why_tampered(item)):
+        return PersonOutcome(item, Ending.NOT_SENT, str(ReclaimState.TAMPERED.label), translated(sentence))
     if hold:
         return _held(item, hold, why)
     return PersonOutcome(item, Ending.SEND, str(spec_for(item.direction).would), why)

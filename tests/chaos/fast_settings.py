@@ -28,6 +28,7 @@ from subscriptions.downloads import follow_up_steps
 from subscriptions.downloads import run as downloading
 from subscriptions.models import DownloadRun, HoldReason, Reclaim, ReclaimState
 from subscriptions.reclaims import engine, holds, outcomes
+from subscriptions.reclaims.signed_state import SignedState
 
 SOON = timedelta(seconds=1)
 NO_LIMIT = 1_000_000
@@ -66,6 +67,7 @@ def blindly_again() -> None:
     def read_unless_queued(item: Reclaim, connector: object) -> str:
         return str(item.state) if item.state == ReclaimState.QUEUED else read_back(item, connector)  # type: ignore[arg-type]
 
+    SignedState.refusal = lambda *_: ""  # type: ignore[method-assign]  # the audit knows that it was sent
     engine.mark_in_doubt, engine.read_back, sweep.recover_sends = again, read_unless_queued, recover_sends  # type: ignore[assignment]
 
 

@@ -130,6 +130,8 @@ def test_approvers_both_win_without_the_guard(world, monkeypatch):
     barrier = threading.Barrier(2, timeout=10)
     won: list[int] = []
     monkeypatch.setattr(decide, "_decide", check_then_save)
+    # It takes a lock, too.
+    monkeypatch.setattr(decide, "refuse_changed_outside", lambda request: "")
     monkeypatch.setattr(locks, "lock_profile", lambda profile_id: world.profile)
     # The candidates' own guard would find the second one, too.
     monkeypatch.setattr(decide, "_move_on", lambda request, people, now: None)

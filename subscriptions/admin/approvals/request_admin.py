@@ -39,7 +39,9 @@ from subscriptions.admin.evidence import packs
 from subscriptions.admin.reclaims.steps import requester_of
 from subscriptions.admin.widgets.badges import request_badge
 from subscriptions.admin.widgets.counts import seats
+from subscriptions.admin.widgets.signed_rows import SignedRowsMixin, marked
 from subscriptions.evidence.scope import scope_of_request
+from subscriptions.evidence.signed_fields import REQUESTS
 from subscriptions.models import Direction, ReclaimRequest, RequestedRemoval, RequestState
 from subscriptions.schedules.working_days import time_left
 from subscriptions.search import matching_ids
@@ -80,7 +82,8 @@ def longest_days(row: Any) -> int | str:
 
 
 @admin.register(ReclaimRequest)
-class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, ModelAdmin):
+class ReclaimRequestAdmin(SignedRowsMixin, ReadOnlyPermissionsMixin, StateTabs, ExportMixin, ModelAdmin):
+    signed_table = REQUESTS
     list_display = ("request_number", "requested", "people", "longest", "standing", "until")
     list_display_links = ("request_number",)
     list_filter = (ProfileFilter,)
@@ -172,7 +175,7 @@ class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Mode
 
     @admin.display(description=gettext_lazy("Request"), ordering="pk")
     def request_number(self, row: ReclaimRequest) -> SafeString:
-        return two_lines(row.number, f"{row.get_direction_display()} · {row.profile.name}")
+        return marked(row, two_lines(row.number, f"{row.get_direction_display()} · {row.profile.name}"))
 
     @admin.display(description=gettext_lazy("Requested"), ordering="pk")
     def requested(self, row: ReclaimRequest) -> SafeString:

@@ -40,12 +40,16 @@ def page_context(request: ReclaimRequest, user: User | AnonymousUser) -> dict[st
     standing = [person.removal for person in people if not person.is_dropped]
     waits = request.state in WAITING
     decision = _decision(request, user, standing)
+    digest = shown_digest(request, [person.removal for person in people])
+    # For the mark of a request that was changed outside of LicenseHub.
+    if not any("erased" in person.removal.evidence for person in people):
+        request.digest_now = digest  # type: ignore[attr-defined]
     return {
         **_header(request),
         **table_of(people, request),
         **decision,
         "waits": waits,
-        "digest": shown_digest(request, [person.removal for person in people]) if waits else "",
+        "digest": digest,
         "progress": progress_of(request),
         "notified": notified_about(request),
         # A reader who may decide is one of them.

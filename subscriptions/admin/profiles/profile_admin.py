@@ -30,6 +30,8 @@ from subscriptions.admin.profiles.profile_form import ProfileForm
 from subscriptions.admin.profiles.profile_page import context_of, is_due, profile_badge
 from subscriptions.admin.schedules.schedule_form import schedule_view
 from subscriptions.admin.widgets.actions import REFUSALS, run_action
+from subscriptions.admin.widgets.signed_rows import SignedRowsMixin, marked
+from subscriptions.evidence.signed_fields import PROFILES
 from subscriptions.models.download import WITH_FACTS
 from subscriptions.profiles import lifecycle
 
@@ -47,8 +49,9 @@ def reclaim_text(row: IntegrationProfile) -> str:
 
 
 @admin.register(IntegrationProfile)
-class IntegrationProfileAdmin(ExportMixin, ModelAdmin):
+class IntegrationProfileAdmin(SignedRowsMixin, ExportMixin, ModelAdmin):
     form = ProfileForm
+    signed_table = PROFILES
     list_display = ("profile", "state_shown", "seats", "last_download", "organization")
     list_filter = (StateFilter,)
     columns = (
@@ -219,7 +222,7 @@ class IntegrationProfileAdmin(ExportMixin, ModelAdmin):
 
     @admin.display(description=gettext_lazy("Profile"), ordering="name")
     def profile(self, row: IntegrationProfile) -> SafeString:
-        return two_lines(row.name, row.connector.label)
+        return marked(row, two_lines(row.name, row.connector.label))
 
     @admin.display(description=gettext_lazy("State"), ordering="state")
     def state_shown(self, row: Any) -> SafeString:

@@ -44,6 +44,8 @@ from subscriptions.admin.widgets.departments import (
     OrderByPersonMixin,
 )
 from subscriptions.admin.widgets.evidence import facts, license_label, moment
+from subscriptions.admin.widgets.signed_rows import SignedRowsMixin, marked
+from subscriptions.evidence.signed_fields import RECLAIMS
 from subscriptions.models import Direction, Reclaim, ReclaimRequest, ReclaimState, RequestedRemoval
 from subscriptions.models.reclaim import UNFINISHED
 from subscriptions.money.beside import cost_columns
@@ -103,8 +105,15 @@ class StepsSection(TemplateSection):
 
 @admin.register(Reclaim)
 class ReclaimAdmin(
-    OrderByPersonMixin, LargeTableMixin, ReadOnlyPermissionsMixin, ExportMixin, RestoreMixin, ModelAdmin
+    SignedRowsMixin,
+    OrderByPersonMixin,
+    LargeTableMixin,
+    ReadOnlyPermissionsMixin,
+    ExportMixin,
+    RestoreMixin,
+    ModelAdmin,
 ):
+    signed_table = RECLAIMS
     list_display = ("person", "what", "when", "approval", "why", "outcome_of")
     list_display_links = ("person",)
     list_filter = (
@@ -183,7 +192,8 @@ class ReclaimAdmin(
 
     @admin.display(description=gettext_lazy("Person"), ordering="subscription__search__text")
     def person(self, row: Reclaim) -> SafeString:
-        return two_lines(row.subscription.display_name, row.subscription.email if row.subscription.name else "")
+        name, email = row.subscription.display_name, row.subscription.email
+        return marked(row, two_lines(name, email if row.subscription.name else ""))
 
     @admin.display(description=gettext_lazy("What"))
     def what(self, row: Any) -> SafeString:

@@ -32,6 +32,8 @@ from subscriptions.admin.rules.protected_people import address_of_people, covere
 from subscriptions.admin.rules.protection_form import ProtectionForm, profiles
 from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.admin.widgets.counts import people
+from subscriptions.admin.widgets.signed_rows import SignedRowsMixin, marked
+from subscriptions.evidence.signed_fields import PROTECTIONS
 from subscriptions.models import Protection, ProtectionKind
 from subscriptions.models.protection import count_people
 from subscriptions.rules.protections import create_protection
@@ -78,7 +80,8 @@ def how_it_ended(row: Protection) -> str:
 
 
 @admin.register(Protection)
-class ProtectionAdmin(FoldedSearch, StateTabs, ExportMixin, EndMixin, ReadOnlyAdmin):
+class ProtectionAdmin(SignedRowsMixin, FoldedSearch, StateTabs, ExportMixin, EndMixin, ReadOnlyAdmin):
+    signed_table = PROTECTIONS
     list_display = ("what", "reason_shown", "owner_shown", "until", "by", "covers", "standing")
     list_display_links = ("what",)
     list_per_page = 50
@@ -145,7 +148,7 @@ class ProtectionAdmin(FoldedSearch, StateTabs, ExportMixin, EndMixin, ReadOnlyAd
 
     @admin.display(description=gettext_lazy("Who"), ordering="value")
     def what(self, row: Protection) -> SafeString:
-        return two_lines(title(row), now(row) or row.get_kind_display())
+        return marked(row, two_lines(title(row), now(row) or row.get_kind_display()))
 
     @admin.display(description=gettext_lazy("Reason"))
     def reason_shown(self, row: Protection) -> SafeString:

@@ -34,6 +34,8 @@ from subscriptions.admin.rules.rule_form import (
 from subscriptions.admin.rules.rule_preview import preview
 from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.admin.widgets.counts import days
+from subscriptions.admin.widgets.signed_rows import SignedRowsMixin, marked
+from subscriptions.evidence.signed_fields import RULES
 from subscriptions.models import DownloadRun, LicenseThreshold, ReclaimRule, Verdict
 from subscriptions.rules.rules import ASKING, CAPS, DOUBTS, TERMS, change_rule
 
@@ -115,9 +117,10 @@ def license_labels(row: ReclaimRule) -> str:
 
 
 @admin.register(ReclaimRule)
-class ReclaimRuleAdmin(ExportMixin, ModelAdmin):
+class ReclaimRuleAdmin(SignedRowsMixin, ExportMixin, ModelAdmin):
     form = ReclaimRuleForm
     inlines = (LicenseThresholdInline,)
+    signed_table = RULES
     list_display = ("of_profile", "threshold", "license_types", "grace", "changed")
     list_display_links = ("of_profile",)
     columns = (
@@ -171,7 +174,7 @@ class ReclaimRuleAdmin(ExportMixin, ModelAdmin):
 
     @admin.display(description=gettext_lazy("Profile"), ordering="profile__name")
     def of_profile(self, row: ReclaimRule) -> SafeString:
-        return two_lines(row.profile.name, _("version {version}").format(version=row.version))
+        return marked(row, two_lines(row.profile.name, _("version {version}").format(version=row.version)))
 
     @admin.display(description=gettext_lazy("Last activity threshold"), ordering="last_activity_threshold")
     def threshold(self, row: ReclaimRule) -> str:

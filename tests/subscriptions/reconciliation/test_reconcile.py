@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from integrations import credential_store
@@ -16,16 +17,13 @@ from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.errors import Refused
 from subscriptions.models import (
-    Direction,
     Reclaim,
-    ReclaimRequest,
     Reconciliation,
     RemovalCandidate,
-    RequestedRemoval,
     Subscription,
 )
+from subscriptions.reclaims import restores
 from subscriptions.reclaims.engine import reclaim_due
-from subscriptions.reclaims.signatures import sign
 from subscriptions.reconciliation import reconcile
 from subscriptions.reconciliation.reconcile import reconcile_profile
 from tests.support.fixtures import actions
@@ -41,22 +39,8 @@ def reclaimed(world, alice, bob, count: int) -> list[Reclaim]:
 
 def restore(world, item: Reclaim) -> Reclaim:
     """A single restore, as the page of the history asks for it."""
-    now = timezone.now()
-    request = ReclaimRequest.objects.create(
-        profile=world.profile,
-        direction=Direction.REACTIVATE,
-        state="approved",
-        expires_at=now,
-        valid_until=now + timedelta(days=1),
-    )
-    removal = RequestedRemoval(
-        request=request, candidate=item.removal.candidate, evidence=item.removal.evidence, restores=item
-    )
-    removal.save()
-    RequestedRemoval.objects.filter(pk=removal.pk).update(signature=sign(removal, request))
-    queued = Reclaim.objects.create(
-        profile=world.profile, subscription=item.subscription, removal=removal, direction=Direction.REACTIVATE
-    )
+    taken = Reclaim.objects.get(pk=item.pk)
+    queued = restores.restore(taken, actor=User.objects.get(username="alice"), reason="Needed again")
     assert reclaim_due(world.profile).restored == 1
     return queued
 
