@@ -58,16 +58,19 @@ def hold_back(user: User, *, actor: User) -> list[str]:
     return told
 
 
-def set_password(user: User, password: str, *, actor: User) -> str:
-    """An admin sets the password of another account. Returns what to tell the admin. Raises NotActionable."""
+def set_password(user: User, password: str | None, *, actor: User) -> str:
+    """An admin sets the password of another account. Returns what to tell the admin. Raises NotActionable.
+
+    None: the account has no password any more. That lets nobody in, so it does not wait.
+    """
     hashed = make_password(password)
-    if rights.is_watched(user):
+    if password is not None and rights.is_watched(user):
         rights_changes.ask(user, ChangeKind.PASSWORD, actor=actor, password=hashed)
         return _("The old password stays until a second admin has confirmed the new one, or for a day.")
     with transaction.atomic():
         user.password = hashed
         user.save(update_fields=["password"])
-        record(Action.USER_PASSWORD_RESET, actor=actor, target=user, data={})
+        record(Action.USER_PASSWORD_RESET, actor=actor, target=user, data={"usable": password is not None})
     return _("The password was changed.")
 
 

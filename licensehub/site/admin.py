@@ -199,8 +199,8 @@ class UserAdmin(SignedRowsMixin, FoldedSearch, ExportMixin, BaseUserAdmin, Model
         user = self.get_object(request, unquote(id))
         if request.method == "POST" and user is not None and self.has_change_permission(request, user):
             form = self.change_password_form(user, request.POST)
-            if form.is_valid() and form.cleaned_data.get("password1"):
-                new = form.cleaned_data["password1"]
+            if form.is_valid():
+                new = form.cleaned_data["password1"] if form.cleaned_data["set_usable_password"] else None
 
                 def do() -> str:
                     return account_changes.set_password(user, new, actor=signed_in(request))

@@ -17,6 +17,7 @@ from tests.support.fixtures import World
 LISTS = (
     *(f"subscriptions_{name}" for name in ("subscription", "persontoreview", "removalcandidate", "reclaimrequest")),
     *(f"subscriptions_{name}" for name in ("reclaim", "reclaimrule", "protection", "downloadrun")),
+    "subscriptions_rightschange",
     *("integrations_integrationprofile", "integrations_connection", "audit_auditevent", "auth_user"),
 )
 MONEY = ("company_changelist", "savings", "price_changelist", "price_add", "contract_changelist", "contract_edit")
