@@ -70,7 +70,11 @@ def set_password(user: User, password: str | None, *, actor: User) -> str:
     with transaction.atomic():
         user.password = hashed
         user.save(update_fields=["password"])
-        record(Action.USER_PASSWORD_RESET, actor=actor, target=user, data={"usable": password is not None})
+        if password is None:
+            data = {"before": {"password": True}, "after": {"password": False}}
+            record(Action.USER_CHANGED, actor=actor, target=user, data=data)
+        else:
+            record(Action.USER_PASSWORD_RESET, actor=actor, target=user, data={})
     return _("The password was changed.")
 
 

@@ -22,7 +22,7 @@ from subscriptions.reclaims import restores
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.reconciliation.reconcile import reconcile_profile
 from tests.integrations.connectors.csv_vendor.connector import CsvConnector
-from tests.support.fixtures import without_caps
+from tests.support.fixtures import in_effect, without_caps
 
 COLUMNS = ("id", "name", "email", "active", "license", "role", "assigned", "last_activity")
 LINES = (
@@ -48,8 +48,9 @@ def file(tmp_path, settings):
 @pytest.fixture
 def people(db):
     made = [User.objects.create_user(name, f"{name}@x.example", "x", is_staff=True) for name in ("alice", "bob")]
-    for user in made:
-        user.groups.add(Group.objects.get(name="Company admin"))
+    for user, role in zip(made, ("Company admin", "Approver"), strict=True):
+        user.groups.add(Group.objects.get(name=role))
+        in_effect(user)
     return made
 
 

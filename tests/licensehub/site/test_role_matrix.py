@@ -1,0 +1,408 @@
+"""Every address of LicenseHub, by role and method: who gets through, and who is refused.
+
+The tables are what is meant. An address that they do not name fails the test. `C` Company admin, `M` License manager,
+`A` Approver, `U` Auditor, `O` Operator, `S` superuser, `N` an account without a role, `_` nobody is signed in. A letter
+means that the role gets through: to the page, or to an answer of the act, e.g. that it is too late. Everybody else gets
+a 403, a 405, or the sign-in. *Who* may is asked here; what then happens is asked in the tests of each page.
+
+The requests here are those of alice, so no role has a part in them: see `tests/attacks/test_duties.py`
+for people who have.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.cookies import SimpleCookie
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.db import transaction
+from django.http import HttpResponseForbidden
+from django.template.response import SimpleTemplateResponse
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from integrations.models import IntegrationProfile
+from licensehub import urls
+from licensehub.audit.models import AuditEvent
+from subscriptions.accounts import rights_changes
+from subscriptions.approvals import decide
+from subscriptions.approvals.request import request_reclaim
+from subscriptions.models import (
+    Deputy,
+    DownloadRun,
+    Price,
+    Protection,
+    Reclaim,
+    ReclaimRule,
+    Reconciliation,
+    RemovalCandidate,
+    RightsChange,
+    Subscription,
+)
+from tests.support.fixtures import person
+
+# Looks at answers only, which are the same on each database.
+pytestmark = pytest.mark.markup
+
+ROLES = {
+    "C": "Company admin",
+    "M": "License manager",
+    "A": "Approver",
+    "U": "Auditor",
+    "O": "Operator",
+    "S": "superuser",
+    "N": "",
+    "_": None,
+}
+SIGNED_IN, EVERYBODY, NOBODY = "CMAUOSN", "CMAUOSN_", ""
+
+# Lists -> who reads the list, its exports and one row of it, and stores views of it.
+LISTS = {
+    "audit_auditevent": "CUS",
+    "auth_group": "S",
+    "auth_user": "CUS",
+    "integrations_connection": "CUOS",
+    "integrations_integrationprofile": "CMAUOS",
+    "subscriptions_downloadrun": "CMAUOS",
+    "subscriptions_persontoreview": "CMAUS",
+    "subscriptions_price": "CMAUS",
+    "subscriptions_protection": "CMAUS",
+    "subscriptions_reclaim": "CMAUS",
+    "subscriptions_reclaimrequest": "CMAUS",
+    "subscriptions_reclaimrule": "CMAUS",
+    "subscriptions_reconciliation": "CMAUS",
+    "subscriptions_removalcandidate": "CMAUS",
+    "subscriptions_rightschange": "CAUS",
+    "subscriptions_subscription": "CMAUS",
+}
+READ = ("changelist", "counts", "export", "export_shown", "views", "columns", "history", "change")
+# Nobody adds, changes or deletes in Django's forms, unless the table says so.
+CLOSED = ("add", "delete")
+
+# Address, who gets through by GET, and by POST; `.` is nobody, `*` everybody who is signed in, `**` everybody.
+ACTS = """
+/                                                       **        **
+favicon.ico                                             **        **
+my_license                                              **        **
+company_logo                                            **        .
+welcome                                                 **        **
+find                                                    *         *
+search                                                  *         *
+index                                                   *         *
+go_on                                                   *         *
+login                                                   **        **
+logout                                                  _         **
+password_change                                         *         *
+password_change_done                                    *         .
+autocomplete                                            .         .
+jsi18n                                                  *         .
+view_on_site                                            *         *
+integrations_connection_callback                        *         *
+integrations_connection_credentials                     .         COS
+integrations_connection_connect                         .         COS
+integrations_connection_disconnect                      .         COS
+subscriptions_rightschange_confirm                      CAUS      CAUS
+subscriptions_rightschange_refuse                       CAUS      CAUS
+subscriptions_rightschange_withdraw                     CAUS      CAUS
+subscriptions_reclaimrequest_approve                    A         A
+subscriptions_reclaimrequest_reject                     A         A
+subscriptions_reclaimrequest_raise_cap                  A         A
+subscriptions_reclaimrequest_withdraw                   A         A
+subscriptions_reclaimrequest_drop                       A         A
+subscriptions_reclaimrequest_take_back                  A         A
+subscriptions_reclaimrequest_take_back_in               A         A
+subscriptions_reclaimrequest_progress                   CMAUS     CMAUS
+subscriptions_reclaimrequest_dry_run                    CMAS      CMAS
+subscriptions_reclaimrequest_evidence_pack              .         CUS
+subscriptions_reclaimrequest_people                     CMAUS     CMAUS
+subscriptions_removalcandidate_resume                   CMS       CMS
+subscriptions_removalcandidate_leave                    CMS       CMS
+subscriptions_removalcandidate_came_back                CMS       CMS
+subscriptions_removalcandidate_send_again               CMS       CMS
+subscriptions_company_changelist                        CMAUS     CS
+subscriptions_company_preview                           .         CMAUS
+subscriptions_downloadrun_progress                      CMAUOS    CMAUOS
+subscriptions_downloadrun_live                          CMAUOS    CMAUOS
+subscriptions_downloadrun_decide propose                .         COS
+subscriptions_downloadrun_decide accept                 .         COS
+subscriptions_downloadrun_decide discard                .         COS
+subscriptions_contract_changelist                       CMAUS     CMAUS
+subscriptions_contract_edit                             CS        CS
+subscriptions_contract_floors                           .         CS
+subscriptions_contract_export                           CMAUS     CMAUS
+subscriptions_savings                                   CMAUS     CMAUS
+subscriptions_savings_export                            CMAUS     CMAUS
+subscriptions_price_withdraw                            .         CS
+subscriptions_price_add                                 CS        CS
+subscriptions_notificationchoice_changelist             *         *
+subscriptions_notificationchoice_save                   .         *
+subscriptions_notificationchoice_time_zone              .         *
+subscriptions_notificationchoice_language               .         *
+subscriptions_notificationchoice_deputy                 .         *
+subscriptions_notificationchoice_end_deputy             .         *
+integrations_integrationprofile_action publish          .         COS
+integrations_integrationprofile_action pause            .         COS
+integrations_integrationprofile_action unpause          .         COS
+integrations_integrationprofile_action stop             .         COS
+integrations_integrationprofile_action allow            .         COS
+integrations_integrationprofile_action reclaim_on       .         COS
+integrations_integrationprofile_action download         .         COS
+integrations_integrationprofile_action reclaim          .         COS
+integrations_integrationprofile_release                .         COS
+integrations_integrationprofile_validate                .         COS
+integrations_integrationprofile_dry_run                 COS       COS
+integrations_integrationprofile_due                     CMAUOS    CMAUOS
+integrations_integrationprofile_archive                 COS       COS
+integrations_integrationprofile_schedule download       CMAUOS    COS
+integrations_integrationprofile_schedule reclaim        CMAUOS    COS
+integrations_integrationprofile_add                     COS       COS
+integrations_integrationprofile_change                  CMAUOS    COS
+subscriptions_reclaim_vendor_log                        CMAUS     .
+subscriptions_reclaim_live                              CMAUS     CMAUS
+subscriptions_reclaim_restore                           CMS       CMS
+subscriptions_reconciliation_reconcile                  .         CMOS
+subscriptions_reconciliation_live                       CMAUS     CMAUS
+integrations_sendingcontrol_changelist                  CMAUOS    CMAUOS
+integrations_sendingcontrol_action stop                 .         COS
+integrations_sendingcontrol_action allow                .         COS
+integrations_sendingcontrol_action release              .         COS
+subscriptions_monthlyreport_changelist                  CMAUS     CS
+subscriptions_monthlyreport_export                      CMAUS     CMAUS
+subscriptions_subscription_evidence_pack                .         CUS
+subscriptions_subscription_personal_data               .         CS
+subscriptions_subscription_erase                       .         CS
+subscriptions_subscription_request                      .         CMS
+subscriptions_persontoreview_keep                       CMS       CMS
+subscriptions_persontoreview_candidates                 CMS       CMS
+subscriptions_persontoreview_ask                        CMS       CMS
+subscriptions_persontoreview_protect                    CMS       CMS
+subscriptions_persontoreview_look_up                    CMS       CMS
+subscriptions_persontoreview_change                     CMAUS     CMAUS
+subscriptions_protection_protect                        CMS       CMS
+subscriptions_protection_protect_many                   CMS       CMS
+subscriptions_protection_accept_loss                    CMS       CMS
+subscriptions_protection_end                            CMS       CMS
+subscriptions_protection_add                            CMS       CMS
+subscriptions_reclaimrule_preview                       CMAUS     CMAUS
+subscriptions_reclaimrule_change                        CMAUS     CMS
+audit_auditevent_evidence                              CUS       CUS
+audit_auditevent_verifier                              CUS       CUS
+audit_auditevent_verify                                 .         CUS
+auth_group_add                                          S         S
+auth_group_change                                       S         S
+auth_user_person                                        CS        CS
+auth_user_invite                                        .         CS
+auth_user_password_change                               CS        CS
+auth_user_add                                           CS        CS
+auth_user_change                                        CUS       CS
+^admin/(?:audit|auth|integrations|subscriptions)/$      **        **
+app_list                                                **        **
+admin/(?P<url>.*)$                                      *         *
+"""
+
+# The words in a path that stand for an act.
+WORDS = {
+    "integrationprofile_action": ("publish", "pause", "unpause", "stop", "allow", "reclaim_on", "download", "reclaim"),
+    "integrationprofile_schedule": ("download", "reclaim"),
+    "sendingcontrol_action": ("stop", "allow", "release"),
+    "downloadrun_decide": ("propose", "accept", "discard"),
+}
+# Patterns without a name, or with a group -> a path that they match.
+PATHS = {
+    "^admin/(?:audit|auth|integrations|subscriptions)/$": "admin/audit/",
+    "admin/^(?P<app_label>": "admin/audit/",
+    "admin/(?P<url>.*)$": "admin/nothing",
+}
+
+
+@dataclass(frozen=True)
+class Address:
+    name: str
+    path: str
+
+
+def acts() -> dict[str, tuple[str, str]]:
+    """Address -> the roles that get through by GET and by POST."""
+    words = {".": NOBODY, "*": SIGNED_IN, "**": EVERYBODY}
+    lines = [line.rsplit(maxsplit=2) for line in ACTS.strip().splitlines()]
+    return {name.strip(): (words.get(get, get), words.get(post, post)) for name, get, post in lines}
+
+
+def meant(name: str, table: dict[str, tuple[str, str]]) -> tuple[str, str] | None:
+    """The roles that get through by GET and by POST; None for an address that nobody has decided about."""
+    if name in table:
+        return table[name]
+    if name.endswith("/<path:object_id>/"):  # Django's redirect to the page of the row, which then asks
+        return SIGNED_IN, SIGNED_IN
+    of_list, _, view = name.rpartition("_")
+    if of_list.endswith(("export", "save")):
+        of_list, view = of_list.rpartition("_")[0], f"{of_list.rpartition('_')[2]}_{view}"
+    if of_list not in LISTS:
+        return None
+    readers = LISTS[of_list]
+    if view == "change":
+        return readers, NOBODY
+    if view == "save_view":
+        return NOBODY, readers
+    if view in CLOSED:
+        return NOBODY, NOBODY
+    return (readers, readers) if view in READ else None
+
+
+def walk(patterns: list[URLPattern | URLResolver], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Name and pattern of each address."""
+    for one in patterns:
+        if isinstance(one, URLPattern):
+            yield one.name or "", prefix + str(one.pattern)
+        else:
+            yield from walk(one.url_patterns, prefix + str(one.pattern))
+
+
+def addresses(rows: dict[str, int]) -> Iterator[Address]:
+    """Each address, with rows that exist. A word in a path that stands for an act gives one for each of its values."""
+    for name, pattern in walk(get_resolver().url_patterns):
+        if known := next((path for start, path in PATHS.items() if pattern.startswith(start)), None):
+            yield Address(name or pattern, f"/{known}")
+            continue
+        model = pattern.split("/")[2] if pattern.count("/") > 2 else ""
+        row = {"end_deputy": "deputy", "reconcile": "integrationprofile"}.get(name.partition("_")[2].partition("_")[2])
+        path = pattern.replace("<path:content_type_id>/<path:object_id>", "1/1")
+        for part, value in {**VALUES, "<int:removal>": rows["removal"], "<int:profile_id>": rows["profile"]}.items():
+            path = path.replace(part, str(value))
+        for part in ("<int:pk>", "<path:object_id>", "<id>"):
+            if part in path:
+                path = path.replace(part, str(rows[row or model]))
+        for word in WORDS.get(name.partition("_")[2], ("",)):
+            whole = path
+            for part in ("<slug:name>", "<slug:subflow>", "<slug:action>"):
+                whole = whole.replace(part, word)
+            assert "<" not in whole, f"{name}: {whole} has a part for which this test has no value"
+            yield Address(f"{name or pattern or '/'} {word}".strip(), f"/{whole}")
+
+
+VALUES = {
+    "<slug:form>": "csv",
+    "<slug:digest>": "0",
+    "<str:token>": "x",
+    "<uidb64>": "x",
+    "<token>": "x",
+}
+
+
+@pytest.fixture
+def clients(db) -> dict[str, Client]:
+    found = {}
+    for letter, role in ROLES.items():
+        found[letter] = Client(raise_request_exception=False)
+        if role is not None:
+            user = person(f"matrix-{letter}", None if role == "superuser" else role)
+            User.objects.filter(pk=user.pk).update(is_superuser=role == "superuser")
+            found[letter].force_login(user)
+    return found
+
+
+@pytest.fixture
+def rows(run: DownloadRun, alice: User, bob: User, carol: User) -> dict[str, int]:
+    """Model -> a row of it."""
+    profile = IntegrationProfile.objects.get()
+    ready = list(RemovalCandidate.objects.filter(state="ready").values_list("pk", flat=True))
+    approved = request_reclaim(RemovalCandidate.objects.filter(pk__in=ready[:1]), actor=alice)
+    decide.approve(approved, actor=bob)
+    waiting = request_reclaim(RemovalCandidate.objects.filter(pk__in=ready[1:3]), actor=alice)
+    carol.groups.add(Group.objects.get(name="Approver"))
+    rights_changes.follow(actor=None)
+    price = Price.objects.create(
+        profile=profile, license="full", amount="10", currency="EUR", per="year", valid_from="2026-01-01"
+    )
+    protection = Protection.objects.create(
+        profile=profile, kind="person", value="x@northwind.example", reason="x", owner="x", created_by=alice
+    )
+    day = run.finished_at.date()
+    return {
+        "connection": profile.connections.first().pk,
+        "rightschange": RightsChange.objects.get(account=carol).pk,
+        "reclaimrequest": waiting.pk,
+        "removal": waiting.removals.first().pk,
+        "removalcandidate": ready[3],
+        "downloadrun": run.pk,
+        "price": price.pk,
+        "deputy": Deputy.objects.create(user=alice, deputy=bob, starts=day, ends=day).pk,
+        "integrationprofile": profile.pk,
+        "profile": profile.pk,
+        "reclaim": Reclaim.objects.get().pk,
+        "reconciliation": Reconciliation.objects.create(profile=profile).pk,
+        "subscription": Subscription.objects.first().pk,
+        "persontoreview": Subscription.objects.first().pk,
+        "protection": protection.pk,
+        "reclaimrule": ReclaimRule.objects.get().pk,
+        "auditevent": AuditEvent.objects.first().pk,
+        "group": Group.objects.get(name="Auditor").pk,
+        "user": carol.pk,
+    }
+
+
+def lets_in(client: Client, path: str, method: str) -> bool:
+    """Whether the role gets through. What the request did is taken back."""
+    kept = {name: morsel.value for name, morsel in client.cookies.items()}
+    with transaction.atomic():
+        try:
+            answer = getattr(client, method)(path)
+            if answer.streaming:
+                list(answer.streaming_content)  # its end closes the file
+        except BaseException as error:  # a call to the vendor, which no test lets out: the role got through to it
+            if not isinstance(error, (Exception, pytest.fail.Exception)):
+                raise
+            return True
+        finally:
+            transaction.set_rollback(True)
+            client.cookies = SimpleCookie(kept)
+    signs_in = answer.status_code == 302 and "/login/" in answer.headers["Location"]
+    return not signs_in and answer.status_code not in (403, 405)
+
+
+def let_in(clients: dict[str, Client], path: str, method: str, among: str) -> str:
+    return "".join(letter for letter in ROLES if letter in among and lets_in(clients[letter], path, method))
+
+
+@pytest.fixture
+def _only_who_may(monkeypatch):
+    """Pages are not rendered: who may see them is decided before. A thousand refusals are not logged."""
+    monkeypatch.setattr(urls, "handler403", lambda request, exception: HttpResponseForbidden(), raising=False)
+    monkeypatch.setattr(SimpleTemplateResponse, "rendered_content", property(lambda self: ""))
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+def asked_of(name: str, letters: str, *, own_line: bool) -> str:
+    """The roles that are asked. Of those who read a list, one is enough for each of its many pages."""
+    if own_line or name.endswith(("_changelist", "_change")):
+        return EVERYBODY
+    return "".join(letter for letter in EVERYBODY if letter not in letters[1:])
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_who_gets_through_where(clients, rows, _only_who_may, method):
+    table, wrong, known = acts(), [], set()
+    for address in addresses(rows):
+        expected = meant(address.name, table)
+        known.add(address.name)
+        letters = "?" if expected is None else expected[method == "post"]
+        among = asked_of(address.name, letters, own_line=expected is None or address.name in table)
+        found = let_in(clients, address.path, method, among)
+        if found != "".join(letter for letter in letters if letter in among):
+            wrong.append(f"{address.name}: lets in {found or '.'}, meant is {letters or '.'}")
+    assert wrong == []
+    assert set(table) <= known, "these addresses of the table do not exist"
+
+
+def test_an_address_that_nobody_has_decided_about_is_found():
+    """The control: an unknown act, and an unknown list, have no line."""
+    table = acts()
+    assert meant("subscriptions_reclaimrequest_approve_all", table) is None
+    assert meant("subscriptions_newlist_changelist", table) is None
+    assert meant("subscriptions_reclaimrequest_export", table) == ("CMAUS", "CMAUS")
+    assert len(LISTS) + len(table) > 80
