@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.auth import update_session_auth_hash
@@ -41,6 +44,8 @@ from subscriptions.evidence.signed_fields import USERS
 admin.site.unregister(User)
 # A person who may edit a PeriodicTask can run any task with any argument, and so bypass every rule.
 admin.site.unregister([ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule])
+# A person who may edit these signs in as somebody else: by another identity, or without the second factor.
+admin.site.unregister([Authenticator, EmailAddress, SocialAccount, SocialApp, SocialToken])
 
 
 def roles_text(user: User) -> str:
