@@ -50,7 +50,9 @@ def report(key: str, text: str) -> None:
 
 def clear(key: str) -> None:
     """A process found that this is repaired."""
-    InstallationFinding.objects.filter(key=key).delete()
+    found = InstallationFinding.objects.filter(key=key)
+    if found.exists():  # each minute, so nothing is written without need
+        found.delete()
 
 
 def report_clock() -> None:
