@@ -12,6 +12,7 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ORDER_VAR, PAGE_VAR
 from django.core.exceptions import ImproperlyConfigured
 from django.core.paginator import Paginator
+from django.db import DataError
 from django.db.models import F, Model, QuerySet
 from django.db.models.expressions import OrderBy
 from django.http import HttpRequest
@@ -49,7 +50,11 @@ class NamedChangeList(ChangeList):
         self.problems: list[str] = []
         # The column by which the list is sorted, and whether the largest value comes first.
         self.sorted_by: tuple[str, bool] = ("", False)
-        super().__init__(request, *args, **kwargs)
+        try:
+            super().__init__(request, *args, **kwargs)
+        except (OverflowError, DataError) as error:
+            # A value that no column has, e.g. a number of 40 digits.
+            raise IncorrectLookupParameters from error
         self.title = capfirst(self.opts.verbose_name_plural)
 
     def in_tab(self, rows: QuerySet[Any]) -> QuerySet[Any]:
