@@ -51,6 +51,9 @@ class Cell:
         self.seats += seats
         self.amount += (price.yearly if price else Decimal(0)) * seats
 
+    def __add__(self, other: Cell) -> Cell:
+        return Cell(self.seats + other.seats, self.amount + other.amount)
+
     def __sub__(self, other: Cell) -> Cell:
         return Cell(self.seats - other.seats, self.amount - other.amount)
 

@@ -29,6 +29,7 @@ from subscriptions.models import DownloadRun, Price, Reclaim, RemovalCandidate
 from subscriptions.money.contracts import next_renewals, organization_word
 from subscriptions.money.currencies import amount_text, currencies
 from subscriptions.money.savings import STAGES, Cell, Group, Ledger, Line, Stage, years_with_savings
+from subscriptions.money.small_groups import departments_for, minimum_for, sees_names
 
 SEES, ADD = "subscriptions.view_price", "subscriptions.add_price"
 TITLES = {
@@ -94,7 +95,10 @@ def savings_view(request: HttpRequest) -> HttpResponse:
         choice = replace(choice, currency=_first_to_show(groups))
     lines = [line for group in groups for line in group.lines]
     renewals = next_renewals()
-    departments = ledger.by_department(choice.currency)
+    names = sees_names(request.user)
+    departments, small = departments_for(
+        ledger.by_department(choice.currency), ledger.profiles.values(), minimum_for(request.user)
+    )
     context = {
         **site.each_context(request),
         "title": _("Savings"),
@@ -111,17 +115,21 @@ def savings_view(request: HttpRequest) -> HttpResponse:
         "may_enter": request.user.has_perm(ADD),
         "chart": month_chart(ledger.by_month(choice.currency), choice) if lines else None,
         "currency_name": _currency_name(choice.currency),
-        "departments": [_shown_department(line, choice) for line in departments[:SHOWN]],
+        "departments": [
+            *(_shown_department(line, choice) for line in departments[:SHOWN]),
+            *([_shown_together(small, choice)] if small else []),
+        ],
+        "names": names,
         "more_departments": max(0, len(departments) - SHOWN),
-        **_rows_context(ledger, choice),
+        **(_rows_context(ledger, choice) if names else {}),
         "forms": [(label, reverse("admin:subscriptions_savings_export", args=[form])) for form, label in FORMS.items()],
     }
     return TemplateResponse(request, "admin/subscriptions/savings/page.html", context)
 
 
 def export_view(request: HttpRequest, form: str) -> HttpResponseBase:
-    """All rows behind the chosen number."""
-    if not request.user.has_perm(SEES):
+    """All rows behind the chosen number. They are people."""
+    if not request.user.has_perm(SEES) or not sees_names(request.user):
         raise PermissionDenied
     _profiles, ledger, choice = _read(request)
     rows = list(_found(ledger, choice))
@@ -164,7 +172,7 @@ def _read(request: HttpRequest) -> tuple[list[IntegrationProfile], Ledger, Choic
         line_profile=int(of) if is_id(of) and int(of) in ledger.profiles else None,
         license=license[:40],
         month=int(month) if month in map(str, range(1, 13)) else 0,
-        department=(department, center) if department is not None else None,
+        department=(department, center) if department is not None and sees_names(request.user) else None,
     )
     return known, ledger, choice
 
@@ -260,6 +268,14 @@ def _shown_department(line: dict[str, Any], choice: Choice) -> dict[str, Any]:
         "amount": amount_text(saved.amount, currency) if currency else number(saved.seats),
         "links": {**links, "saved": choice.query(stage=Stage.SAVED.value, **place)},
     }
+
+
+def _shown_together(small: list[dict[str, Any]], choice: Choice) -> dict[str, Any]:
+    """Departments and cost centers that are too small to be shown one by one."""
+    total = {name: sum((line[name] for line in small), Cell()) for name in ("verified", "again", "saved")}
+    shown = _shown_department({"department": "", "cost_center": "", **total}, choice)
+    name = ngettext("{count} smaller group", "{count} smaller groups together", len(small))
+    return {**shown, "name": name.format(count=number(len(small)))}
 
 
 def _stages_of(stage: Stage) -> Sequence[Stage]:

@@ -23,8 +23,10 @@ from subscriptions.admin.reports.report_form import ReportForm
 from subscriptions.admin.reports.report_page import shown_profile
 from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.models import MonthlyReport
+from subscriptions.money.small_groups import minimum_for
 from subscriptions.reports.figures import figures, first_of
 from subscriptions.reports.monthly import report_settings, save_settings
+from subscriptions.reports.small_groups import rows_of_file, with_groups_together
 from subscriptions.reports.texts import month_name
 
 SEES, CHANGE = "subscriptions.view_monthlyreport", "subscriptions.change_monthlyreport"
@@ -32,7 +34,7 @@ PAGE = "admin:subscriptions_monthlyreport_changelist"
 COLUMNS = (
     (gettext_lazy("Month"), lambda row: row["month"]),
     (gettext_lazy("Profile"), lambda row: row["profile"]),
-    (gettext_lazy("Department"), lambda row: row["department"]),
+    (gettext_lazy("Department"), lambda row: _("Smaller groups") if "groups" in row else row["department"]),
     (gettext_lazy("Cost center"), lambda row: row["cost_center"]),
     (gettext_lazy("Seats"), lambda row: row["seats"]),
     (gettext_lazy("Inactive"), lambda row: row["inactive"]),
@@ -67,7 +69,7 @@ class MonthlyReportAdmin(ReadOnlyAdmin):
             "months": [(f"{each:%Y-%m}", month_name(each), each == month) for each in _months()],
             "month_name": month_name(month),
             "made": day_and_time(row.made_at) if row else "",
-            "profiles": [shown_profile(profile, month) for profile in data],
+            "profiles": [shown_profile(profile, month, request.user) for profile in data],
             "form": form,
             "mailed": _mailed(),
             "may_change": request.user.has_perm(CHANGE),
@@ -87,7 +89,7 @@ class MonthlyReportAdmin(ReadOnlyAdmin):
         rows = [
             {**line, "month": f"{month:%Y-%m}", "profile": profile["name"]}
             for profile in data
-            for line in profile["lines"]
+            for line in rows_of_file(with_groups_together(profile, minimum_for(request.user)))
         ]
         return export_response(request, form, COLUMNS, rows, name=f"licenses-{month:%Y-%m}", count=len(rows))
 

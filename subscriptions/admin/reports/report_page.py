@@ -7,12 +7,16 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
+from django.contrib.auth.models import AnonymousUser, User
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from licensehub.ui.formatting import EMPTY, day, number
 from subscriptions.models import ReclaimRequest
+from subscriptions.money.small_groups import minimum_for, sees_names
 from subscriptions.reports.figures import amounts, total
+from subscriptions.reports.small_groups import with_groups_together
 from subscriptions.reports.texts import bought_text, cost_text, money_text
 
 # The page shows at most this many departments and cost centers. The file has all.
@@ -20,27 +24,34 @@ SHOWN = 500
 COUNTS = ("seats", "inactive", "reclaimed", "restored")
 
 
-def shown_profile(data: dict[str, Any], month: date) -> dict[str, Any]:
-    """The figures of a profile. A figure has a link only if the rows behind it do not change after the month."""
-    currencies = {line["currency"] for line in data["lines"] if line["reclaimed"]}
-    saved = _savings(data, month, *currencies) if len(currencies) == 1 else ""
-    cost, money = money_text(amounts(data, "amount")), money_text(amounts(data, "saved"))
+def shown_profile(data: dict[str, Any], month: date, user: User | AnonymousUser) -> dict[str, Any]:
+    """The figures of a profile. A figure has a link only if the rows behind it do not change after the month, and if
+    the reader may see the people.
+    """
+    everything, data = data, with_groups_together(data, minimum_for(user))
+    names = sees_names(user)
+    currencies = {line["currency"] for line in everything["lines"] if line["reclaimed"]}
+    saved = _savings(data, month, *currencies) if names and len(currencies) == 1 else ""
+    cost, money = money_text(amounts(everything, "amount")), money_text(amounts(everything, "saved"))
     tiles = [
-        _tile(_("Seats"), total(data, "seats"), bought_text(data)),
-        _tile(_("Inactive"), total(data, "inactive")),
+        _tile(_("Seats"), total(everything, "seats"), bought_text(data)),
+        _tile(_("Inactive"), total(everything, "inactive")),
         _tile(_("Open candidates"), data["candidates"]),
-        _tile(_("Reclaimed"), total(data, "reclaimed"), _again(data), saved and f"{saved}&stage=verified"),
-        _tile(_("Restored"), total(data, "restored")),
+        _tile(_("Reclaimed"), total(everything, "reclaimed"), _again(everything), saved and f"{saved}&stage=verified"),
+        _tile(_("Restored"), total(everything, "restored")),
         {**_tile(_("Saved"), 0, _("per year"), saved and f"{saved}&stage=saved"), "number": money or EMPTY},
         _oldest(data),
     ]
     return {
         "name": data["name"],
-        "cost": cost_text(data),
+        "cost": cost_text(everything),
         "tiles": tiles,
-        "lines": [_shown_line(data, line, month) for line in data["lines"][:SHOWN]],
+        "lines": [
+            *(_shown_line(data, line, month, names=names) for line in data["lines"][:SHOWN]),
+            *([_shown_together(data["together"])] if "together" in data else []),
+        ],
         "more": number(len(data["lines"]) - SHOWN) if len(data["lines"]) > SHOWN else "",
-        "sums": {name: number(total(data, name)) for name in COUNTS},
+        "sums": {name: number(total(everything, name)) for name in COUNTS},
         "amount": cost,
         "saved": money,
     }
@@ -68,7 +79,21 @@ def _oldest(data: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _shown_line(data: dict[str, Any], line: dict[str, Any], month: date) -> dict[str, Any]:
+def _shown_together(line: dict[str, Any]) -> dict[str, Any]:
+    """Departments and cost centers that are too small to be shown one by one."""
+    name = ngettext("{count} smaller group", "{count} smaller groups together", line["groups"])
+    money = {key: {one: Decimal(amount) for one, amount in line[key].items()} for key in ("amounts", "savings")}
+    return {
+        **{key: number(line[key]) if line[key] else EMPTY for key in COUNTS},
+        "department": name.format(count=number(line["groups"])),
+        "cost_center": "",
+        "amount": money_text(money["amounts"]) or EMPTY,
+        "saved": money_text(money["savings"]) or EMPTY,
+        "link": "",
+    }
+
+
+def _shown_line(data: dict[str, Any], line: dict[str, Any], month: date, *, names: bool) -> dict[str, Any]:
     place = {"department": line["department"], "center": line["cost_center"]}
     saved = _savings(data, month, line["currency"], **place)
     shown = {name: number(line[name]) if line[name] else EMPTY for name in COUNTS}
@@ -79,7 +104,7 @@ def _shown_line(data: dict[str, Any], line: dict[str, Any], month: date) -> dict
         "cost_center": line["cost_center"],
         "amount": money_text({currency: Decimal(line["amount"])}) or EMPTY if currency else EMPTY,
         "saved": money_text({currency: Decimal(line["saved"])}) or EMPTY if currency else EMPTY,
-        "link": f"{saved}&stage=verified" if line["reclaimed"] else "",
+        "link": f"{saved}&stage=verified" if names and line["reclaimed"] else "",
     }
 
 
