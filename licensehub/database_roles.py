@@ -161,7 +161,7 @@ TABLES: Final[Mapping[str, tuple[Rights, Rights]]] = {
     "subscriptions_reconciliation": (_all_but(), _all_but()),
 }
 # Tables of libraries that are not named above: sign-in is the pages', and beat writes when a task ran last.
-LIBRARY: Final = (EVERYTHING, READ)
+LIBRARY: Final = (EVERYTHING, NOTHING)
 BEAT: Final = (EVERYTHING, _all_but("name", "task", "args", "kwargs", insert=True))
 OURS: Final = ("audit", "ui", "integrations", "subscriptions", "licensehub", "sign_in")
 
