@@ -110,7 +110,7 @@ def test_without_a_script_a_person_can_sign_in_and_reads_what_is_needed(
     page.get_by_label("Username").fill(carol.username)
     page.locator("input[name=password]").fill("wrong")
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_text("Please enter the correct username")).to_be_visible()
+    expect(page.get_by_text("do not belong together")).to_be_visible()
     page.locator("input[name=password]").fill(f"a long password of {carol.username}")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("heading", name="This page needs JavaScript")).to_be_visible()
