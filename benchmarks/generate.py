@@ -138,7 +138,7 @@ def organization(
 def _reclaims(given: Mapping[str, Any], reclaims: int) -> None:
     from django.contrib.auth.models import User
 
-    emails = {name: {"email": f"{name}@admins.example"} for name in ("asks", "decides")}
+    emails = {name: {"email": f"{name}@admins.example", "is_staff": True} for name in ("asks", "decides")}
     people = {name: User.objects.get_or_create(username=name, defaults=email)[0].pk for name, email in emails.items()}
     for statement in (CLOSED, REQUESTS, REMOVALS, RECLAIMS):
         _execute(statement, {**given, **people, "reclaims": min(reclaims, Subscription.objects.count())})

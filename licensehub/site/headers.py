@@ -37,7 +37,6 @@ _NONE: Final = (
     "serial",
     "storage-access",
     "usb",
-    "web-share",
     "xr-spatial-tracking",
 )
 PERMISSIONS_POLICY: Final = ", ".join([*(f"{name}=(self)" for name in _OWN), *(f"{name}=()" for name in _NONE)])

@@ -147,9 +147,9 @@ def test_an_inserted_item_is_not_sent(approved):
     """The row is deleted and made again under another number, with all that was approved."""
     columns = ", ".join(field.column for field in Reclaim._meta.concrete_fields if field.name != "id")
     item = first()
-    attack(f"CREATE TEMPORARY TABLE copied AS SELECT {columns} FROM subscriptions_reclaim")  # noqa: S608
+    attack(f"CREATE TEMPORARY TABLE copied AS SELECT {columns} FROM subscriptions_reclaim")  # noqa: S608 - names of our own columns
     attack("DELETE FROM subscriptions_reclaim WHERE id = %s", item.pk)
-    insert = f"INSERT INTO subscriptions_reclaim (id, {columns}) SELECT 987654, {columns} FROM copied"  # noqa: S608
+    insert = f"INSERT INTO subscriptions_reclaim (id, {columns}) SELECT 987654, {columns} FROM copied"  # noqa: S608 - names of our own columns
     attack(f"{insert} WHERE removal_id = %s", item.removal_id)
     attack("DROP TABLE copied")
     reclaim_due(approved.profile)

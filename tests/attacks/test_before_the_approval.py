@@ -142,7 +142,7 @@ def test_a_forged_event_signs_nothing(world, alice, bob, carol):
     chosen = {"sequence": "sequence + 1000", "data": "%s"}
     values = ", ".join(chosen.get(column, column) for column in columns)
     copied = attack(
-        f"INSERT INTO audit_auditevent ({', '.join(columns)}) SELECT {values} FROM audit_auditevent"  # noqa: S608
+        f"INSERT INTO audit_auditevent ({', '.join(columns)}) SELECT {values} FROM audit_auditevent"  # noqa: S608 - names of our own columns
         " WHERE action = 'request.opened'",
         json.dumps(new),
     )

@@ -146,7 +146,7 @@ def test_each_of_many_tamperings_is_named(history):
         if str(getattr(row, one.column)) == str(value) or (one.field == "dropped_by_id" and row.dropped_at is None):
             continue
         save = transaction.savepoint()
-        attack(f"UPDATE {one.model._meta.db_table} SET {one.column} = %s WHERE id = %s", value, row.pk)  # noqa: S608
+        attack(f"UPDATE {one.model._meta.db_table} SET {one.column} = %s WHERE id = %s", value, row.pk)  # noqa: S608 - names of our own columns
         found = {(finding.model, finding.pk, finding.field) for finding in verify_rows()}
         subject = (one.model._meta.label_lower, row.pk, one.field)
         if one.field == "people":
@@ -162,7 +162,7 @@ def test_inserted_and_deleted_rows_and_a_role_are_named(history, carol):
     attack("DELETE FROM subscriptions_protection WHERE value = %s", "agency.example")
     columns = ", ".join(field.column for field in Protection._meta.concrete_fields if field.name != "id")
     attack(
-        f"INSERT INTO subscriptions_protection (id, {columns}) SELECT 4711, {columns}"  # noqa: S608
+        f"INSERT INTO subscriptions_protection (id, {columns}) SELECT 4711, {columns}"  # noqa: S608 - names of our own columns
         " FROM subscriptions_protection WHERE value = 'partner.example'"
     )
     group = Group.objects.get(name="Approver")

@@ -17,6 +17,7 @@ from subscriptions.candidates import actions, caps, propose, withdraw
 from subscriptions.downloads import directory, merge, staging, team_admins, validation
 from subscriptions.eligibility import buckets, evaluate, past_counts, people_counts, preview
 from subscriptions.eligibility.terms import current_terms
+from subscriptions.evidence import people_comparison
 from subscriptions.models import (
     DownloadRun,
     Evaluation,
@@ -200,5 +201,6 @@ CASES = [
     Case("needless mails", lambda _: delivery.repair(), rows.answered),
     Case("reconciliation", lambda _: reconcile.last_sends(rows.profile(), timezone.now()), rows.in_state("done")),
     Case("bind protections", lambda _: binding.bind_protections(rows.profile()), rows.protected),
+    Case("compare people with the audit", lambda _: list(people_comparison.verify_people()), rows.approved),
     Case("archive", lambda _: archive._end_everything(rows.profile(), actor=rows.user("asks")), rows.asked),
 ]

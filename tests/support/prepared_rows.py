@@ -75,10 +75,8 @@ def run() -> DownloadRun:
 
 
 def user(name: str) -> User:
-    found, made = User.objects.get_or_create(
-        username=name, defaults={"email": f"{name}@admins.example", "is_staff": True}
-    )
-    if made and name in ("decides", "raises"):
+    found, _ = User.objects.get_or_create(username=name, defaults={"email": f"{name}@admins.example", "is_staff": True})
+    if name in ("decides", "raises"):
         found.groups.add(Group.objects.get(name="Approver"))
         in_effect(found)
     return found

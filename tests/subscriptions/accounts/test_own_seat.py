@@ -12,8 +12,8 @@ from subscriptions.approvals import closing, decide
 from subscriptions.approvals.request import raise_cap, request_reclaim
 from subscriptions.candidates import actions
 from subscriptions.downloads import acceptance
-from subscriptions.errors import ConcernsYou, OwnRequest, Refused
-from subscriptions.models import ReclaimRequest, ReclaimRule, RemovalCandidate, Subscription
+from subscriptions.errors import ChangedOutside, ConcernsYou, OwnRequest, Refused
+from subscriptions.models import AccountPerson, ReclaimRequest, ReclaimRule, RemovalCandidate, Subscription
 from tests.support.fixtures import person
 
 FORMS = (
@@ -109,9 +109,12 @@ def test_somebody_renamed_since_the_request_decides_nothing_about_their_own_seat
     assert everything(asked, bob) == [ConcernsYou] * 6
 
     # What a download found says nothing about the same name at another domain.
-    Subscription.objects.filter(pk=row.pk).update(external_id="4711", email="robert@labs.example")
-    assert everything(asked, bob) == [ConcernsYou] * 6
-    Subscription.objects.filter(pk=row.pk).update(email="b.married@northwind.example")
+    people = Subscription.objects.filter(pk=row.pk)
+    people.update(external_id="4711", email="robert@labs.example")
+    # Another id than that of the request is refused for that alone.
+    assert everything(asked, bob) == [ChangedOutside] + [ConcernsYou] * 5
+    AccountPerson.objects.all().delete()
+    people.update(external_id=row.external_id, email="b.married@northwind.example")
     asked.refresh_from_db()
     assert asked.state == "open"
     ReclaimRule.objects.update(batch_cap_people=10)
