@@ -33,7 +33,7 @@ LISTS = {
     "auth_user": 16,
     "integrations_integrationprofile": 18,
     "integrations_connection": 14,
-    "subscriptions_reclaimrule": 12,
+    "subscriptions_reclaimrule": 14,
 }
 STEP = re.compile(r'href="(\?[^"]*)"><span class="material-symbols-outlined" aria-hidden="true">[a-z_]+</span>(\w+)<')
 
