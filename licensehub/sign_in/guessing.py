@@ -7,6 +7,7 @@ refused is not counted, so nobody keeps a lockout going by trying on.
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any, Final
 
 from axes.attempts import get_cool_off_threshold
@@ -18,7 +19,7 @@ from django.conf import settings
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import Sum
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils.translation import gettext as _
 
 from licensehub.sign_in.devices import known_browser
@@ -45,7 +46,8 @@ class Guessing(AxesDatabaseHandler):
         name = counted_name(request, credentials)
         if self._failures(request, username=name) >= settings.SIGN_IN_TRIES:
             return True
-        if name and BROWSER in name:
+        typed = (credentials or {}).get("username")
+        if typed is not None and known_browser(request, str(typed)):
             return False
         address = request.axes_ip_address  # type: ignore[attr-defined]  # axes sets it
         return self._failures(request, ip_address=address) >= settings.SIGN_IN_TRIES_PER_ADDRESS
@@ -60,7 +62,11 @@ class Guessing(AxesDatabaseHandler):
         """Count a wrong password. A try that was refused writes nothing."""
         if request is None or request.axes_locked_out:
             return
-        super().user_login_failed(sender, credentials, request, **kwargs)
+        # axes keeps the fields of the request beside the count, and other forms than the sign-in have secrets in them.
+        bare = copy(request)
+        bare.GET, bare.POST = QueryDict(), QueryDict()
+        super().user_login_failed(sender, credentials, bare, **kwargs)
+        request.__dict__.update({name: value for name, value in vars(bare).items() if name.startswith("axes_")})
         if not request.axes_locked_out and self.is_locked(request, credentials):
             request.axes_locked_out = True
             user_locked_out.send(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from axes.models import AccessAttempt
 from django.contrib.auth import hashers
 from django.contrib.auth.models import User
 from django.urls import reverse
@@ -188,3 +189,23 @@ def test_a_weak_or_similar_password_is_refused_at_every_door(password, client, m
     form = {"old_password": password_of("bob"), "new_password1": password, "new_password2": password}
     browser.client.post(reverse("admin:password_change"), form)
     assert User.objects.get(username="bob").check_password(password_of("bob"))
+
+
+def test_a_name_that_looks_like_a_known_browser_has_the_limit_of_its_address(hashes, settings):
+    settings.SIGN_IN_TRIES_PER_ADDRESS = 8
+    for number in range(30):
+        Visitor("203.0.113.9").try_password(f"x{number}|browser:", "x")
+    assert len(hashes) == 8
+
+
+def test_nothing_that_was_typed_is_kept_with_the_count(settings):
+    """Other forms than the sign-in check a password, too, and have the new one in another field."""
+    settings.STEP_UP_MINUTES = 0
+    bob = Visitor()
+    bob.sign_in("bob")
+    assert bob.is_in()
+    typed = {"old_password": "a secret typo", "new_password1": "a new secret 17!", "new_password2": "a new secret 17!"}
+    bob.client.post(reverse("admin:password_change"), typed)
+    Visitor().try_password("bob", "a secret typo")
+    rows = list(AccessAttempt.objects.values_list("get_data", "post_data"))
+    assert rows and "secret" not in str(rows)
