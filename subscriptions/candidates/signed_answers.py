@@ -44,10 +44,11 @@ def signed_answers(request: ReclaimRequest) -> dict[int, SignedAnswer]:
     newest: dict[int, AuditEvent] = {}
     with planned_for(ids.number):
         for event in events.order_by("sequence"):
+            # Its text says which request it is about, so it is checked before it is left out.
+            newest_signed([event])
             if event.data.get("request", request.number) == request.number:
                 newest[event.target_id] = event
-    found = {pk: newest_signed([event]) for pk, event in newest.items()}
-    return {pk: answer_in(event) for pk, event in found.items() if event}
+    return {pk: answer_in(event) for pk, event in newest.items()}
 
 
 def answers_are_signed(request: ReclaimRequest) -> bool:

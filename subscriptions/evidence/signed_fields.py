@@ -314,6 +314,7 @@ USERS = SignedTable(
         Action.USER_CREATED: _account,
         Action.USER_CHANGED: _account,
         Action.USER_ROLES_CHANGED: lambda event: {"roles": sorted(event.data["after"])},
+        Action.ROLES_BY_SIGN_ON: lambda event: {"roles": sorted(event.data["after"])},
         Action.RIGHTS_TOOK_EFFECT: _took_effect,
     },
     prefetch=("groups",),

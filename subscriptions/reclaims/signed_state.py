@@ -56,6 +56,7 @@ CHANGED_EVENT = english("Tampered, not sent: event {sequence} of the audit does 
 NOT_APPROVED = english("Tampered, not sent: the audit has no approval of {request}.")
 ENDED = english("Tampered, not sent: by the audit, {request} is not approved any more: {action}, event {sequence}.")
 UNKNOWN_ITEM = english("Tampered, not sent: LicenseHub never queued this item.")
+OTHER_PERSON = english("Tampered, not sent: by the audit, this item was queued for somebody else.")
 SENT_BEFORE = english("Tampered, not sent: this was handled already: {action}, event {sequence}.")
 OTHER_STATE = english("Tampered, not sent: {request} is approved, and its row in the database says “{state}”.")
 OTHER_VALIDITY = english("Tampered, not sent: the row of {request} has another validity than the approval.")
@@ -74,6 +75,7 @@ class SignedState:
     """The newest signed events about one item. `hold` is the reason of a switch that is on by its event."""
 
     item: AuditEvent | None
+    queued: AuditEvent | None
     decision: AuditEvent | None
     answer: SignedAnswer
     bounced: bool
@@ -98,6 +100,10 @@ class SignedState:
             return UNKNOWN_ITEM
         if self.item.action not in IN_QUEUE:
             return SENT_BEFORE.format(action=_words(self.item), sequence=self.item.sequence)
+        # The row of an item can be given another person, whose approval fits.
+        by_queue = self.queued.data.get("removal") if self.queued else None
+        if (by_queue, item.profile_id) != (item.removal_id, request.profile_id):
+            return OTHER_PERSON
         if self.decision is None:
             return NOT_APPROVED.format(request=request)
         if self.valid_until is None:
@@ -172,11 +178,16 @@ def signed_state(item: Reclaim) -> SignedState:
     """Read the events about this item with one query. Raises NotSigned."""
     request, candidate = item.removal.request, item.removal.candidate_id
     found = list(_events(item, request, candidate))
+    # The text of an event says which request it is about. So each one is checked before it is left out.
+    for event in found:
+        if event.action in OF_PERSON:
+            newest_signed([event])
     # A text that was erased may be about this request.
     of_request = [event for event in found if event.data.get("request", request.number) == request.number]
     answered = _newest(of_request, (Action.PERSON_ANSWERED,))
     return SignedState(
         item=_newest(found, OF_ITEM),
+        queued=_newest(found, (spec_for(item.direction).queued,)),
         decision=_newest(found, DECISIONS),
         answer=answer_in(answered) if answered else NO_ANSWER,
         bounced=_newest(of_request, (Action.NOTICE_BOUNCED,)) is not None,

@@ -103,11 +103,14 @@ def hold_by(events: Iterable[AuditEvent], operation: Operation) -> HoldReason | 
 def is_on(switch: SignedSwitch, events: Iterable[AuditEvent]) -> bool:
     """Whether the newest event of this switch says so, or is not ours. Without an event the switch is off."""
     label = switch.model._meta.label_lower
-    mine = (event for event in events if event.target_type == label and event.action in switch.events)
-    if switch.detail:
-        # A text that was erased may be about this switch.
-        mine = (event for event in mine if switch.detail in event.data or not event.data)
+    mine = [event for event in events if event.target_type == label and event.action in switch.events]
     try:
+        if switch.detail:
+            # The text of an event says which switch it is about. So each one is checked before it is left out.
+            for event in mine:
+                newest_signed([event])
+            # A text that was erased may be about this switch.
+            mine = [event for event in mine if switch.detail in event.data or not event.data]
         newest = newest_signed(mine)
     except NotSigned:
         return True

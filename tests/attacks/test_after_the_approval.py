@@ -157,6 +157,38 @@ def test_an_inserted_item_is_not_sent(approved):
     assert "LicenseHub never queued this item" in Reclaim.objects.get(pk=987654).outcome
 
 
+def test_an_item_that_was_given_another_person_is_not_sent(approved):
+    """All that was signed for the other person fits. Only the event of the queue says whose item this is."""
+    item, other = Reclaim.objects.order_by("pk")
+    attack("DELETE FROM subscriptions_reclaim WHERE id = %s", other.pk)
+    moved = (other.removal_id, other.subscription_id, item.pk)
+    attack("UPDATE subscriptions_reclaim SET removal_id = %s, subscription_id = %s WHERE id = %s", *moved)
+    reclaim_due(approved.profile)
+    assert approved.deactivated_by_us() == []
+    assert "was queued for somebody else" in Reclaim.objects.get(pk=item.pk).outcome
+
+
+def test_an_answer_that_was_moved_to_another_request_still_counts(approved):
+    keep(erase=True)
+    rewrite("UPDATE audit_auditevent SET data = '{\"request\": \"R-9999\"}' WHERE action = 'request.person_answered'")
+    reclaim_due(approved.profile)
+    assert approved.deactivated_by_us() == []
+    assert "does not match its signature" in first().outcome
+
+
+def test_a_switch_whose_event_says_something_else_is_on(approved):
+    reclaim_off(approved.profile)
+    rewrite("UPDATE audit_auditevent SET data = '{\"x\": 1}' WHERE action = 'profile.changed'")
+    reclaim_due(approved.profile)
+    assert approved.deactivated_by_us() == []
+
+
+def rewrite(statement: str) -> None:
+    triggers(False)
+    assert attack(statement)
+    triggers(True)
+
+
 def stop(profile: IntegrationProfile) -> None:
     lifecycle.stop_sending(profile, actor=None)
     attack("UPDATE integrations_integrationprofile SET sending_stopped = %s", False)
