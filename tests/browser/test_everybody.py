@@ -24,6 +24,7 @@ def severe(page: Page) -> list[str]:
     ]
 
 
+@pytest.mark.timeout(500)
 @pytest.mark.markup
 def test_no_page_has_a_serious_finding_of_axe(real_transactions, world, alice, bob, live_server, browser):
     page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
@@ -49,6 +50,7 @@ def test_no_page_has_a_serious_finding_of_axe(real_transactions, world, alice, b
     assert not lines, "\n".join(lines)
 
 
+@pytest.mark.timeout(500)
 @pytest.mark.markup
 def test_no_page_of_another_role_has_a_serious_finding(real_transactions, world, alice, bob, live_server, browser):
     """Who may do less sees other buttons, and sentences in their place. German and English take turns."""

@@ -51,6 +51,8 @@ def organization(db) -> None:
     prepared_rows.organization(MEMBERS)
 
 
+# Some fifty cases, each three times: with two other processes on the machine, it takes minutes.
+@pytest.mark.timeout(500)
 def test_no_case_becomes_quadratic(organization):
     slow, ran = [], set()
     for case, (believed, _), reading in plans.readings(CASES, [(believed, ALL) for believed in WRONG_STATISTICS]):
