@@ -105,7 +105,7 @@ class Command(BaseCommand):
     def _invite(self, url: str, passwords: dict[str, str]) -> None:
         table = Table(
             title="Sign in as",
-            caption="The manager asks, the approver decides, the admin may do both, the auditor reads.",
+            caption="The manager asks, the approver decides, the admin sets up and gives roles, the auditor reads.",
         )
         for column in ("Role", "User", "Password"):
             table.add_column(column)
