@@ -1,1 +1,1 @@
-"""What LicenseHub is built from: `python -m supply_chain sbom | licenses [--write] | vulnerabilities`."""
+"""List what LicenseHub is built from: `python -m supply_chain sbom | licenses [--write] | vulnerabilities`."""

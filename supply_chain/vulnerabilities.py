@@ -54,7 +54,7 @@ def audit() -> Audit:
 
 
 def read(answer: str, errors: str) -> Audit:
-    """What pip-audit said: `answer` is its JSON document, empty when it could not finish."""
+    """Read the answer of pip-audit: `answer` is its JSON document, empty when it could not finish."""
     if not answer.strip():
         if _NETWORK.search(errors):
             return Audit(reached=False)

@@ -1,4 +1,4 @@
-"""What is wrong with the installation, e.g. the clock of a host. A process reports it, and pages and mails show it."""
+"""Problems of the installation, e.g. a wrong clock of a host. A process reports them, and pages and mails show them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether this database belongs to this installation, or is a copy of another one's.
+"""Find out if this database belongs to this installation, or is a copy of another one's.
 
 A copy, e.g. for a test, has the same tokens. If it refreshes one, the vendor ends the pair of the original, and
 production is disconnected. So an id is kept outside of the database as well: in INSTANCE_ID, else in a file. A database

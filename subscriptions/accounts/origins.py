@@ -1,4 +1,4 @@
-"""Who made an account, or changed who can use it: read from the audit log, for four eyes.
+"""Read from the audit log who made an account, or changed who can use it. The four-eyes rule needs it.
 
 An account is *tied* to who made it, set its password, its address or a role of it, or invited it again, within the last
 30 days; and to who did this with that account, and so on. Two tied accounts may be one person.
@@ -43,7 +43,7 @@ TIED = _(
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """When an account was made, and by whom; an empty name means at the console, or by the single sign-on."""
+    """The time at which an account was made, and its maker; an empty name means the console, or single sign-on."""
 
     made_at: datetime
     made_by: str
@@ -75,7 +75,7 @@ def hands() -> dict[int, set[int]]:
 
 
 def _opens(action: str, data: Mapping[str, object]) -> bool:
-    """Whether this event may let its actor use the account."""
+    """Return whether this event may let its actor use the account."""
     if not data:  # its text was erased
         return True
     if action == Action.USER_CHANGED:

@@ -1,4 +1,4 @@
-"""Who decides: active accounts with the right by a role, which has taken effect, and who administer no accounts.
+"""Find who decides: active accounts with a role whose right has taken effect, and that administer no accounts.
 
 Superusers hold every permission, so `has_perm` says nothing here. Somebody who makes accounts or changes them could
 decide with another account on the own request, and so does not decide at all.
@@ -75,7 +75,7 @@ def refuse_without(user: User, permission: str) -> None:
 
 
 def why_not(user: User, permission: str = DECIDE) -> str:
-    """Why this account may not use this right; empty when it may. For screens."""
+    """Return why this account may not use this right; empty when it may. For screens."""
     return "" if may(user, permission) else _why_not(user, permission)
 
 
@@ -93,12 +93,12 @@ def _why_not(user: User, permission: str) -> str:
 
 
 def is_watched(user: User) -> bool:
-    """Whether a new address or password of this account has to wait: it decides, or is going to."""
+    """Return whether a new address or password of this account must wait, because it decides or will decide."""
     return holders_of(DECIDING).filter(pk=user.pk).exists()
 
 
 def is_waiting(user: User) -> bool:
-    """Whether the account has a right to decide that has not taken effect."""
+    """Return whether the account has a right to decide that has not taken effect."""
     return RightsChange.objects.waiting().filter(account=user, kind=ChangeKind.GRANT).exists()
 
 

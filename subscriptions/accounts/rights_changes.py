@@ -127,7 +127,7 @@ def take_due() -> int:
 
 
 def why_not_confirm(change: RightsChange, actor: User) -> str:
-    """Why this user cannot confirm it: only somebody with no part in it can. Empty when the user can."""
+    """Return why this user cannot confirm the change; empty when they can. Only somebody with no part in it can."""
     if not actor.has_perm(ACCOUNTS):
         return _("Only a second admin can confirm it.")
     if _same(actor, change.asked_by):
@@ -148,7 +148,7 @@ def may_refuse(user: User) -> bool:
 
 
 def _same(one: User, other: User | None) -> bool:
-    """Whether two accounts are one, or have one mailbox."""
+    """Return whether two accounts are the same, or have the same mailbox."""
     if other is None:
         return False
     return one.pk == other.pk or mailbox(one.email) == mailbox(other.email) != ("", "")

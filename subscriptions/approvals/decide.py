@@ -170,7 +170,7 @@ def _decide(
 
 
 def _account(actor: User) -> dict[str, Any]:
-    """What an auditor asks of the account that decides: its age, and since when it may decide."""
+    """The facts about the deciding account that an auditor asks for: its age, and since when it may decide."""
     origin = origin_of(actor)
     return {
         "made_at": origin.made_at,

@@ -52,7 +52,7 @@ def signed_answers(request: ReclaimRequest) -> dict[int, SignedAnswer]:
 
 
 def answers_are_signed(request: ReclaimRequest) -> bool:
-    """Whether the rows of the people who are in the request have the answers of the audit."""
+    """Return whether the rows of the people who are in the request have the answers of the audit."""
     try:
         signed = signed_answers(request)
     except NotSigned:

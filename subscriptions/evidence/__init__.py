@@ -1,1 +1,1 @@
-"""What an auditor can check alone: packs of evidence, and rows compared with their events."""
+"""Evidence that an auditor can check alone: packs of evidence, and rows compared with their events."""

@@ -1,4 +1,7 @@
-"""Which file of a pack supports which control. A pack supports a judgment; it fulfills no control by itself."""
+"""The controls, and the files of a pack that support them.
+
+A pack supports a judgment; it fulfills no control by itself.
+"""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class Dropped(NamedTuple):
 
 
 class Audited:
-    """What the events say about the people of some requests. Texts that were erased say nothing."""
+    """The values that the events have for the people of some requests. Texts that were erased have none."""
 
     def __init__(self, requests: list[ReclaimRequest], candidates: IdList, erased_people: Set[int]) -> None:
         self.erased_people = erased_people

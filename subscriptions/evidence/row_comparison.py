@@ -26,7 +26,7 @@ TABLES = {table.model: table for table in SIGNED_TABLES}
 
 @dataclass(slots=True)
 class _Signed:
-    """What the events say about one row: field -> (value, sequence of the event)."""
+    """The values that the events have for one row: field -> (value, sequence of the event)."""
 
     values: dict[str, tuple[Any, int]] = field(default_factory=dict)
     begun: int | None = None
@@ -63,7 +63,7 @@ def check_rows() -> tuple[list[str], int]:
 
 
 def sentences_about(row: Model) -> list[str]:
-    """What of this row was changed outside of LicenseHub, in English; empty for a row that is not compared."""
+    """Say in English what of this row was changed outside of LicenseHub; empty for a row that is not compared."""
     table = next((one for model, one in TABLES.items() if isinstance(row, model)), None)
     return [finding.sentence for finding in differences(table, [row]).get(row.pk, ())] if table else []
 

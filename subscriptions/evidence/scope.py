@@ -1,4 +1,4 @@
-"""What one evidence pack is about: one request, one person, or one period.
+"""The scope of one evidence pack: one request, one person, or one period.
 
 The events that say that a pack was made are in no pack. Else a second pack of the same state would be another file.
 """

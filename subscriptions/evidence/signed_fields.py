@@ -1,4 +1,4 @@
-"""Where the audit holds what auditors read: for each kind of row its fields, and the events that say their value.
+"""The fields that auditors read, for each kind of row, and the events that have their values.
 
 `SIGNED_TABLES` is the whole list. A field that no event says is not compared.
 """

@@ -56,7 +56,7 @@ class Company(OnlyRow):
 
 
 class ReportSettings(OnlyRow):
-    """Who gets the monthly report by mail."""
+    """The readers of the monthly report by mail."""
 
     enabled = models.BooleanField(_("send it every month"), default=False)
     day = models.PositiveSmallIntegerField(

@@ -1,4 +1,4 @@
-"""Who may decide, and the changes of rights that wait before they take effect."""
+"""Rights to decide, and the changes of rights that wait before they take effect."""
 
 from __future__ import annotations
 

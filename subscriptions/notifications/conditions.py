@@ -329,7 +329,7 @@ def stopped() -> Iterator[Notification]:
 
 
 def installation() -> Iterator[Notification]:
-    """What is wrong with the installation itself. There is one mail for each finding, until it is repaired."""
+    """The problems of the installation itself. There is one mail for each finding, until it is repaired."""
     for finding in findings():
         if not finding.urgent:
             continue

@@ -102,7 +102,7 @@ def message_about(change: RightsChange, user: User, address: str) -> EmailMessag
 
 
 def sentence_of(change: RightsChange) -> str:
-    """What was asked, in one sentence."""
+    """Say in one sentence what was asked."""
     asked_by = name_of(change.asked_by) if change.asked_by else _("Somebody outside of the pages, e.g. at the console,")
     values = {"name": asked_by, "account": name_of(change.account), "username": change.account.get_username()}
     if change.kind == ChangeKind.GRANT:

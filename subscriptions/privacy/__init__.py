@@ -1,1 +1,1 @@
-"""What is held on one person: export all of it, or erase it."""
+"""The data that is held on one person: export all of it, or erase it."""

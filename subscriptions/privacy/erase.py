@@ -63,7 +63,7 @@ NO_RIGHTS = english(
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How many events lost their text, and how many rows of other tables were changed."""
+    """The number of events that lost their text, and of rows of other tables that were changed."""
 
     events: int
     rows: int
@@ -105,7 +105,7 @@ def why_not(person: Person) -> str:
 
 
 def may_erase() -> bool:
-    """Whether this process may: on PostgreSQL, the runtime users may not change what was decided, or the audit."""
+    """Return whether this process may erase. On PostgreSQL, the runtime users may not change decisions or the audit."""
     if connection.vendor != "postgresql":
         return True
     with connection.cursor() as cursor:

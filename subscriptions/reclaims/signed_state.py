@@ -1,4 +1,4 @@
-"""What the audit says about one item before its send: approval, answer, its own history, and the switches.
+"""The signed events about one item before its send: approval, answer, its own history, and the switches.
 
 Rows can be changed in the database, signed events cannot. So a send needs both: the rows allow it, and the newest
 signed events say the same. An item whose rows differ from the events is never sent, see `outcomes.mark_tampered`. A
@@ -94,7 +94,7 @@ class SignedState:
         return datetime.fromisoformat(text) if text else None
 
     def refusal(self, item: Reclaim) -> str:
-        """Why nothing may be sent, whatever the other rows say; empty when the events allow it."""
+        """Return why nothing may be sent, whatever the other rows say; empty when the events allow it."""
         request = item.removal.request
         if self.item is None:
             return UNKNOWN_ITEM
@@ -113,7 +113,7 @@ class SignedState:
         return ""
 
     def difference(self, item: Reclaim) -> str:
-        """What the rows say otherwise, read now; empty when they fit."""
+        """Read the rows, and say what differs from the events; empty when they fit."""
         removal = RequestedRemoval.objects.select_related("request", "candidate").get(pk=item.removal_id)
         request, deactivates = removal.request, item.direction == Direction.DEACTIVATE
         if request.state != RequestState.APPROVED:
@@ -129,7 +129,7 @@ class SignedState:
         return ""
 
     def hides_bounce(self, removal: RequestedRemoval) -> bool:
-        """Whether a mail came back, its row does not say so, and the person did not answer."""
+        """Return whether a mail came back, its row does not say so, and the person did not answer."""
         if not self.bounced or self.answer.answer:
             return False
         return RequestedRemoval.objects.filter(pk=removal.pk, answer="").reached().exists()
@@ -167,7 +167,7 @@ def signed_or_tampered(item: Reclaim) -> SignedState:
 
 
 def why_tampered(item: Reclaim) -> str:
-    """What differs from the audit; empty when the item may be sent. Call it under the lock of the profile's row."""
+    """Say what differs from the audit; empty when the item may be sent. Call it under the lock of the profile's row."""
     try:
         return signed_or_tampered(item).difference(item)
     except Tampered as error:

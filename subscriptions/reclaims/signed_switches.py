@@ -95,13 +95,13 @@ SWITCH_ACTIONS = frozenset(action for switch in SIGNED_SWITCHES for action in sw
 
 
 def hold_by(events: Iterable[AuditEvent], operation: Operation) -> HoldReason | None:
-    """Why this operation waits by these events of one profile and of all sending; None when it does not."""
+    """Return why these events of one profile and of all sending hold this operation; None when they do not."""
     found = list(events)
     return next((one.hold for one in SIGNED_SWITCHES if operation in one.holds and is_on(one, found)), None)
 
 
 def is_on(switch: SignedSwitch, events: Iterable[AuditEvent]) -> bool:
-    """Whether the newest event of this switch says so, or is not ours. Without an event the switch is off."""
+    """Return whether the newest event turns this switch on, or is not ours. Without an event the switch is off."""
     label = switch.model._meta.label_lower
     mine = [event for event in events if event.target_type == label and event.action in switch.events]
     try:
@@ -118,7 +118,7 @@ def is_on(switch: SignedSwitch, events: Iterable[AuditEvent]) -> bool:
 
 
 def signed_hold(profile: IntegrationProfile, operation: Operation) -> HoldReason | None:
-    """Why this operation of the profile waits by the audit alone; None when it does not."""
+    """Return why the audit alone makes this operation of the profile wait; None when it does not wait."""
     events = AuditEvent.objects.filter(action__in=SWITCH_ACTIONS)
     mine = events.filter(target_type=IntegrationProfile._meta.label_lower, target_id=profile.pk)
     all_sending = events.filter(target_type=SendingControl._meta.label_lower, target_id=1)

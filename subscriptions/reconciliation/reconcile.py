@@ -76,7 +76,7 @@ def request_by(profile: IntegrationProfile, *, actor: User) -> None:
 
 
 def take_requester(profile: IntegrationProfile) -> Actor:
-    """Who asked for a reconciliation by hand since the last one; None for nobody, e.g. at night."""
+    """Return who asked for a reconciliation by hand since the last one; None for nobody, e.g. at night."""
     rows = IntegrationProfile.objects.filter(pk=profile.pk).select_related("reconcile_due_by")
     actor = rows.get().reconcile_due_by
     if actor is not None and rows.filter(reconcile_due_by=actor).update(reconcile_due_by=None) != 1:

@@ -1,4 +1,4 @@
-"""What somebody with the database can do to the audit: each attack changes the rows, and says what must be found."""
+"""Attacks on the audit by somebody with the database: each changes the rows, and says what must be found."""
 
 from __future__ import annotations
 

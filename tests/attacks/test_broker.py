@@ -1,4 +1,4 @@
-"""Whoever can write to the broker starts nothing, acts in nobody's name, and ends no worker."""
+"""Somebody who can write to the broker starts nothing, acts in nobody's name, and ends no worker."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def test_a_clock_of_25_hours_ahead_sends_nobody_more(full_cap, world, real_datab
 
 
 def test_control_with_the_clock_of_the_host_a_full_cap_lets_more_through(full_cap, world):
-    """As it was: each process believed its own clock, which `skew` = 0 stands for."""
+    """The old behavior: each process used its own clock, as with `skew` = 0."""
     with time_machine.travel(timezone.now() + DAY_AND_HOUR):
         Reclaim.objects.update(not_before=None)
         reclaim_due(world.profile)

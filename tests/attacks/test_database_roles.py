@@ -63,7 +63,7 @@ def acting(role: Role) -> Iterator[None]:
 
 
 def refused(role: Role, statement: str) -> bool:
-    """Whether PostgreSQL refuses the statement for lack of rights. It asks for them before it looks at any row."""
+    """Return whether PostgreSQL refuses the statement for lack of rights. It checks them before it reads any row."""
     savepoint = transaction.savepoint()
     try:
         sql(f'SET ROLE "{role.user}"')

@@ -260,7 +260,7 @@ def test_everybody_who_decides_is_told_and_who_was_deactivated_before_too(bob, e
 
 
 def test_no_mail_no_effect(bob, as_mallory, monkeypatch):
-    """While the mail server is away, the day does not begin."""
+    """The day of waiting does not begin while the mail server is away."""
     ghost = invite(as_mallory, "ghost", "Approver")
     RightsChange.objects.update(asked_at=timezone.now() - timedelta(days=9))
     repair()

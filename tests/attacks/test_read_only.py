@@ -30,7 +30,7 @@ def sql(statement: str) -> None:
 
 @contextmanager
 def read_only() -> Iterator[None]:
-    """As a standby, or a file system that was mounted read-only after an error."""
+    """Make the database read-only, like a standby, or a file system that was mounted read-only after an error."""
     if connection.vendor == "sqlite":
         sql("PRAGMA query_only = ON")
         try:
@@ -156,7 +156,7 @@ def test_without_its_audit_a_worker_sends_nothing(approved, world, fault):
 
 
 def test_control_a_send_whose_event_is_forgotten_reaches_the_vendor(approved, world, monkeypatch):
-    """What would happen if the intent were not recorded in the transaction that commits it."""
+    """The vendor gets a send when the intent is not recorded in the transaction that commits it."""
     monkeypatch.setattr("subscriptions.reclaims.engine.record", lambda *args, **kwargs: None)
     with audit_that_takes_nothing(), pytest.raises(DatabaseError):
         reclaim_due(world.profile)

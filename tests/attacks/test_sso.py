@@ -204,7 +204,7 @@ def test_a_colleague_comes_in_by_saml(saml):
 
 
 def forged(provider: SamlProvider, name: str, request: str) -> bytes:
-    """What somebody could send in place of an honest answer."""
+    """The answers that somebody could send in place of an honest one."""
     honest = provider.response(request, ACS, AUDIENCE, subject="boss", attributes=ZOE)
     if name == "not signed":
         return provider.response(request, ACS, AUDIENCE, subject="boss", attributes=ZOE, sign=False)

@@ -68,7 +68,7 @@ def extract() -> list[str]:
 
 
 def offline(anchors) -> list[Finding]:
-    """What an auditor finds in an extract of this database."""
+    """The findings of an auditor in an extract of this database."""
     keys, lines = anchors
     try:
         return check_files(Given(extract(), lines, keys, own_keys=True)).findings

@@ -53,7 +53,7 @@ def test_no_page_has_a_serious_finding_of_axe(real_transactions, world, alice, b
 @pytest.mark.timeout(500)
 @pytest.mark.markup
 def test_no_page_of_another_role_has_a_serious_finding(real_transactions, world, alice, bob, live_server, browser):
-    """Who may do less sees other buttons, and sentences in their place. German and English take turns."""
+    """A role with fewer rights sees other buttons, and sentences in their place. German and English take turns."""
     addresses, found, is_seen = prepare(world, asks=alice, decides=bob).values(), {}, False
     for number, role in enumerate(role for role in ROLES if role != "Company admin"):
         page = browser.new_context(locale=("de-DE", "en-US")[number % 2]).new_page()

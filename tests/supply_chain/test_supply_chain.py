@@ -1,4 +1,4 @@
-"""What LicenseHub is built from is listed, licensed and looked up; and each exception of the linter has a reason."""
+"""The libraries of LicenseHub are listed, licensed and looked up; and each exception of the linter has a reason."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What somebody does who can write to the database: statements past LicenseHub, in the SQL of both databases."""
+"""Changes by somebody who can write to the database: statements past LicenseHub, in the SQL of both databases."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605
 
 
 def password_of(username: str) -> str:
-    """As `tests.support.fixtures.person` sets it."""
+    """Return the password that `tests.support.fixtures.person` sets."""
     return f"a long password of {username}"
 
 

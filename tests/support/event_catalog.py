@@ -46,7 +46,7 @@ def unknown_fields(action: str, data: Any) -> set[str]:
 
 
 def _is_by_a_test() -> bool:
-    """Whether a test itself records the event, with data that it has made up."""
+    """Return whether a test itself records the event, with data that the test made up."""
     frame: FrameType | None = sys._getframe(2)
     while frame and (frame.f_code.co_filename.startswith(OWN) or "/contextlib.py" in frame.f_code.co_filename):
         frame = frame.f_back

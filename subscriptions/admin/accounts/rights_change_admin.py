@@ -47,7 +47,7 @@ def asked_by(change: RightsChange) -> str:
 
 
 def effective_at(change: RightsChange) -> datetime | None:
-    """When it takes effect if nobody acts; None before its mails were handed over, and after it has ended."""
+    """The time of effect if nobody acts; None before the mails were handed over, and after the change has ended."""
     waits = change.state == ChangeState.WAITING and change.announced_at is not None
     return change.announced_at + WAIT if waits and change.announced_at else None
 

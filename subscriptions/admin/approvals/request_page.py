@@ -97,7 +97,7 @@ def why_empty(request: ReclaimRequest) -> str:
 
 
 def account_age(user: User, at: datetime) -> str:
-    """When and by whom the account was made that decides at this moment."""
+    """Say when and by whom the account was made that decides at this moment."""
     origin = origin_of(user)
     days = max(0, (at - origin.made_at).days)
     if not origin.made_by:

@@ -41,7 +41,7 @@ def pack_of_choice(request: HttpRequest) -> HttpResponseBase:
 
 
 def chosen_scope(data: Mapping[str, Any]) -> Scope:
-    """What the form names: `about` a request or a person, or the days from `first` to `last`. Raises Refused."""
+    """Return the scope of the form: `about` a request or a person, or the days `first` to `last`. Raises Refused."""
     about = str(data.get("about", "")).strip()
     if not about:
         return _period(data)

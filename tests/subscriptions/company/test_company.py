@@ -1,4 +1,4 @@
-"""What is saved about the company: of two saves at once one counts, and no text can break a mail."""
+"""Settings of the company: of two saves at once one counts, and no text can break a mail."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_of_two_saves_at_once_one_is_refused(alice, bob, monkeypatch, seen):
 
 
 def test_a_text_that_would_break_a_mail_is_refused_or_mended(alice):
-    """Whoever calls it: the form is not the only way in."""
+    """The function checks the texts itself, since the form is not its only caller."""
     with pytest.raises(Refused, match="no placeholder"):
         save_company(wanted("Northwind", ask_en_text="Hello {nmae}"), seen=0, actor=alice)
     assert not Company.objects.exists()

@@ -1,4 +1,4 @@
-"""How far a download is, and what it cost: what the pages of the run and of its profile tell."""
+"""The pages of the run and of its profile tell how far a download is, and how many calls and how much time it took."""
 
 from __future__ import annotations
 

@@ -298,7 +298,7 @@ def test_the_verifier_of_the_pack_says_what_is_proved_and_names_what_was_changed
         return change
 
     def again(copy: Path) -> None:
-        """As somebody who knows the format: with a manifest that fits again."""
+        """Edit a file as somebody does who knows the format: the manifest fits again."""
         edit("people.csv", "Inactive", "Active")(copy)
         manifest = json.loads((copy / "manifest.json").read_text())
         manifest["files"]["people.csv"]["sha256"] = hashlib.sha256((copy / "people.csv").read_bytes()).hexdigest()
