@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
@@ -69,19 +69,28 @@ def _list(request: HttpRequest, user: User) -> None:
 
 
 class SessionLimitsMiddleware:
-    """Put it after the authentication."""
+    """Put it after the middlewares of CSRF and authentication.
+
+    A form that another site made this browser send is refused before it is looked at here, so it is not kept.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        user = request.user
-        if isinstance(user, User):
-            if why := why_over(request):
-                # A page that asks by itself stays as it is: something may be typed into it, and its form is kept.
-                return HttpResponse(status=204) if BACKGROUND in request.headers else _ended(request, user, why)
-            _note_activity(request, user)
         return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
+        user = request.user
+        if not isinstance(user, User):
+            return None
+        if why := why_over(request):
+            # A page that asks by itself stays as it is: something may be typed into it, and its form is kept.
+            if BACKGROUND in request.headers:
+                return HttpResponse(status=204)
+            return _ended(request, user, why, may_keep=not getattr(view, "csrf_exempt", False))
+        _note_activity(request, user)
+        return None
 
 
 def why_over(request: HttpRequest) -> str:
@@ -109,9 +118,9 @@ def _note_activity(request: HttpRequest, user: User) -> None:
     )
 
 
-def _ended(request: HttpRequest, user: User, why: str) -> HttpResponse:
+def _ended(request: HttpRequest, user: User, why: str, *, may_keep: bool) -> HttpResponse:
     """Sign out and ask to sign in again. The way back is the same page; what was typed into a form is kept."""
-    kept = kept_forms.from_post(request)
+    kept = kept_forms.from_post(request) if may_keep else {}
     request.ended_because = why  # type: ignore[attr-defined]
     logout(request)
     if "HX-Request" in request.headers:

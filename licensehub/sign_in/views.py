@@ -114,5 +114,11 @@ def go_on(request: HttpRequest) -> HttpResponse:
     kept = kept_forms.take(request, user) if isinstance(user, User) else {}
     if not kept:
         return HttpResponseRedirect(reverse("admin:index"))
-    context = {**kept, "title": _("You are signed in again"), "back": reverse("admin:index")}
+    context = {
+        **kept,
+        "title": _("You are signed in again"),
+        "page_name": kept_forms.page_name(kept["path"]),
+        "shown": kept_forms.shown_fields(kept),
+        "back": reverse("admin:index"),
+    }
     return page(request, "sign_in/go_on.html", context)
