@@ -8,6 +8,8 @@ from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core import context
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
+from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -15,10 +17,12 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from licensehub.audit.actions import Action
 from licensehub.sign_in import second_factor, step_up
 from licensehub.sign_in.arrival import arrived
+from licensehub.sign_in.events import record_often
 from licensehub.sign_in.fernet import fernet
-from licensehub.sign_in.guessing import may_sign_in_locally
+from licensehub.sign_in.guessing import needs_sign_on
 from licensehub.sign_in.methods import SSO, methods_of
 
 
@@ -42,7 +46,9 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def pre_login(self, request: HttpRequest, user: Any, **kwargs: Any) -> HttpResponse | None:
         """Also for a passkey, which is a way in without the company's sign-on."""
-        if not may_sign_in_locally(user.get_username()) and SSO not in methods_of(request, user):
+        if SSO not in methods_of(request, user) and needs_sign_on(user):
+            record_often(Action.SIGN_IN_FAILED, user, request, method=" + ".join(methods_of(request, user)))
+            messages.error(request, _("Your account signs in with {name} only.").format(name=settings.SSO_NAME))
             return HttpResponseRedirect(reverse("admin:login"))
         return super().pre_login(request, user, **kwargs)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from allauth.account.internal.flows.login import clear_authentication_records
 from allauth.account.internal.stagekit import clear_login
 from allauth.mfa.base.views import AuthenticateView
 from allauth.mfa.recovery_codes.views import GenerateRecoveryCodesView, ViewRecoveryCodesView
@@ -46,6 +47,13 @@ def signed_in_only(view: View) -> View:
     return in_our_look(admin.site.admin_view(view))
 
 
+class SignInWithPasskeyView(LoginWebAuthnView):
+    def form_valid(self, form: Any) -> HttpResponse:
+        """What an earlier sign-in in this browser proved says nothing about this one."""
+        clear_authentication_records(self.request)
+        return super().form_valid(form)
+
+
 class RemovePasskeyView(RemoveWebAuthnView):
     def get_success_url(self) -> str:
         return reverse("security")
@@ -61,7 +69,7 @@ class RemovePasskeyView(RemoveWebAuthnView):
 
 
 authenticate = in_our_look(AuthenticateView.as_view())
-sign_in_with_passkey = in_our_look(LoginWebAuthnView.as_view())
+sign_in_with_passkey = in_our_look(SignInWithPasskeyView.as_view())
 add_app = signed_in_only(ActivateTOTPView.as_view())
 remove_app = signed_in_only(DeactivateTOTPView.as_view())
 add_passkey = signed_in_only(AddWebAuthnView.as_view())

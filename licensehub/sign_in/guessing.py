@@ -10,6 +10,7 @@ from __future__ import annotations
 from copy import copy
 from typing import Any, Final
 
+from allauth.socialaccount.models import SocialAccount
 from axes.attempts import get_cool_off_threshold
 from axes.backends import AxesStandaloneBackend
 from axes.handlers.database import AxesDatabaseHandler
@@ -18,6 +19,7 @@ from axes.signals import user_locked_out
 from django.conf import settings
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils.translation import gettext as _
@@ -90,6 +92,20 @@ def may_sign_in_locally(username: str | None) -> bool:
     return settings.LOCAL_ACCOUNTS or username in settings.BREAK_GLASS_ACCOUNTS
 
 
+def needs_sign_on(user: User) -> bool:
+    """Whether this account comes in by single sign-on only.
+
+    Who comes from the provider and has no password here is let in by the provider each time: it says whether somebody
+    still works here, and with which roles. A passkey of such an account is a second factor.
+    """
+    name = user.get_username()
+    if not may_sign_in_locally(name):
+        return True
+    if name in settings.BREAK_GLASS_ACCOUNTS or user.has_usable_password():
+        return False
+    return SocialAccount.objects.filter(user=user).exists()
+
+
 class PasswordBackend(AxesStandaloneBackend, ModelBackend):
     """Refuses before the hash of a password is computed."""
 
@@ -98,6 +114,8 @@ class PasswordBackend(AxesStandaloneBackend, ModelBackend):
     ) -> AbstractBaseUser | None:
         AxesStandaloneBackend.authenticate(self, request, username, password, **kwargs)
         if not may_sign_in_locally(username):
+            # As Django does for names that are no account: the time of the answer must not tell which names are others.
+            User(username=username or "").set_password(password)
             return None
         return ModelBackend.authenticate(self, request, username, password, **kwargs)
 

@@ -22,7 +22,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from licensehub.audit.actions import Action
-from licensehub.sign_in import step_up
+from licensehub.sign_in import sessions, step_up
 from licensehub.sign_in.events import record_for, record_often
 from licensehub.sign_in.pages import page
 
@@ -107,6 +107,8 @@ class SocialAdapter(DefaultSocialAccountAdapter):
             return
         roles = roles_for(groups_in(sociallogin.account.extra_data))
         if roles == []:
+            if sociallogin.is_existing:
+                self._leave(request, sociallogin.user)
             self._refuse(request, sociallogin, _("Your company account has no role in LicenseHub."))
         if sociallogin.is_existing:
             self._known(request, sociallogin.user, roles)
@@ -119,6 +121,12 @@ class SocialAdapter(DefaultSocialAccountAdapter):
             raise Refusal(request, _("Your account in LicenseHub is deactivated."))
         if roles is not None:
             self.take_roles(request, user, roles)
+
+    def _leave(self, request: HttpRequest, user: User) -> None:
+        """Take the roles from somebody who has none at the provider any more, and end the sessions."""
+        with transaction.atomic():
+            self.take_roles(request, user, [])
+            sessions.end_everywhere(user, why="no role at the company's sign-on")
 
     def _refuse_taken_address(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
         email = sociallogin.user.email

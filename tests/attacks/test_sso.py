@@ -9,11 +9,14 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import oidc_provider_mock
 import pytest
 import requests
+from allauth.mfa.models import Authenticator
+from allauth.mfa.webauthn.forms import LoginWebAuthnForm
 from allauth.socialaccount.models import SocialAccount
 from django.contrib.auth.models import User
 from django.urls import reverse
 
 from licensehub.audit.models import AuditEvent
+from subscriptions.accounts.rights import deciders
 from tests.support.doors import Visitor, password_of
 from tests.support.fixtures import person
 from tests.support.pages import text_of
@@ -162,6 +165,48 @@ def test_without_local_accounts_only_the_emergency_account_has_a_password(oidc, 
     assert events("sign_in.done")[0][1]["emergency"] is True
     assert come(Visitor("10.1.4.23"), "sub-1").status_code == 302
     assert password_of("bob")
+
+
+@pytest.fixture
+def passkeys(monkeypatch):
+    """Give an account a passkey, and answer the challenge with it, as its device would."""
+
+    def use(visitor: Visitor, user: User) -> object:
+        row, _made = Authenticator.objects.get_or_create(
+            user=user, type="webauthn", defaults={"data": {"name": "Phone", "passwordless": True}}
+        )
+        monkeypatch.setattr(LoginWebAuthnForm, "clean_credential", lambda form: row)
+        return visitor.client.post(reverse("mfa_login_webauthn"), {"credential": '{"id": "phone"}'})
+
+    return use
+
+
+def test_a_passkey_does_not_go_around_the_provider(oidc, sso, bob, passkeys):
+    """Control: without `needs_sign_on`, somebody who was removed at the provider comes in, with all roles."""
+    visitor = Visitor()
+    come(visitor, "sub-1")
+    zoe = User.objects.get(email="zoe@northwind.example")
+    gone = Visitor("10.1.4.22")
+    assert passkeys(gone, zoe)["Location"] == reverse("admin:login") and not gone.is_in()
+    assert "signs in with Northwind sign-on only" in text_of(gone.client.get(reverse("admin:login")))
+    assert [data["method"] for name, data in events("sign_in.failed")] == ["webauthn"]
+    # With an own password, or as the emergency account, the passkey is a way in.
+    assert passkeys(Visitor("10.1.4.23"), bob)["Location"] == reverse("admin:index")
+    sso.BREAK_GLASS_ACCOUNTS = [zoe.get_username()]
+    emergency = Visitor("10.1.4.24")
+    assert passkeys(emergency, zoe)["Location"] == reverse("admin:index") and emergency.is_in()
+
+
+def test_who_has_no_role_at_the_provider_any_more_loses_roles_and_sessions(oidc, bob):
+    at_work, at_home = Visitor(), Visitor("10.1.4.22")
+    come(at_work, "sub-1")
+    zoe = User.objects.get(email="zoe@northwind.example")
+    assert at_work.is_in() and deciders().filter(pk=zoe.pk).exists()
+    requests.put(f"{oidc}/users/sub-1", json={**PEOPLE["sub-1"], "groups": ["canteen"]}, timeout=10)
+    assert "has no role in LicenseHub" in text_of(come(at_home, "sub-1"), status=403)
+    assert not at_home.is_in() and not at_work.is_in()
+    assert not zoe.groups.exists() and not deciders().filter(pk=zoe.pk).exists()
+    assert [(d["before"], d["after"]) for _, d in events("user.roles_by_sign_on")][1:] == [(["Approver"], [])]
 
 
 # --- SAML -------------------------------------------------------------------------------------------------------------
