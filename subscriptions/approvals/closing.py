@@ -19,7 +19,7 @@ from licensehub.ui.formatting import inside, name_of
 from subscriptions.accounts.own_seat import is_own, refuse_own_seat, seats_of
 from subscriptions.approvals.leaving import SEND_BACK, Keep, keep_seats, release, start_cool_downs
 from subscriptions.bulk_sql import planned_for
-from subscriptions.candidates.locks import lock_candidate, lock_profile
+from subscriptions.candidates.locks import lock_candidate, lock_profile, lock_request
 from subscriptions.candidates.request_digest import next_digests
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import (
@@ -92,8 +92,7 @@ def _take_out(person: RequestedRemoval, *, actor: Actor, reason: str, keep: Keep
 def end_empty_requests(requests: QuerySet[ReclaimRequest] | None = None) -> int:
     """End the requests in which nobody is left. The next request can then be filed.
 
-    Nobody can be added to a request, so one that is empty stays empty. Call it without a lock on a candidate: the end
-    of a request locks the request before its candidates.
+    Nobody can be added to a request, so one that is empty stays empty. Call it in no other transaction: see `locks`.
     """
     left = RequestedRemoval.objects.not_dropped().filter(request=OuterRef("pk"))
     rows = ReclaimRequest.objects.all() if requests is None else requests
@@ -165,6 +164,7 @@ def why_ended(request: ReclaimRequest) -> str:
 
 def _end(request: ReclaimRequest, state: RequestState, action: Action, *, actor: Actor) -> bool:
     with transaction.atomic():
+        lock_request(request)
         if not ReclaimRequest.objects.filter(pk=request.pk, state__in=WAITING).update(state=state):
             return False
         record(action, actor=actor, target=request)

@@ -20,6 +20,7 @@ from licensehub.database_clock import database_now
 from subscriptions.approvals.closing import drop_unanswered
 from subscriptions.approvals.request import open_for_approval
 from subscriptions.bulk_sql import planned_for
+from subscriptions.candidates import locks
 from subscriptions.errors import NotActionable
 from subscriptions.models import Notice, NoticeKind, NoticeState, ReclaimRequest, RequestedRemoval, RequestState
 from subscriptions.models.request import RequestedRemovalQuerySet
@@ -37,28 +38,43 @@ def close_collections() -> int:
 
 
 def _move_on(request: ReclaimRequest) -> bool:
+    """Most requests still wait, so the candidates are locked only when it seems to be over."""
     with transaction.atomic():
-        rows = ReclaimRequest.objects.select_for_update().filter(pk=request.pk, state=RequestState.COLLECTING)
-        row = rows.first()
-        if row is None:
+        row = _collecting(request)
+        if row is None or not _all_answered(row):
             return False
-        silent = row.removals.not_dropped().filter(answer="")
+    with transaction.atomic():
+        locks.lock_request(request)
+        row = _collecting(request)
+        if row is None or not _all_answered(row):
+            return False
         with planned_for(row.removals.count()):
-            return _all_answered(row, silent) and open_for_approval(row)
+            # People who were asked at a former address leave the request here.
+            drop_unanswered(_silent(row).asked_elsewhere(), reason=ASKED_ELSEWHERE)
+            return open_for_approval(row)
 
 
-def _all_answered(request: ReclaimRequest, silent: RequestedRemovalQuerySet) -> bool:
-    """Whether everybody has answered, or was asked and did not answer in time.
+def _collecting(request: ReclaimRequest) -> ReclaimRequest | None:
+    return ReclaimRequest.objects.select_for_update().filter(pk=request.pk, state=RequestState.COLLECTING).first()
 
-    People who were asked at a former address leave the request here.
-    """
+
+def _silent(request: ReclaimRequest) -> RequestedRemovalQuerySet:
+    return request.removals.not_dropped().filter(answer="")
+
+
+def _all_answered(request: ReclaimRequest) -> bool:
+    """Whether everybody has answered, or was asked and did not answer in time."""
+    with planned_for(request.removals.count()):
+        return _is_over(request, _silent(request))
+
+
+def _is_over(request: ReclaimRequest, silent: RequestedRemovalQuerySet) -> bool:
     if silent.exclude(_was_asked()).exists():
         return False
     if silent.exists():
         deadline = request.answers_until if clock_runs(request) else _start_clock(request, silent)
         if deadline is None or deadline > database_now():
             return False
-        drop_unanswered(silent.asked_elsewhere(), reason=ASKED_ELSEWHERE)
     return True
 
 

@@ -39,7 +39,7 @@ from subscriptions.approvals.deciders import reviewers_of
 from subscriptions.approvals.leaving import SEND_BACK, Keep, keep_seats
 from subscriptions.bulk_sql import planned_for
 from subscriptions.candidates import caps, locks
-from subscriptions.candidates.request_digest import approval_of, digest_if_signed, lock_audit, next_digests
+from subscriptions.candidates.request_digest import approval_of, digest_if_signed, next_digests
 from subscriptions.candidates.signed_answers import answers_are_signed
 from subscriptions.errors import ChangedOutside, NotActionable, OverCap, OwnRequest, Refused
 from subscriptions.models import (
@@ -87,6 +87,7 @@ def _approve(request: ReclaimRequest, *, actor: User, comment: str, revision: in
     now = database_now()
     with transaction.atomic():
         locks.lock_profile(request.profile_id)
+        locks.lock_request(request)
         found = refuse_changed_outside(request)
         _decide(request, RequestState.APPROVED, actor=actor, comment=comment, now=now, revision=revision)
         if digest is not None and digest != found:
@@ -110,7 +111,7 @@ def refuse_changed_outside(request: ReclaimRequest) -> str:
 
     Returns the digest of the rows; empty for a request that is not open. Raises ChangedOutside.
     """
-    lock_audit()
+    locks.lock_audit()
     row = ReclaimRequest.objects.get(pk=request.pk)
     if row.state != RequestState.OPEN:
         return ""
@@ -123,7 +124,7 @@ def refuse_changed_outside(request: ReclaimRequest) -> str:
 def note_changed_outside(request: ReclaimRequest, *, actor: User) -> None:
     """Record once that an approval of this request was refused since its rows differ from what was requested."""
     with transaction.atomic():
-        lock_audit()
+        locks.lock_audit()
         events = AuditEvent.objects.filter(target_type=request._meta.label_lower, target_id=request.pk)
         if not events.filter(action=Action.REQUEST_TAMPERED).exists():
             record(Action.REQUEST_TAMPERED, actor=actor, target=request)
@@ -241,6 +242,7 @@ def reject(request: ReclaimRequest, *, actor: User, comment: str, keep: Keep = S
     keep.check()
     with transaction.atomic():
         locks.lock_profile(request.profile_id)
+        locks.lock_request(request)
         _decide(request, RequestState.REJECTED, actor=actor, comment=comment, now=database_now(), keep=keep)
         people = request.removals.not_dropped()
         keep_seats(people, keep, request=request, reason=CloseReason.REJECTED, why=comment, actor=actor)

@@ -150,9 +150,9 @@ def file_automatically(profile: IntegrationProfile) -> ReclaimRequest | None:
         return None
     if Protection.objects.lost().of(profile.pk).exists():
         raise Refused(_("Protections cover nobody any more, and no user has looked at them yet."))
+    closing.end_empty_requests(ReclaimRequest.objects.filter(profile=profile))
     with transaction.atomic():
         locks.lock_profile(profile.pk)
-        closing.end_empty_requests(ReclaimRequest.objects.filter(profile=profile))
         waiting = ReclaimRequest.objects.filter(profile=profile, requested_by=None, state__in=WAITING)
         ready = RemovalCandidate.objects.filter(profile=profile, state=CandidateState.READY)
         chosen = ready.order_by("idle_since", "pk").values_list("pk", flat=True)

@@ -53,6 +53,7 @@ def request_split(
             return [request_reclaim(candidates, actor=actor, reason=reason)]
         parts = 1 if split == Split.FIRST else parts_of(len(ids), cap)
         chosen = [IdList.of(ids[start : start + cap]) for start in range(0, parts * cap, cap)]
+        locks.lock_candidates(RemovalCandidate.objects.filter(IdIn("pk", IdList.of(ids[: parts * cap]))))
         return [
             request_reclaim(RemovalCandidate.objects.filter(IdIn("pk", part)), actor=actor, reason=reason)
             for part in chosen

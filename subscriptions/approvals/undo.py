@@ -87,6 +87,7 @@ def take_back_rejection(request: ReclaimRequest, *, actor: User) -> int:
     """
     with transaction.atomic():
         profile = locks.lock_profile(request.profile_id)
+        locks.lock_request(request)
         request.refresh_from_db()
         mine = refuse_first_person(request, actor=actor, profile=profile)
         switches.refuse(profile, _operation(request))
@@ -208,6 +209,8 @@ def take_back_in(person: RequestedRemoval, *, actor: User, decides: bool) -> Non
         if sentence := why_not_back_in(person, actor=actor, decides=decides):
             raise NotActionable(sentence)
         _lock_waiting(request)
+        # After the request: whoever locks a request with its people leaves out those who are dropped.
+        locks.lock_candidate(person.candidate_id)
         keep = Keep(KeptAs(person.kept_as or KeptAs.SENT_BACK), person.kept_until)
         able = _restorable(people)  # before the person is back in, since then the request asks for them
         _undrop(person)

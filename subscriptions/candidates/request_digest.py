@@ -12,10 +12,11 @@ from hashlib import sha256
 from typing import Any
 
 from licensehub.audit.actions import Action
-from licensehub.audit.models import AuditEvent, ChainHead
+from licensehub.audit.models import AuditEvent
 from licensehub.audit.offline_verifier import canonical
 from licensehub.audit.signed import NotSigned, newest_signed
 from subscriptions.bulk_sql import planned_for
+from subscriptions.candidates.locks import lock_audit
 from subscriptions.models import ReclaimRequest, RequestedRemoval
 
 # The events of a request that carry its digests.
@@ -126,16 +127,8 @@ def shown_digest(request: ReclaimRequest, removals: Iterable[RequestedRemoval]) 
     return request_digest(request, people.hexdigest(), (row.pk for row in shown if row.dropped_at))
 
 
-def lock_audit() -> None:
-    """Wait for other changes of requests, until the end of the transaction.
-
-    Each writes its event in its own transaction. So the rows and the newest event of a request then belong together.
-    """
-    ChainHead.objects.select_for_update().get(pk=1)
-
-
 def digest_if_signed(request: ReclaimRequest) -> str:
-    """The digest of the rows, if it is that of the newest signed event; empty if it is not. See `lock_audit`."""
+    """The digest of the rows, if it is that of the newest signed event; empty if it is not. After `lock_audit`."""
     signed = signed_digests(request)
     if signed is None:
         return ""

@@ -19,6 +19,7 @@ from licensehub.audit.log import Actor, record, record_many
 from licensehub.database_clock import database_now
 from licensehub.ui.formatting import number
 from subscriptions.candidates import caps
+from subscriptions.candidates.locks import lock_candidates
 from subscriptions.downloads import follow_up, staging
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import (
@@ -131,6 +132,8 @@ def _end_everything(profile: IntegrationProfile, *, actor: Actor) -> dict[str, i
     staging.empty_all(profile)
     follow_up.stop(profile)
     DownloadRun.objects.filter(profile=profile, acceptable=True).update(acceptable=False)
+    lock_candidates(_candidates(profile))
+    list(_requests(profile).order_by("pk").select_for_update().values_list("pk"))
     approved = 0
     for spec in SPECS.values():
         queued = _queued(profile).filter(direction=spec.direction)

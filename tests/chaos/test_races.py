@@ -16,12 +16,14 @@ from django.db import connection, connections
 from django.utils import timezone
 
 from licensehub.audit.models import AuditEvent
-from subscriptions.approvals import decide
+from subscriptions.approvals import closing, decide
 from subscriptions.approvals.request import request_reclaim
-from subscriptions.candidates import caps, locks
+from subscriptions.candidates import caps, locks, request_digest
+from subscriptions.candidates.withdraw import withdraw
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import (
     CandidateState,
+    Evaluation,
     Reclaim,
     ReclaimRequest,
     ReclaimRule,
@@ -32,6 +34,7 @@ from subscriptions.reclaims.engine import claim, reclaim_due
 from tests.chaos import fake_connector
 from tests.chaos.world import ChaosWorld, broken_promises, make_world
 from tests.support.fixtures import person
+from tests.support.locks import wait_until_somebody_waits
 
 pytestmark = pytest.mark.skipif(
     connection.vendor != "postgresql", reason="SQLite has one writer at a time; races are PostgreSQL's"
@@ -133,6 +136,7 @@ def test_approvers_both_win_without_the_guard(world, monkeypatch):
     # It takes a lock, too.
     monkeypatch.setattr(decide, "refuse_changed_outside", lambda request: "")
     monkeypatch.setattr(locks, "lock_profile", lambda profile_id: world.profile)
+    monkeypatch.setattr(locks, "lock_request", lambda request: None)
     # The candidates' own guard would find the second one, too.
     monkeypatch.setattr(decide, "_move_on", lambda request, people, now: None)
     monkeypatch.setattr(decide, "enqueue", lambda request, **given: won.append(1) or 1)
@@ -142,6 +146,53 @@ def test_approvers_both_win_without_the_guard(world, monkeypatch):
     results = at_once([partial(decide.approve, request, actor=who) for who in (world.bob, other)])
 
     assert results == won == [1, 1], results
+
+
+def a_decision_beside(world: ChaosWorld, monkeypatch, act: str, other: str) -> list[Any]:
+    """Bob's decision holds the head of the audit, and goes on when the other act waits for a lock of it."""
+    request = requested(world, 3)
+    held = threading.Event()
+
+    def lock_and_stay() -> None:
+        lock_audit()
+        if threading.current_thread().name == "decides" and not held.is_set():
+            held.set()
+            wait_until_somebody_waits()
+
+    lock_audit = locks.lock_audit
+    monkeypatch.setattr(locks, "lock_audit", lock_and_stay)
+    monkeypatch.setattr(request_digest, "lock_audit", lock_and_stay)
+    decisions = {"approve": decide.approve, "reject": partial(decide.reject, comment="They come back in May.")}
+
+    def decide_first() -> int:
+        threading.current_thread().name = "decides"
+        return decisions[act](request, actor=world.bob)
+
+    def act_beside() -> object:
+        assert held.wait(10)
+        if other == "withdraw":
+            return withdraw(world.profile.pk)
+        closing.cancel(ReclaimRequest.objects.get(pk=request.pk), actor=world.alice)
+        return None
+
+    if other == "withdraw":
+        ids = request.removals.values("candidate__subscription")
+        Evaluation.objects.filter(subscription__in=ids).update(verdict="active")
+    return at_once([decide_first, act_beside])
+
+
+@pytest.mark.parametrize("act", ["approve", "reject"])
+@pytest.mark.parametrize("other", ["withdraw", "cancel"])
+def test_a_decision_beside_an_end_of_its_request_is_no_deadlock(world, monkeypatch, act, other):
+    """All take candidates, request and head of the audit in one order, so the other one waits and comes too late."""
+    decided, ended = a_decision_beside(world, monkeypatch, act, other)
+
+    assert decided == 3
+    if other == "cancel":
+        assert isinstance(ended, NotActionable)
+    else:
+        assert ended == {"approve": 0, "reject": 3}[act]
+    assert broken_promises(world) == []
 
 
 def test_twenty_requests_against_one_rolling_cap(world):
