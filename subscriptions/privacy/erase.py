@@ -23,6 +23,7 @@ from licensehub.audit.log import Actor, Row, record_rows
 from licensehub.audit.models import AuditEvent
 from licensehub.database_clock import database_now
 from licensehub.ui.models import SavedView
+from subscriptions.candidates.locks import lock_audit
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import (
     DownloadedMember,
@@ -31,8 +32,7 @@ from subscriptions.models import (
     SearchText,
     Subscription,
 )
-from subscriptions.models.reclaim import UNFINISHED
-from subscriptions.models.request import WAITING
+from subscriptions.privacy.needed_events import needed_requests, why_needed
 from subscriptions.privacy.person import Person, Words
 
 CHUNK = 2000
@@ -52,7 +52,10 @@ STILL_THERE = english(
     "This person is still in the organization “{profile}”. Remove the account at the vendor first: the next download "
     "would bring the name back."
 )
-OPEN = english("{request} is not at its end. A person is erased when nothing about them is open.")
+OPEN = english(
+    "{request} is not at its end, or its rejection can still be taken back. A person is erased when nothing about them "
+    "is open."
+)
 HAS_ACCOUNT = english("This person has the account {account} in LicenseHub. Deactivate it first.")
 CANDIDATE = english("This person is a removal candidate. The next download closes it.")
 NO_RIGHTS = english(
@@ -94,8 +97,7 @@ def why_not(person: Person) -> str:
     for row in person.rows:
         if row.gone_at is None and not row.profile.is_archived:
             return _(STILL_THERE).format(profile=row.profile.name)
-    waiting = person.requests.filter(models.Q(state__in=WAITING) | models.Q(removals__reclaim__state__in=UNFINISHED))
-    if request := waiting.first():
+    if request := person.requests.filter(pk__in=needed_requests().values("pk")).first():
         return _(OPEN).format(request=request.number)
     if person.candidates.open().exists():  # type: ignore[attr-defined]
         return _(CANDIDATE)
@@ -116,10 +118,16 @@ def may_erase() -> bool:
 def erase(erasure: Erasure, *, actor: Actor = None) -> Result:
     """Erase the person, in one transaction. Raises Refused, and notes why in the row."""
     person = Person.of(erasure.subscription)
-    refusal = why_not(person) if may_erase() else NO_RIGHTS
-    if refusal:
-        Erasure.objects.filter(pk=erasure.pk).update(problem=refusal[:300])
-        raise Refused(refusal)
+    try:
+        if refusal := why_not(person) if may_erase() else NO_RIGHTS:
+            raise Refused(refusal)
+        return _erase(erasure, person, actor=actor)
+    except Refused as refused:
+        Erasure.objects.filter(pk=erasure.pk).update(problem=str(refused)[:300])
+        raise
+
+
+def _erase(erasure: Erasure, person: Person, *, actor: Actor) -> Result:
     words = person.words()
     # Most events are read before the transaction, which holds up every other writer of the audit.
     found, last = _events_naming(person, words, after=0)
@@ -127,10 +135,12 @@ def erase(erasure: Erasure, *, actor: Actor = None) -> Result:
         if Erasure.objects.filter(pk=erasure.pk, done_at=None).update(done_at=database_now(), problem="") != 1:
             raise NotActionable(_("This person was erased already."))
         rows = _clean_rows_of(person, words) + sum(_clean_texts(model, words) for model in _models())
-        events = erase_texts(found, actor=actor, why=erasure.reason, target=None)
-        # What came meanwhile. Nobody appends from here on.
+        # Nobody appends from here on, so no request is made and no switch is set.
+        lock_audit()
         late, _end = _events_naming(person, words, after=last)
-        events += erase_texts(late, actor=actor, why=erasure.reason, target=None)
+        if sentence := why_needed([*found, *late]):
+            raise Refused(sentence)
+        events = erase_texts([*found, *late], actor=actor, why=erasure.reason, target=None)
         data = {"reason": erasure.reason, "events": events, "rows": rows}
         record_rows(Action.PERSON_ERASED, actor=actor, rows=[_event(row, data) for row in person.rows])
     return Result(events, rows)

@@ -15,9 +15,13 @@ from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
+from integrations import sending
 from licensehub.audit.models import AuditEvent
 from licensehub.audit.verify import verify_chain
 from licensehub.ui.models import SavedView
+from subscriptions.approvals import decide
+from subscriptions.approvals.request import request_reclaim
+from subscriptions.approvals.undo import take_back_rejection
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import (
     AccountPerson,
@@ -29,6 +33,7 @@ from subscriptions.models import (
     Reclaim,
     ReclaimRequest,
     Reconciliation,
+    RemovalCandidate,
     RequestedRemoval,
     SearchText,
     Subscription,
@@ -36,6 +41,7 @@ from subscriptions.models import (
 from subscriptions.privacy.erase import ask_for_erasure, erase
 from subscriptions.privacy.person import Words
 from subscriptions.privacy.retention import erase_due, note_due
+from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.rules.protections import ProtectionInput, protect_people
 from tests.support.fixtures import World
 from tests.support.restoring import reclaimed
@@ -140,6 +146,8 @@ def test_who_cannot_be_erased(left, world, alice):
     ReclaimRequest.objects.update(state="open", decided_by=None, decided_at=None)
     refused("is not at its end")
     ReclaimRequest.objects.update(state="rejected")
+    refused("its rejection can still be taken back")
+    ReclaimRequest.objects.update(expires_at=timezone.now())
     Subscription.objects.filter(pk=left.pk).update(gone_at=None)
     refused("still in the organization “Northwind”")
     Subscription.objects.filter(pk=left.pk).update(gone_at=timezone.now())
@@ -151,6 +159,41 @@ def test_who_cannot_be_erased(left, world, alice):
     assert erase_due(seconds=9)[0] == 0
     asked.refresh_from_db()
     assert "still in the organization" in asked.problem and places_of(NAME)
+
+
+def test_what_others_wait_for_keeps_its_text_until_its_end(left, world, alice, bob):
+    """Somebody has the same name, a reason mentions the person, and so does the reason of a switch."""
+    asked = ask_for_erasure(left, actor=alice, reason="Asked by mail")
+    namesake = world.candidates(1).get()
+    RemovalCandidate.objects.filter(pk=namesake.pk).update(evidence=namesake.evidence | {"name": NAME})
+    of_namesake = request_reclaim(world.candidates(1), actor=alice, reason="True-up")
+    decide.approve(of_namesake, actor=bob)
+
+    def postponed(says: str) -> None:
+        before = (everything(), AuditEvent.objects.filter(salt="").count())
+        with pytest.raises(Refused, match=says):
+            erase(asked)
+        asked.refresh_from_db()
+        assert asked.done_at is None and re.search(says, asked.problem)
+        Erasure.objects.update(problem="")
+        assert (everything(), AuditEvent.objects.filter(salt="").count()) == before
+
+    postponed(f"{of_namesake} still needs it")
+    assert reclaim_due(world.profile).reclaimed == 1
+    mentioning = request_reclaim(world.candidates(2), actor=alice, reason=f"Of the team of {NAME}")
+    postponed(f"{mentioning} still needs it")
+    decide.reject(mentioning, actor=bob, comment="Later")
+    postponed(f"{mentioning} still needs it")
+    take_back_rejection(ReclaimRequest.objects.get(pk=mentioning.pk), actor=bob)
+    decide.approve(ReclaimRequest.objects.get(pk=mentioning.pk), actor=bob)
+    assert reclaim_due(world.profile).reclaimed == 2
+    sending.stop_all(actor=bob, reason=f"{NAME} asked us to")
+    postponed("a switch that stops sending")
+    sending.allow_all(actor=bob)
+    assert erase(asked).events > 5
+    mentioning.refresh_from_db()
+    assert mentioning.reason == "Of the team of (erased)"
+    assert not Reclaim.objects.exclude(state="done").exists()
 
 
 def test_who_left_long_ago_is_erased_at_night(left, settings, monkeypatch):
