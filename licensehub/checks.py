@@ -306,25 +306,6 @@ def check_reach(**_: Any) -> list[CheckMessage]:
     return found
 
 
-@register
-def check_sign_in(**_: Any) -> list[CheckMessage]:
-    """Single sign-on must be complete, and somebody must be able to come in."""
-    found: list[CheckMessage] = []
-    if settings.SSO_OIDC_URL and not settings.SSO_OIDC_CLIENT_ID:
-        found.append(error("E062", "SSO_OIDC_URL is set without SSO_OIDC_CLIENT_ID.", "Set both, or neither."))
-    if settings.SSO_SAML_URL and not (settings.SSO_SAML_ENTITY_ID and settings.SSO_SAML_CERTIFICATE):
-        hint = "Set SSO_SAML_ENTITY_ID and SSO_SAML_CERTIFICATE: without a certificate no answer can be believed."
-        found.append(error("E063", "SSO_SAML_URL is set without the entity id or the certificate.", hint))
-    if not (settings.LOCAL_ACCOUNTS or settings.SSO_OIDC_URL or settings.SSO_SAML_URL):
-        hint = "Set SSO_OIDC_URL or SSO_SAML_URL, or leave LOCAL_ACCOUNTS on."
-        found.append(error("E064", "LOCAL_ACCOUNTS is off, and there is no single sign-on: nobody can sign in.", hint))
-    if not settings.SECOND_FACTOR_ROLES and any(not is_loopback(host) for host in settings.ALLOWED_HOSTS):
-        hint = "Name the roles that decide, connect and administer in SECOND_FACTOR_ROLES, or leave it out."
-        sentence = "No role needs a second factor, while ALLOWED_HOSTS names more than this machine."
-        found.append(Warning(sentence, hint=hint, id="licensehub.W020"))
-    return found
-
-
 # --- The database -----------------------------------------------------------------------------------------------------
 
 # Migrations of the versions before 0.1.0. They are one `0001_initial` now, which Django believes to be applied.

@@ -279,8 +279,22 @@ SIGN_IN_PAUSE_MINUTES = reader.at_least_one("SIGN_IN_PAUSE_MINUTES", 15)
 # Passwords that one machine checks at the same time, and people who wait for that, each holding a thread.
 PASSWORD_CHECKS = reader.at_least_one("PASSWORD_CHECKS", max(1, (os.cpu_count() or 1) // 2))
 PASSWORD_CHECKS_WAITING = PASSWORD_CHECKS + 1
-# Roles that need a second factor, separated by commas; `none` for no role.
+# Roles that need a second factor, separated by commas; `none` for nobody at all.
 SECOND_FACTOR_ROLES = words(env.str("SECOND_FACTOR_ROLES", default="Company admin,Approver,Operator"))
+# Who may do one of these needs it, too, by whichever role or single permission: decide, connect, send, administer.
+SECOND_FACTOR_PERMISSIONS = (
+    "subscriptions.decide_reclaimrequest",
+    "subscriptions.raise_cap_reclaimrequest",
+    "subscriptions.erase_person",
+    "integrations.add_connection",
+    "integrations.change_connection",
+    "integrations.operate_integrationprofile",
+    "integrations.stop_all_sending",
+    "auth.add_user",
+    "auth.change_user",
+    "auth.add_group",
+    "auth.change_group",
+)
 MFA_ADAPTER = "licensehub.sign_in.adapters.FactorAdapter"
 MFA_FORMS = {"authenticate": "licensehub.sign_in.factor_forms.FactorForm"}
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]

@@ -10,7 +10,7 @@ from allauth.mfa.signals import authenticator_used
 from allauth.socialaccount.signals import social_account_added
 from axes.signals import user_locked_out
 from django.conf import settings
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_save
 from django.dispatch import receiver
@@ -114,6 +114,19 @@ def end_after_role(instance: Any, action: str, reverse: bool, pk_set: set[int] |
         sessions.end_everywhere(user, why="roles changed")
 
 
+def end_after_rights_of_role(instance: Any, action: str, reverse: bool, pk_set: set[int] | None, **_: Any) -> None:
+    """A role that gets or loses a right changes what all its accounts may do, and whether they need a factor."""
+    if action not in ("post_add", "post_remove", "pre_clear") or not (pk_set or action == "pre_clear"):
+        return
+    if not reverse:
+        roles = [instance.pk]
+    else:
+        roles = list(instance.group_set.values_list("pk", flat=True)) if action == "pre_clear" else [*(pk_set or ())]
+    for user in User.objects.filter(groups__in=roles).distinct():
+        sessions.end_everywhere(user, why="rights of a role changed")
+
+
+m2m_changed.connect(end_after_rights_of_role, sender=Group.permissions.through)
 m2m_changed.connect(end_after_role, sender=User.groups.through)
 m2m_changed.connect(end_after_role, sender=User.user_permissions.through)
 

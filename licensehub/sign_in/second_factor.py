@@ -45,9 +45,16 @@ OPEN: Final = frozenset(
 
 
 def is_needed(user: User) -> bool:
-    """Whether a role of this account asks for a second factor. Superusers have all roles."""
+    """Whether a role of this account asks for a second factor, or what it may do. Superusers may do everything.
+
+    The name of a role alone says little: admins make others, and give single permissions.
+    """
     roles = settings.SECOND_FACTOR_ROLES
-    return bool(roles) and (user.is_superuser or user.groups.filter(name__in=roles).exists())
+    if not roles:
+        return False
+    if user.is_superuser or user.groups.filter(name__in=roles).exists():
+        return True
+    return any(user.has_perm(permission) for permission in settings.SECOND_FACTOR_PERMISSIONS)
 
 
 def has_one(user: User) -> bool:

@@ -17,12 +17,13 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
 from integrations.connectors.registry import connector_class
-from licensehub import checks
+from licensehub import checks, checks_sign_in
 from licensehub.audit.anchors.keys import new_keys
 from licensehub.embedded.errors import CannotRunError
 from licensehub.embedded.processes import check_database
 from licensehub.environment import NO_DATABASE, PlainEnv, Reader
 
+CHECKS = ("checks", "checks_database", "checks_outside", "checks_sign_in")
 LONG = "a key that is long enough for every purpose, number {}"
 
 
@@ -212,7 +213,7 @@ def test_the_tests_read_nobodys_env_file():
 
 def test_each_id_stands_for_one_check_and_is_in_the_docs():
     folder = project.BASE_DIR / "licensehub"
-    source = "".join((folder / f"{name}.py").read_text() for name in ("checks", "checks_database", "checks_outside"))
+    source = "".join((folder / f"{name}.py").read_text() for name in CHECKS)
     code = set(re.findall(r"\b([EW]\d{3})\b", source))
     rows = re.findall(
         r"^\| `licensehub\.([EW]\d{3})` \|", (project.BASE_DIR / "docs/configuration.md").read_text(), re.M
@@ -221,6 +222,16 @@ def test_each_id_stands_for_one_check_and_is_in_the_docs():
     assert code == set(rows)
     uses = re.findall(r"(?:error\(|id=\")(?:\")?(?:licensehub\.)?([EW]\d{3})\"", source)
     assert len(uses) == len(set(uses)), "one id, one check"
+
+
+def test_a_name_that_is_no_role_is_named(db, settings):
+    settings.SECOND_FACTOR_ROLES = ["Aprover", "Company admin"]
+    settings.SSO_ROLES = {"deciders": ["Approver", "approver"], "readers": ["Auditor"]}
+    found = checks_sign_in.check_role_names(databases=["default"])
+    assert [one.id for one in found] == ["licensehub.W021"] * 2
+    assert "SECOND_FACTOR_ROLES names Aprover, which" in found[0].msg and "SSO_ROLES names approver, " in found[1].msg
+    settings.SECOND_FACTOR_ROLES, settings.SSO_ROLES = ["Approver"], {"deciders": ["Approver"]}
+    assert checks_sign_in.check_role_names(databases=["default"]) == checks_sign_in.check_role_names() == []
 
 
 @pytest.mark.parametrize(

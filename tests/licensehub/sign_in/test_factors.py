@@ -7,7 +7,7 @@ import re
 import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, Permission, User
 from django.urls import reverse
 from django.utils import timezone
 
@@ -145,6 +145,29 @@ def test_no_door_goes_around_the_factor(bob, carol, doors, settings):
     assert root.client.get(reverse(INDEX))["Location"] == reverse("factors")
     # Who gets the role is signed out everywhere, and sets it up at the next sign-in.
     assert not second_factor.is_needed(carol)
+
+
+@pytest.mark.parametrize("by", ["role", "single permission"])
+@pytest.mark.parametrize("right", ["decide_reclaimrequest", "change_connection", "change_user"])
+def test_whoever_may_decide_connect_or_administer_needs_a_factor(by, right, db):
+    """Control: by the names of roles alone, each of these accounts comes in with a password."""
+    clerk = person("clerk", None)
+    permission = Permission.objects.get(codename=right)
+    role = Group.objects.create(name="Second signature")
+    clerk.groups.add(role)
+    visitor = Visitor()
+    visitor.sign_in("clerk")
+    assert visitor.is_in()
+    if by == "single permission":
+        clerk.user_permissions.add(permission)
+    else:
+        role.permissions.add(permission)
+    # The session from before is over; the next one begins with the factor.
+    assert visitor.client.get(reverse(INDEX))["Location"].startswith(reverse("admin:login"))
+    if by == "role":
+        assert kept("sessions_ended") == [("sessions_ended", None)]
+    visitor.sign_in("clerk")
+    assert visitor.client.get(reverse(INDEX))["Location"] == reverse("factors")
 
 
 def test_the_last_factor_stays_where_the_role_needs_one(bob, carol, doors):
