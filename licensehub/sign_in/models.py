@@ -18,6 +18,7 @@ class AccountSession(models.Model):
     device = models.CharField(max_length=80)
     started_at = models.DateTimeField()
     seen_at = models.DateTimeField()
+    generation = models.PositiveIntegerField(default=0)
 
     class Meta:
         default_permissions = ()
@@ -25,6 +26,25 @@ class AccountSession(models.Model):
 
     def __str__(self) -> str:
         return self.device
+
+
+class SessionGeneration(models.Model):
+    """Counts how often all sessions of one account were ended from outside of the web processes. No row is 0.
+
+    A session notes the number at its sign-in, and is over when it is another one. So a worker can end sessions that it
+    may not read.
+    """
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="session_generation"
+    )
+    number = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.number}"
 
 
 class SignInCount(models.Model):

@@ -23,7 +23,8 @@ from licensehub.sign_in.methods import FACTORS, INVITATION, PASSWORD, SSO, metho
 
 # What must not change under a session.
 RIGHTS: Final = ("password", "is_active", "is_staff", "is_superuser")
-OVER: Final = {"idle": "no activity", "age": "longest time"}
+CHANGED: Final = "password, state or rights changed"
+OVER: Final = {"idle": "no activity", "age": "longest time", "rights": CHANGED}
 
 
 def _is_of_a_person(request: HttpRequest | None) -> bool:
@@ -97,7 +98,7 @@ def _raw_password_of(user: User) -> str | None:
 @receiver(post_save, sender=User)
 def end_after_change(instance: User, **_: Any) -> None:
     if instance.__dict__.pop("_rights_changed", False):
-        sessions.end_everywhere(instance, why="password, state or rights changed")
+        sessions.end_everywhere(instance, why=CHANGED)
 
 
 def end_after_role(instance: Any, action: str, reverse: bool, pk_set: set[int] | None, **_: Any) -> None:

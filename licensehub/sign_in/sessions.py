@@ -29,6 +29,7 @@ from licensehub.sign_in import kept_forms
 from licensehub.sign_in.addresses import address_of
 from licensehub.sign_in.devices import device_name
 from licensehub.sign_in.events import record_for
+from licensehub.sign_in.generations import generation_of, stored_generation
 from licensehub.sign_in.models import AccountSession
 
 # Keys of the session.
@@ -37,6 +38,8 @@ SEEN: Final = "seen_at"
 METHOD: Final = "sign_in_method"
 # The key of the session itself, as `AccountSession` knows it. Django gives a session a new one with a new password.
 LISTED: Final = "listed_as"
+# The number of the account's sessions at the sign-in: with another one, all sessions before it are over.
+GENERATION: Final = "generation"
 # Seconds between two notes of the same activity.
 NOTED_EVERY: Final = 60
 # A page that asks by itself whether there is something new. It is no activity of a person.
@@ -46,7 +49,8 @@ BACKGROUND: Final = "X-Background"
 def begin(request: HttpRequest, user: User, method: str) -> None:
     """Note a new sign-in in the session, and in the list of sessions if it came over the network."""
     now = time.time()
-    request.session.update({STARTED: now, SEEN: now, METHOD: method})
+    values = {STARTED: now, SEEN: now, METHOD: method, GENERATION: stored_generation(user)}
+    request.session.update(values)
     if "REMOTE_ADDR" in request.META:
         _list(request, user)
 
@@ -63,6 +67,7 @@ def _list(request: HttpRequest, user: User) -> None:
         "device": device_name(request),
         "started_at": started,
         "seen_at": timezone.now(),
+        "generation": session.get(GENERATION, 0),
     }
     AccountSession.objects.update_or_create(session_key=former or session.session_key, defaults=row)
     session[LISTED] = session.session_key
@@ -84,7 +89,7 @@ class SessionLimitsMiddleware:
         user = request.user
         if not isinstance(user, User):
             return None
-        if why := why_over(request):
+        if why := why_over(request, user):
             # A page that asks by itself stays as it is: something may be typed into it, and its form is kept.
             if BACKGROUND in request.headers:
                 return HttpResponse(status=204)
@@ -93,9 +98,11 @@ class SessionLimitsMiddleware:
         return None
 
 
-def why_over(request: HttpRequest) -> str:
-    """`idle` or `age` for a session that is over, else an empty text."""
+def why_over(request: HttpRequest, user: User) -> str:
+    """`rights`, `idle` or `age` for a session that is over, else an empty text."""
     now, session = time.time(), request.session
+    if session.get(GENERATION, 0) != generation_of(user):
+        return "rights"
     if STARTED not in session:
         return ""
     if now - session[STARTED] > settings.SESSION_HOURS * 3600:
@@ -160,6 +167,7 @@ def browsers_of(user: User, request: HttpRequest) -> list[SignedInBrowser]:
     now = timezone.now()
     rows = AccountSession.objects.filter(
         user=user,
+        generation=generation_of(user),
         seen_at__gt=now - timedelta(minutes=settings.SESSION_IDLE_MINUTES),
         started_at__gt=now - timedelta(hours=settings.SESSION_HOURS),
         session_key__in=Session.objects.filter(expire_date__gt=now).values("session_key"),

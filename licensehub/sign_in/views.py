@@ -88,9 +88,11 @@ def with_our_password_form(site: AdminSite) -> View:
 
 def _why_ended(request: HttpRequest) -> str:
     why, minutes, hours = request.GET.get("ended"), settings.SESSION_IDLE_MINUTES, settings.SESSION_HOURS
-    if why not in ("idle", "age"):
+    if why not in ("idle", "age", "rights"):
         return ""
-    if why == "idle":
+    if why == "rights":
+        sentence = _("You were signed out: the password or the rights of your account changed.")
+    elif why == "idle":
         sentence = ngettext(
             "You were signed out after {minutes} minute without activity.",
             "You were signed out after {minutes} minutes without activity.",

@@ -20,10 +20,10 @@ from subscriptions.accounts.settings import time_zone_of
 
 
 class AccountBackend(PasswordBackend):
-    """Loads an account with its settings, since every page needs them."""
+    """Loads an account with its settings and the number of its sessions, since every page needs them."""
 
     def get_user(self, user_id: int) -> User | None:
-        user = User.objects.select_related("account_settings").filter(pk=user_id).first()
+        user = User.objects.select_related("account_settings", "session_generation").filter(pk=user_id).first()
         return user if user and self.user_can_authenticate(user) else None
 
 

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
+from licensehub.sign_in import generations
 from subscriptions.accounts import rights
 from subscriptions.accounts.mailbox import mailbox
 from subscriptions.accounts.origins import tied_to
@@ -171,8 +172,10 @@ def _take_effect(change: RightsChange, *, actor: Actor, comment: str = "") -> No
             find_everywhere(user)
         elif change.kind == ChangeKind.PASSWORD:
             _write(user, "password", user.password, password)
+            generations.end_sessions(user)
         else:
             _write(user, "is_superuser", False, True)
+            generations.end_sessions(user)
         data = {**_data(change), "comment": comment, "confirmed_by": actor.get_username() if actor else ""}
         record(Action.RIGHTS_TOOK_EFFECT, actor=None, target=user, data=data)
 

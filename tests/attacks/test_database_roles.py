@@ -21,10 +21,11 @@ from licensehub.audit.models import AuditEvent
 from licensehub.database_clock import database_now
 from licensehub.database_roles import Role
 from subscriptions import tasks
+from subscriptions.accounts import rights_changes
 from subscriptions.activity.retention import thin_past_activity
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
-from subscriptions.models import Reclaim, ReclaimRequest, ReclaimRule, RemovalCandidate
+from subscriptions.models import ChangeKind, Reclaim, ReclaimRequest, ReclaimRule, RemovalCandidate, RightsChange
 from subscriptions.profiles import lifecycle
 from subscriptions.reclaims import restores
 from subscriptions.reclaims.engine import reclaim_due
@@ -200,6 +201,20 @@ def test_the_whole_job_runs_as_the_two_users(roles, world, alice, bob, monkeypat
         assert action in found
     assert IntegrationProfile.objects.get().state == "published"
     assert zoe.pk
+
+
+@on_postgresql
+def test_a_worker_ends_sessions_that_it_may_not_read(roles):
+    dave, client = person("dave", "Auditor"), Client()
+    client.post(reverse("admin:login"), {"username": "dave", "password": "a long password of dave"})
+    assert client.get(reverse("admin:index")).status_code == 200
+    rights_changes.ask(dave, ChangeKind.SUPERUSER, actor=None)
+    RightsChange.objects.update(announced_at=database_now() - timedelta(hours=25))
+    assert refused(Role.WORKER, "SELECT FROM django_session")
+    with acting(Role.WORKER):
+        tasks.sweep()
+    with acting(Role.WEB):
+        assert client.get(reverse("admin:index"))["Location"].startswith(reverse("admin:login"))
 
 
 def test_each_table_is_declared():

@@ -1,13 +1,20 @@
-"""Attacks on sessions, done: a page elsewhere that makes an idle browser send a form."""
+"""Attacks on sessions, done: a form of another site, and a session that is older than the rights of its account."""
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+from django.contrib.auth.hashers import make_password
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from tests.support.doors import Visitor, password_of
+from licensehub.audit.models import AuditEvent
+from subscriptions.accounts import rights_changes
+from subscriptions.models import ChangeKind, RightsChange
+from tests.support.doors import IPHONE, Visitor, password_of
+from tests.support.fixtures import person
 from tests.support.organization import seen
 from tests.support.pages import text_of
 
@@ -66,3 +73,28 @@ def test_a_form_of_another_site_is_not_kept_when_the_session_is_over(organizatio
         assert word in offered, word
     request.refresh_from_db()
     assert request.state == "open"
+
+
+@pytest.mark.parametrize("kind", [ChangeKind.SUPERUSER, ChangeKind.PASSWORD])
+def test_a_right_that_takes_effect_later_ends_the_sessions_before_it(kind, bob, settings):
+    """Control: without `generations.end_sessions`, the open session is a superuser's that no factor has opened."""
+    settings.SECOND_FACTOR_ROLES = ["Approver"]
+    dave = person("dave", "Auditor")
+    visitor, phone = Visitor(), Visitor(agent=IPHONE)
+    for browser in (visitor, phone):
+        browser.sign_in("dave")
+        assert browser.is_in()
+    new = make_password(password_of("dave")) if kind == ChangeKind.PASSWORD else ""
+    rights_changes.ask(dave, kind, actor=None, password=new)
+    RightsChange.objects.update(announced_at=timezone.now() - timedelta(hours=25))
+    assert rights_changes.take_due() == 1
+    over = visitor.client.get(reverse("admin:index"))["Location"]
+    assert over.startswith(reverse("admin:login")) and not phone.is_in()
+    if kind == ChangeKind.SUPERUSER:
+        assert "password or the rights of your account changed" in text_of(visitor.client.get(over))
+        assert [e.data["why"] for e in AuditEvent.objects.filter(action="sign_in.sessions_ended")] == [
+            "password, state or rights changed"
+        ] * 2
+    visitor.sign_in("dave")
+    page = visitor.client.get(reverse("admin:index"))
+    assert page.status_code == 200 if kind == ChangeKind.PASSWORD else page["Location"] == reverse("factors")

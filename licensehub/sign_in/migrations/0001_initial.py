@@ -23,6 +23,7 @@ class Migration(migrations.Migration):
                 ("device", models.CharField(max_length=80)),
                 ("started_at", models.DateTimeField()),
                 ("seen_at", models.DateTimeField()),
+                ("generation", models.PositiveIntegerField(default=0)),
                 (
                     "user",
                     models.ForeignKey(
@@ -32,6 +33,25 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["-seen_at", "-pk"],
+                "default_permissions": (),
+            },
+        ),
+        migrations.CreateModel(
+            name="SessionGeneration",
+            fields=[
+                (
+                    "user",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="session_generation",
+                        serialize=False,
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                ("number", models.PositiveIntegerField(default=0)),
+            ],
+            options={
                 "default_permissions": (),
             },
         ),
