@@ -8,6 +8,8 @@ from typing import Final
 from allauth.core import context
 from allauth.mfa.base.forms import AuthenticateForm
 from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal.auth import validate_totp_code
+from allauth.mfa.utils import decrypt
 from axes.handlers.proxy import AxesProxyHandler
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -49,23 +51,44 @@ def check_code(request: HttpRequest, user: User, code: str) -> Authenticator:
 
 class FactorForm(AuthenticateForm):
     def clean_code(self) -> str:
-        request, code = context.request, str(self.cleaned_data["code"])
+        """Check and count one code after the other, so nobody has more tries by sending many at the same time."""
+        problem: ValidationError | None = None
+        with transaction.atomic():
+            User.objects.select_for_update().get(pk=self.user.pk)
+            try:
+                self._check(context.request)
+            except ValidationError as error:
+                # Raised after the end of the transaction, which would else take the count back.
+                problem = error
+        if problem is not None:
+            raise problem
+        return str(self.cleaned_data["code"])
+
+    def _check(self, request: HttpRequest) -> None:
         refuse_if_locked(request, self.user)
+        if self._is_used_up():
+            # The right one, sent twice: no guess.
+            raise ValidationError(_("A code counts once. Wait for the next one."), code="used")
         try:
             super().clean_code()
-            self._use_up()
         except ValidationError:
             count_wrong(request, self.user, "code")
             raise
-        return code
-
-    def _use_up(self) -> None:
-        """allauth remembers used codes in the memory of one process. There are several, so the database does."""
-        if self.authenticator.type != Authenticator.Type.TOTP:
-            return
-        step = int(time.time()) // STEP
-        with transaction.atomic():
+        if self.authenticator.type == Authenticator.Type.TOTP:
+            step = int(time.time()) // STEP
             SignInCount.objects.filter(action=USED_CODE, window__lt=step - 10).delete()
-            _row, made = SignInCount.objects.get_or_create(action=USED_CODE, account_id=self.user.pk, window=step)
-        if not made:
-            raise ValidationError(_("A code counts once. Wait for the next one."), code="used")
+            SignInCount.objects.create(action=USED_CODE, account_id=self.user.pk, window=step)
+
+    def _is_used_up(self) -> bool:
+        """Whether this is the present code of the app, and was used.
+
+        allauth remembers used codes in the memory of one process. There are several, so the database does.
+        """
+        step = int(time.time()) // STEP
+        app = Authenticator.objects.filter(user=self.user, type=Authenticator.Type.TOTP).first()
+        if (
+            app is None
+            or not SignInCount.objects.filter(action=USED_CODE, account_id=self.user.pk, window=step).exists()
+        ):
+            return False
+        return validate_totp_code(decrypt(app.data["secret"]), str(self.cleaned_data["code"]))

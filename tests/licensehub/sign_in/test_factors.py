@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
 from django.contrib.auth.models import Group, Permission, User
+from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
@@ -117,6 +119,46 @@ def test_codes_cannot_be_guessed(bob, doors, settings):
     # Also the right one comes too late now.
     assert not thief.client.post(reverse("mfa_authenticate"), {"code": code_of(secret)}).has_header("Location")
     assert not thief.is_in()
+
+
+def test_the_right_code_sent_twice_is_no_guess(bob, doors):
+    visitor = Visitor()
+    visitor.sign_in("bob")
+    secret, _codes = set_up(visitor)
+    doors.shift(60)
+    first, second = Visitor("10.1.4.22"), Visitor("10.1.4.23")
+    first.sign_in("bob")
+    second.sign_in("bob")
+    assert first.client.post(reverse("mfa_authenticate"), {"code": code_of(secret)}).status_code == 302
+    for _ in range(6):
+        again = second.client.post(reverse("mfa_authenticate"), {"code": code_of(secret)})
+        assert "A code counts once." in text_of(again)
+    assert not AuditEvent.objects.filter(action__in=["sign_in.failed", "sign_in.locked"]).exists()
+    doors.shift(30)
+    assert second.client.post(reverse("mfa_authenticate"), {"code": code_of(secret)}).status_code == 302
+
+
+def test_codes_that_are_sent_at_the_same_time_are_no_more_tries(real_transactions, bob, doors, settings):
+    """Control: without the lock of the account's row, several of them are checked before the first one is counted."""
+    visitor = Visitor()
+    visitor.sign_in("bob")
+    set_up(visitor)
+    doors.shift(60)
+    thieves = [Visitor(f"203.0.113.{number}") for number in range(12)]
+    for thief in thieves:
+        thief.sign_in("bob")
+
+    def guess(number: int) -> bool:
+        """Return whether the code was checked."""
+        try:
+            answer = thieves[number].client.post(reverse("mfa_authenticate"), {"code": f"{number:06}"})
+            return "Too many wrong tries" not in answer.content.decode()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(thieves)) as pool:
+        checked = list(pool.map(guess, range(len(thieves))))
+    assert sum(checked) == settings.SIGN_IN_TRIES
 
 
 def test_no_door_goes_around_the_factor(bob, carol, doors, settings):
