@@ -82,8 +82,8 @@ def _use(state: str, *, browser: str, actor: User) -> ConnectAttempt:
     if attempt is None:
         raise ConnectRefused(
             english(
-                "This answer belongs to no attempt of this browser, so nothing was connected. Open LicenseHub at "
-                "{url}, and connect there."
+                "This browser did not start this connection, so nothing was connected. Open LicenseHub at {url}, and "
+                "connect there."
             ).format(url=settings.PUBLIC_URL)
         )
     if attempt.used_at:

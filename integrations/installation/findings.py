@@ -19,12 +19,12 @@ CLOCK: Final = "clock:"
 DATABASE_RIGHTS: Final = "database rights"
 
 AHEAD: Final = english(
-    "The clock of {host} is {seconds} seconds ahead of the clock of the database. Set the clock of one of them, e.g. "
-    "by NTP. Until then this host sends nothing."
+    "The clock of {host} is {seconds} seconds ahead of the clock of the database. Correct the wrong clock, e.g. with "
+    "NTP. Until then, this host sends nothing."
 )
 BEHIND: Final = english(
-    "The clock of {host} is {seconds} seconds behind the clock of the database. Set the clock of one of them, e.g. by "
-    "NTP. Until then this host sends nothing."
+    "The clock of {host} is {seconds} seconds behind the clock of the database. Correct the wrong clock, e.g. with "
+    "NTP. Until then, this host sends nothing."
 )
 
 

@@ -26,15 +26,16 @@ log = logging.getLogger(__name__)
 
 COPY: Final = english(
     "This database belongs to another instance of LicenseHub, so it may be a copy. Nothing is sent, and no token is "
-    "refreshed: the instance that it was copied from would be disconnected. If this is the right database, release "
-    "sending here; else disconnect each connection first."
+    "refreshed, since that would disconnect the original instance. If this is the right database, release sending "
+    "here. If it is a copy, first disconnect each connection."
 )
 NOT_REVOKED: Final = english(
-    "The token was deleted here, and not revoked at the vendor: this database may be a copy, and the instance that it "
-    "was copied from may use the same token."
+    "The token was deleted here, but not revoked at the vendor. This database may be a copy, and the original "
+    "instance may use the same token."
 )
 NOT_REFRESHED: Final = english(
-    "The access token is not refreshed, since this database may be a copy of another instance's. Open Stop all sending."
+    "The access token is not refreshed, since this database may be a copy of the database of another instance. "
+    "Open Stop all sending."
 )
 
 

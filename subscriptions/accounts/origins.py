@@ -35,9 +35,9 @@ TOUCHES = (
 TELLING = frozenset({"email", "active", "staff", "superuser", "rights"})
 
 TIED = _(
-    "Your account and one of those that made this request were made or changed by one another in the last 30 days: "
-    "the password, the address or a role. Another person has to decide, or an operator confirms your account at the "
-    "console (confirm_account)."
+    "In the last 30 days, your account made or changed an account that took part in this request, or that account "
+    "made or changed yours: the password, the address or a role. Another person has to decide, or an operator must "
+    "confirm your account at the console (confirm_account)."
 )
 
 

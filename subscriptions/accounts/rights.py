@@ -85,7 +85,7 @@ def _why_not(user: User, permission: str) -> str:
             return _("Only an Approver can raise the cap.")
         return _("You can read this request. Only an Approver can decide.")
     if user.is_superuser or holders_of(ADMINISTERING).filter(pk=user.pk).exists():
-        return _("Your account administers accounts, so it does not decide. An Approver has to.")
+        return _("Your account administers accounts, so it cannot decide. An Approver must decide.")
     return _(
         "Your right to decide has not taken effect. A second admin can confirm it under “Changes of rights”, or it "
         "takes effect a day after the mails about it."
@@ -109,7 +109,7 @@ def refuse_both(groups: QuerySet[Group] | list[Group]) -> None:
     if all(both.filter(pk__in=permissions_named(names).values("pk")).exists() for names in (DECIDING, ADMINISTERING)):
         raise Refused(
             _(
-                "Nobody decides who also administers accounts: choose either “Company admin” or “Approver”. One "
-                "person would be enough otherwise."
+                "One account cannot both decide and administer accounts, since one person would then be enough for a "
+                "reclaim. Choose either “Company admin” or “Approver”."
             )
         )

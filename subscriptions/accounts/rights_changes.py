@@ -41,8 +41,8 @@ def ask(
         if RightsChange.objects.waiting().filter(account=account, kind=kind).exists():
             raise NotActionable(
                 _(
-                    "Another change of this kind waits already for {account}. Confirm, refuse or withdraw it first, "
-                    "under “Changes of rights”."
+                    "A change of this kind already waits for {account}. First confirm, refuse or withdraw it under "
+                    "“Changes of rights”."
                 ).format(account=account.get_username())
             )
         change = RightsChange.objects.create(
@@ -96,7 +96,7 @@ def confirm(change: RightsChange, *, actor: User) -> None:
 def refuse(change: RightsChange, *, actor: User, comment: str) -> None:
     """An admin or an approver refuses: what was asked is not done, and a role that gives the right is taken away."""
     if not may_refuse(actor):
-        raise Refused(_("Only an admin or an Approver can refuse it."))
+        raise Refused(_("Only an admin or an Approver can refuse this change."))
     if not comment.strip():
         raise Refused(_("Say in a few words why, for the admin who asked, and for an auditor."))
     with transaction.atomic():
@@ -108,7 +108,7 @@ def refuse(change: RightsChange, *, actor: User, comment: str) -> None:
 def withdraw(change: RightsChange, *, actor: User) -> None:
     """The admin who asked withdraws. Raises Refused or NotActionable."""
     if change.asked_by_id != actor.pk:
-        raise Refused(_("Only the admin who asked for it can withdraw it."))
+        raise Refused(_("Only the admin who asked for this change can withdraw it."))
     with transaction.atomic():
         _close(change, ChangeState.WITHDRAWN, Action.RIGHTS_WITHDRAWN, actor=actor)
         if change.kind == ChangeKind.GRANT:
@@ -130,16 +130,16 @@ def take_due() -> int:
 def why_not_confirm(change: RightsChange, actor: User) -> str:
     """Return why this user cannot confirm the change; empty when they can. Only somebody with no part in it can."""
     if not actor.has_perm(ACCOUNTS):
-        return _("Only a second admin can confirm it.")
+        return _("Only a second admin can confirm this change.")
     if _same(actor, change.asked_by):
-        return _("You asked for this. Another admin has to confirm it.")
+        return _("You asked for this change. Another admin must confirm it.")
     if _same(actor, change.account):
-        return _("This is your own account. Another admin has to confirm it.")
+        return _("This change is about your own account. Another admin must confirm it.")
     parties = {change.account_id, change.asked_by_id} - {None}
     if actor.pk in tied_to(pk for pk in parties if pk is not None):
         return _(
-            "Your account and one of these were made or changed by one another in the last 30 days. Another admin has "
-            "to confirm it."
+            "In the last 30 days, your account made or changed one of these accounts, or one of them made or changed "
+            "yours. Another admin must confirm this change."
         )
     return ""
 
@@ -182,14 +182,19 @@ def _take_effect(change: RightsChange, *, actor: Actor, comment: str = "") -> No
 
 def _write(user: User, field: str, before: object, after: object) -> None:
     if User.objects.filter(pk=user.pk, **{field: before}).update(**{field: after}) != 1:
-        raise NotActionable(_("The account has changed meanwhile, so nothing was done. Withdraw this, and ask again."))
+        raise NotActionable(
+            _(
+                "The account was changed in the meantime, so nothing was done. Withdraw this change of rights, and ask "
+                "again."
+            )
+        )
     user.refresh_from_db()
 
 
 def _close(change: RightsChange, state: ChangeState, action: Action | None, *, actor: Actor, comment: str = "") -> None:
     values = {"state": state, "closed_by": actor, "closed_at": Now(), "comment": comment[:500], "password": ""}
     if RightsChange.objects.waiting().filter(pk=change.pk).update(**values) != 1:
-        raise NotActionable(_("It does not wait any more. Nothing was changed."))
+        raise NotActionable(_("This change of rights no longer waits. Nothing was changed."))
     if action is not None:
         record(action, actor=actor, target=change.account, data={**_data(change), "comment": comment})
 

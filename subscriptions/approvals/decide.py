@@ -60,8 +60,9 @@ REVIEWED = gettext_lazy(
     "has to decide. Or drop these people from it first."
 )
 CHANGED_OUTSIDE = gettext_lazy(
-    "{request} is not what was requested: somebody has changed it, its people or their answers in the database. "
-    "Nothing was approved. Reject it, find out who can write to the database, then request these people again."
+    "{request} differs from what was requested: somebody changed the request, its people or their answers in the "
+    "database. Nothing was approved. Reject the request, find out who can write to the database, then request these "
+    "people again."
 )
 CHANGED = gettext_lazy("Some of these people have just changed. Reload the page and check again.")
 

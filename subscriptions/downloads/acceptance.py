@@ -65,8 +65,8 @@ def why_not_confirm(run: DownloadRun, user: User) -> str:
         return _("You proposed it, so another person must confirm it.")
     if user.pk in tied_to(accounts_of(run.proposed_by, run.profile)):
         return _(
-            "Your account and that of the person who proposed it were made or changed by one another in the last 30 "
-            "days, so another person must confirm it."
+            "In the last 30 days, your account made or changed the account of the person who proposed this, or that "
+            "account made or changed yours, so another person must confirm it."
         )
     return why_not_acceptable(run)
 

@@ -57,12 +57,15 @@ CONTROLS = (
     Control(
         "DORA, Delegated Regulation (EU) 2024/1774, Art. 12",
         _("Logs that are protected against tampering"),
-        _("Supports showing that the records were not altered since the last anchor. What is later is only plausible."),
+        _(
+            "Supports showing that the records up to the last anchor were not altered. Later records are only "
+            "plausible."
+        ),
         ("events.jsonl", "anchors.jsonl", "verify.py"),
     ),
 )
 LIMITS = _(
-    "This pack supports the controls below with records. Whether a control is designed well and operates effectively "
-    "is the judgment of the auditor. It says nothing about accounts at other services, or about access to LicenseHub "
+    "This pack supports the controls below with records. The auditor judges whether a control is designed well and "
+    "operates effectively. The pack says nothing about accounts at other services, or about access to LicenseHub "
     "itself."
 )

@@ -18,8 +18,8 @@ from licensehub.translations.stored import in_english
 ROW, EVENT = "row", "event"
 NEVER_MADE, GONE, CHANGED_EVENT = "inserted", "deleted", "changed"
 
-INSERTED = english("{what} was made outside of LicenseHub: the audit has no event of it.")
-DELETED = english("{what} was deleted outside of LicenseHub: the audit has it, up to event {event}.")
+INSERTED = english("{what} was made outside of LicenseHub: the audit has no event about it.")
+DELETED = english("{what} was deleted outside of LicenseHub: the last event of the audit about it is {event}.")
 EVENT_CHANGED = english("{what}: event {event} of the audit about it was changed outside of LicenseHub.")
 DIFFERS = english("{what} was changed outside of LicenseHub: {field} (event {event}).")
 OTHER_VALUE = english(

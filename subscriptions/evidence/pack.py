@@ -29,7 +29,7 @@ from subscriptions.evidence.scope import Scope
 from subscriptions.evidence.tables import TABLES
 
 FORMAT = "licensehub-evidence-pack-1"
-CHANGED = english("Something was added while the pack was made. Make it again.")
+CHANGED = english("A new record was added while LicenseHub made the pack. Make the pack again.")
 
 
 class PackChanged(Refused):

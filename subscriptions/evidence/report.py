@@ -28,9 +28,14 @@ from subscriptions.evidence.tables import TABLES, Field
 
 # The files of a pack besides the tables.
 OTHER_FILES = (
-    (EVENTS_FILE, gettext_lazy("The events of the audit that belong to it. Of those between them only the digests.")),
+    (
+        EVENTS_FILE,
+        gettext_lazy(
+            "The events of the audit that belong to this pack. Events between them are in it as digests only."
+        ),
+    ),
     (ANCHORS_FILE, gettext_lazy("The anchors that prove these events.")),
-    (KEYS_FILE, gettext_lazy("Our public keys. Compare them with those that you were given on another way.")),
+    (KEYS_FILE, gettext_lazy("Our public keys. Compare them with the keys that you got in another way.")),
     (VERIFIER, gettext_lazy("The verifier. It needs Python and the package cryptography, and nothing of LicenseHub.")),
     (f"{MANIFEST}, {SIGNATURE}", gettext_lazy("The SHA-256 of each file, and the signature of this list.")),
 )

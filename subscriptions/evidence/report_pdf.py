@@ -110,8 +110,8 @@ def _cover(report: Report) -> list[Any]:
     heads = [_paragraph(text, HEADER) for text in (_("Control"), _("Topic"), _("What the pack supports"), _("Files"))]
     files = [[_paragraph(name, CELL), _paragraph(says, CELL)] for name, says in report.files]
     note = _(
-        "Letters that the font of this file does not have are shown without their marks, or as {sign}. "
-        "report.html shows them."
+        "The font of this file does not have all letters. It shows some of them without their marks, or as {sign}. "
+        "report.html shows all letters."
     )
     return [
         _paragraph(report.title, TITLE),

@@ -136,7 +136,10 @@ def _name(user: Any) -> str:
 REQUESTS = Table(
     "requests.jsonl",
     _("Requests and decisions"),
-    _("Who asked and why, and who decided. Nobody decides on their own request. One seat is given back by one person."),
+    _(
+        "Who asked and why, and who decided. Nobody decides on their own request. One person alone can restore a "
+        "single seat."
+    ),
     _requests,
     (
         Field("request", lambda row: row.number, _("Request")),
@@ -168,7 +171,7 @@ REQUESTS = Table(
 PEOPLE = Table(
     "people.csv",
     _("People and their evidence"),
-    _("The facts of each person as they were when the request was made. The approver saw these."),
+    _("The facts of each person when the request was made. The approver saw these facts."),
     _removals,
     (
         Field("request", lambda row: row.request.number, _("Request")),
@@ -205,7 +208,7 @@ EVIDENCE = Table(
 QUESTIONS = Table(
     "questions.csv",
     _("Mails that asked people"),
-    _("When each mail was handed over, and whether it came back."),
+    _("The time at which each mail was handed over, and if it came back."),
     _asked,
     (
         Field("request", lambda row: row.removal.request.number, _("Request")),
@@ -222,7 +225,7 @@ QUESTIONS = Table(
 ANSWERS = Table(
     "answers.csv",
     _("Answers"),
-    _("What each person who was asked has answered. An empty answer is silence."),
+    _("The answer of each person who was asked. It is empty if the person did not answer."),
     lambda scope: _removals_asked(scope),
     (
         Field("request", lambda row: row.request.number, _("Request")),
@@ -256,7 +259,7 @@ CALLS = Table(
 READ_BACK = Table(
     "read_back.csv",
     _("Read back"),
-    _("What the vendor showed when it was read after the call."),
+    _("The state that LicenseHub read from the vendor after each call."),
     _read_back,
     (
         Field("request", lambda row: row.removal.request.number, _("Request")),

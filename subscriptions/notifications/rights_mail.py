@@ -91,9 +91,9 @@ def readers_of(change: RightsChange) -> dict[str, User]:
 def message_about(change: RightsChange, user: User, address: str) -> EmailMessage:
     page = settings.PUBLIC_URL + reverse("admin:subscriptions_rightschange_change", args=[change.pk])
     body = _(
-        "{sentence}\n\nIt takes effect when a second admin confirms it, or a day after this mail. Until then the "
-        "account cannot decide by it. Every admin and Approver can refuse it:\n\n{page}\n\nIf you know nothing of "
-        "this, refuse it now. You cannot switch this mail off.\n"
+        "{sentence}\n\nThis change takes effect when a second admin confirms it, or a day after this mail. Until "
+        "then, the account cannot use it to decide. Every admin and Approver can refuse it:\n\n{page}\n\nIf you do "
+        "not know about this change, refuse it now. You cannot switch this mail off.\n"
     ).format(sentence=sentence_of(change), page=page)
     subject = _("LicenseHub: {what} for {account}").format(
         what=ChangeKind(change.kind).label, account=name_of(change.account)

@@ -49,15 +49,15 @@ BY_ID = frozenset(
 # Of these, only the texts that colleagues or the vendor wrote are searched; the evidence is found by the person.
 TEXTS_OF = {"removalcandidate": ("attention",), "requestedremoval": ("drop_reason",)}
 STILL_THERE = english(
-    "This person is still in the organization “{profile}”. Remove the account at the vendor first: the next download "
-    "would bring the name back."
+    "This person is still in the organization “{profile}”. First remove the account at the vendor. Otherwise the "
+    "next download brings the name back."
 )
 OPEN = english(
-    "{request} is not at its end, or its rejection can still be taken back. A person is erased when nothing about them "
+    "{request} is not finished, or its rejection can still be taken back. A person can be erased when nothing about them "
     "is open."
 )
 HAS_ACCOUNT = english("This person has the account {account} in LicenseHub. Deactivate it first.")
-CANDIDATE = english("This person is a removal candidate. The next download closes it.")
+CANDIDATE = english("This person is a removal candidate. Wait for the next download, which closes the candidate.")
 NO_RIGHTS = english(
     "Only the owner of the database can erase texts of the audit. Run the command with the database user that runs the "
     "migrations."
@@ -76,19 +76,26 @@ def ask_for_erasure(row: Subscription, *, actor: Actor, reason: str) -> Erasure:
     """Note that this person is to be erased. `actor=None`: a retention period is over. Raises Refused."""
     person, reason = Person.of(row), " ".join(reason.split())
     if not reason:
-        raise Refused(_("Write why, without the name of the person: the reason stays."))
+        raise Refused(_("Enter a reason without the name of the person, since LicenseHub keeps the reason."))
     if person.words().are_in(reason):
-        raise Refused(_("The reason names the person, and it stays. Write it without the name and the address."))
+        raise Refused(
+            _(
+                "The reason names the person, but LicenseHub keeps the reason. Write it without the name and the "
+                "address."
+            )
+        )
     if refusal := why_not(person):
         raise Refused(refusal)
     if Erasure.objects.filter(subscription__in=person.ids, done_at=None).exists():
-        raise NotActionable(_("The erasure of this person was asked for already. An operator runs the command."))
+        raise NotActionable(
+            _("Somebody already asked for the erasure of this person. An operator must run the command.")
+        )
     try:
         with transaction.atomic():
             erasure = Erasure.objects.create(subscription=row, requested_by=actor, reason=reason[:200])
             record_rows(Action.ERASURE_REQUESTED, actor=actor, rows=[_event(row, {"reason": erasure.reason})])
     except IntegrityError as error:
-        raise NotActionable(_("The erasure of this person was asked for already.")) from error
+        raise NotActionable(_("Somebody already asked for the erasure of this person.")) from error
     return erasure
 
 
@@ -133,7 +140,7 @@ def _erase(erasure: Erasure, person: Person, *, actor: Actor) -> Result:
     found, last = _events_naming(person, words, after=0)
     with transaction.atomic():
         if Erasure.objects.filter(pk=erasure.pk, done_at=None).update(done_at=database_now(), problem="") != 1:
-            raise NotActionable(_("This person was erased already."))
+            raise NotActionable(_("This person is already erased."))
         rows = _clean_rows_of(person, words) + sum(_clean_texts(model, words) for model in _models())
         # Nobody appends from here on, so no request is made and no switch is set.
         lock_audit()

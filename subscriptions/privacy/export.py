@@ -40,7 +40,7 @@ SECTIONS: dict[str, str | Promise] = {
     "mails": gettext_lazy("Mails to the person"),
     "reclaims": gettext_lazy("Seats that were taken or given back"),
     "protections": gettext_lazy("Protections that name the person"),
-    "downloads": gettext_lazy("Downloads that are not at their end"),
+    "downloads": gettext_lazy("Downloads that are not finished"),
     "accounts": gettext_lazy("Accounts of LicenseHub"),
     "events": gettext_lazy("Events of the audit log about the person"),
 }

@@ -61,8 +61,8 @@ UNREACHED = english(
     "address and ask in another way, then resume, or leave the seat."
 )
 WRONG_SIGNATURE = english(
-    "Tampered, not sent: the approval does not match its signature, so this is not what was approved. Ask who can "
-    "write to the database, then request this person again."
+    "Tampered, not sent: the approval does not match its signature, so somebody changed it. Find out who can write "
+    "to the database, then request this person again."
 )
 LAPSED = english("Not sent: the approval lapsed before the send. Request this person again.")
 OTHER_LICENSE = english("Not sent: the license is {license} now.")

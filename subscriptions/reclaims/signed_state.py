@@ -54,16 +54,24 @@ OF_PERSON = (Action.PERSON_ANSWERED, Action.NOTICE_BOUNCED)
 # The sentences become the outcome of an item.
 CHANGED_EVENT = english("Tampered, not sent: event {sequence} of the audit does not match its signature.")
 NOT_APPROVED = english("Tampered, not sent: the audit has no approval of {request}.")
-ENDED = english("Tampered, not sent: by the audit, {request} is not approved any more: {action}, event {sequence}.")
+ENDED = english(
+    "Tampered, not sent: according to the audit, {request} is no longer approved: {action}, event {sequence}."
+)
 UNKNOWN_ITEM = english("Tampered, not sent: LicenseHub never queued this item.")
-OTHER_PERSON = english("Tampered, not sent: by the audit, this item was queued for somebody else.")
-SENT_BEFORE = english("Tampered, not sent: this was handled already: {action}, event {sequence}.")
-OTHER_STATE = english("Tampered, not sent: {request} is approved, and its row in the database says “{state}”.")
-OTHER_VALIDITY = english("Tampered, not sent: the row of {request} has another validity than the approval.")
-DROPPED = english("Tampered, not sent: the person was approved, and the row in the database says “dropped”.")
+OTHER_PERSON = english("Tampered, not sent: according to the audit, this item was queued for somebody else.")
+SENT_BEFORE = english("Tampered, not sent: this item was already handled: {action}, event {sequence}.")
+OTHER_STATE = english("Tampered, not sent: {request} is approved, but its row in the database says “{state}”.")
+OTHER_VALIDITY = english(
+    "Tampered, not sent: the row of {request} and the approval name different ends of the validity."
+)
+DROPPED = english("Tampered, not sent: the person was approved, but the row in the database says “dropped”.")
 OTHER_ANSWER = english("Tampered, not sent: the row in the database does not have the answer that this person gave.")
-BOUNCE_ERASED = english("Tampered, not sent: the mail to this person came back, and the row in the database hides it.")
-OTHER_CANDIDATE = english("Tampered, not sent: the candidate waits for no reclaim any more, by its row “{state}”.")
+BOUNCE_ERASED = english(
+    "Tampered, not sent: the mail to this person came back, but the row in the database does not say so."
+)
+OTHER_CANDIDATE = english(
+    "Tampered, not sent: the row of the candidate says “{state}”, so the candidate no longer waits for a reclaim."
+)
 
 
 class Tampered(Exception):

@@ -64,7 +64,7 @@ ATTACKS: dict[str, tuple[Callable[[], object], str, int]] = {
         "does not match its signature",
         2,
     ),
-    "decision moved": (lambda: attack(REQUEST.format(f"decided_at = '{LATER}'")), "another validity", 2),
+    "decision moved": (lambda: attack(REQUEST.format(f"decided_at = '{LATER}'")), "different ends of the validity", 2),
     "Keep erased": (lambda: keep(erase=True), "does not have the answer", 1),
     "Keep made early": (make_keep_early, "does not have the answer", 1),
     "evidence emptied": (
@@ -84,7 +84,7 @@ ATTACKS: dict[str, tuple[Callable[[], object], str, int]] = {
             "UPDATE subscriptions_removalcandidate SET state = 'closed_skipped' WHERE id = %s",
             first().removal.candidate_id,
         ),
-        "waits for no reclaim any more",
+        "no longer waits for a reclaim",
         1,
     ),
 }

@@ -82,7 +82,7 @@ def test_a_changed_request_is_not_approved(name, world, alice, bob, carol):
     assert digest_if_signed(request)
     ATTACKS[name](request)
     for _ in range(2):
-        with pytest.raises(ChangedOutside, match="is not what was requested"):
+        with pytest.raises(ChangedOutside, match="differs from what was requested"):
             decide.approve(ReclaimRequest.objects.get(pk=request.pk), actor=bob)
     assert AuditEvent.objects.filter(action="request.tampered", target_id=request.pk).count() == 1
     reclaim_due(world.profile)

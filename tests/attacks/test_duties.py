@@ -145,16 +145,16 @@ def test_a_ghost_approver_waits_and_never_approves_what_its_maker_asks(
 ):
     asked = organization.ask(mallory)
     ghost = invite(as_mallory, "ghost", "Approver")
-    assert "made or changed by one another" in refused(asked, ghost)
+    assert "your account made or changed" in refused(asked, ghost)
 
     change = change_for(ghost)
-    assert "You asked for this" in press(as_mallory, "confirm", change)
+    assert "You asked for this change" in press(as_mallory, "confirm", change)
     assert "Only a second admin" in press(signed_in(bob), "confirm", change)
     a_day_later()
     assert rights.may(User.objects.get(pk=ghost.pk), rights.DECIDE)
-    assert "made or changed by one another" in refused(asked, ghost)
+    assert "your account made or changed" in refused(asked, ghost)
     shown = text_of(signed_in(ghost).get(request_url("change", asked)))
-    assert "made or changed by one another in the last 30 days" in shown and "Approve 3 seats" not in shown
+    assert "In the last 30 days, your account made or changed" in shown and "Approve 3 seats" not in shown
     assert actions(ghost)[:2] == ["user.created", "rights.asked"]
     assert actions(ghost)[-2:] == ["rights.announced", "rights.took_effect"]
 
@@ -182,11 +182,11 @@ def test_ghosts_of_ghosts_are_found(organization: Organization, bob, mallory, as
     """A second admin whom Mallory made confirms, or makes the approver, or asks in her place."""
     accomplice = invite(as_mallory, "accomplice", "Company admin")
     ghost = invite(as_mallory, "ghost", "Approver")
-    assert "made or changed by one another" in press(signed_in(accomplice), "confirm", change_for(ghost))
+    assert "your account made or changed" in press(signed_in(accomplice), "confirm", change_for(ghost))
     far = invite(signed_in(accomplice), "far", "Approver")
-    assert "made or changed by one another" in press(as_mallory, "confirm", change_for(far))
+    assert "your account made or changed" in press(as_mallory, "confirm", change_for(far))
     a_day_later()
-    assert "made or changed by one another" in refused(organization.ask(mallory), far)
+    assert "your account made or changed" in refused(organization.ask(mallory), far)
 
 
 def test_an_approver_does_not_make_the_requester(organization: Organization, mallory, as_mallory, alice):
@@ -194,7 +194,7 @@ def test_an_approver_does_not_make_the_requester(organization: Organization, mal
     puppet = invite(as_mallory, "puppet", "License manager")
     mallory.groups.set([Group.objects.get(name="Approver")])
     in_effect(mallory)
-    assert "made or changed by one another" in refused(organization.ask(puppet), mallory)
+    assert "your account made or changed" in refused(organization.ask(puppet), mallory)
 
 
 @pytest.mark.parametrize("known_to", ["reset", "address"])
@@ -231,7 +231,7 @@ def test_an_approvers_password_and_address_wait(
     assert bob.check_password(NEW_PASSWORD) == (known_to == "reset")
     assert bob.email == ("bob@northwind.example" if known_to == "reset" else "mallory.second@northwind.example")
     assert not RightsChange.objects.exclude(password="").exists()
-    assert "made or changed by one another" in refused(asked, bob)
+    assert "your account made or changed" in refused(asked, bob)
     call_command("confirm_account", "bob")
     approved(asked, bob, workers_called)
 
@@ -320,7 +320,7 @@ def test_a_new_superuser_waits_too(dave, bob):
 
 def test_one_account_does_not_have_both_duties(as_mallory, bob, alice):
     both = [role("Approver"), role("Company admin")]
-    assert "Nobody decides who also administers accounts" in save(as_mallory, alice, groups=both)
+    assert "One account cannot both decide and administer accounts" in save(as_mallory, alice, groups=both)
     assert [group.name for group in alice.groups.all()] == ["License manager"]
     allowed = [role("Approver"), role("License manager")]
     assert "The right to decide waits" in save(as_mallory, alice, groups=allowed)
@@ -333,7 +333,7 @@ def test_the_first_approver_of_an_installation_need_not_wait(organization: Organ
     assert not rights.may(second, rights.DECIDE)
     # Its maker has no use of it.
     manager = person("manager", "License manager")
-    assert "made or changed by one another" in refused(
+    assert "your account made or changed" in refused(
         organization.ask(User.objects.get(username="mallory"), count=2), first
     )
     approved(organization.ask(manager, count=2), first, workers_called)
@@ -364,5 +364,5 @@ def test_a_ghost_operator_does_not_accept_what_its_maker_proposed(organization: 
     ghost = invite(as_mallory, "ghost", "Operator")
     acceptance.propose(run, reason="The office closed", actor=mallory)
     run.refresh_from_db()
-    assert "made or changed by one another" in acceptance.why_not_confirm(run, ghost)
-    assert "made or changed by one another" not in acceptance.why_not_confirm(run, person("olivia", "Operator"))
+    assert "your account made or changed" in acceptance.why_not_confirm(run, ghost)
+    assert "your account made or changed" not in acceptance.why_not_confirm(run, person("olivia", "Operator"))

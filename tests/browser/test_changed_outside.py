@@ -48,7 +48,7 @@ def test_marks_hold_and_release(real_transactions, world: World, alice, bob, liv
     banner = page.get_by_role("alert").filter(has_text="values that LicenseHub did not write")
     expect(banner).to_contain_text("reason is “As the board wants”, the signed version says “Unused since spring”")
     page.get_by_role("button", name="Approve 2 seats").click()
-    expect(page.get_by_text("is not what was requested")).to_be_visible()
+    expect(page.get_by_text("differs from what was requested")).to_be_visible()
     widths(page, screenshot, "request")
     page.goto(f"{base}/admin/subscriptions/reclaim/?state__exact=tampered")
     expect(page.get_by_text("Tampered", exact=True).first).to_be_visible()

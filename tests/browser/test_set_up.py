@@ -199,7 +199,7 @@ def test_a_foreign_state(page, live_server, draft, miro, new_page):
     other = new_page()
     sign_in(other, live_server.url, User.objects.get(username="grace"))
     callback_with(other, live_server.url, state=state, code="anything")
-    expect(other.get_by_text("belongs to no attempt of this browser")).to_be_visible()
+    expect(other.get_by_text("did not start this connection")).to_be_visible()
 
 
 def test_a_revoked_token_asks_to_reconnect(page, live_server, draft, miro, screenshot):

@@ -104,7 +104,7 @@ def test_a_state_belongs_to_its_browser(rest, signed_in, operator, miro):
     other = type(signed_in)()
     other.force_login(operator)
     answer = other.get(callback(), {"state": state, "code": miro.install(BACK)}, follow=True)
-    assert "no attempt of this browser" in text_of(answer)
+    assert "did not start this connection" in text_of(answer)
     assert miro.oauth()["counters"]["exchanges"] == 0
 
 
@@ -112,7 +112,7 @@ def test_a_state_belongs_to_the_person_who_began(rest, operator, admin_user, mir
     """Somebody else has signed in in the same browser meanwhile."""
     url = oauth_flow.start(rest, redirect_uri=BACK, browser=BROWSER, actor=operator)
     answer = {"state": url.rpartition("state=")[2], "code": miro.install(BACK), "error": ""}
-    with pytest.raises(ConnectRefused, match="no attempt of this browser"):
+    with pytest.raises(ConnectRefused, match="did not start this connection"):
         oauth_flow.finish(**answer, browser=BROWSER, actor=admin_user)
     assert miro.oauth()["counters"]["exchanges"] == 0
 
@@ -121,7 +121,7 @@ def test_a_state_belongs_to_the_person_who_began(rest, operator, admin_user, mir
 def test_a_foreign_state_is_refused(rest, signed_in, miro, state):
     start_in(signed_in, rest)
     answer = signed_in.get(callback(), {"state": state, "code": miro.install(BACK)}, follow=True)
-    assert "no attempt of this browser" in text_of(answer)
+    assert "did not start this connection" in text_of(answer)
     assert miro.oauth()["counters"]["exchanges"] == 0
 
 

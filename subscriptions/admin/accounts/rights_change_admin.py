@@ -162,7 +162,7 @@ def confirm_view(request: HttpRequest, pk: int) -> HttpResponse:
 
     def do() -> str:
         rights_changes.confirm(change, actor=signed_in(request))
-        return _("Confirmed. It is in effect now.")
+        return _("Confirmed. The change is in effect now.")
 
     return run_action(request, _page_of(pk), do)
 
@@ -172,7 +172,7 @@ def refuse_view(request: HttpRequest, pk: int) -> HttpResponse:
 
     def do() -> str:
         rights_changes.refuse(change, actor=signed_in(request), comment=request.POST.get("comment", ""))
-        return _("Refused. Nothing of it takes effect.")
+        return _("Refused. The change does not take effect.")
 
     return run_action(request, _page_of(pk), do)
 
@@ -182,7 +182,7 @@ def withdraw_view(request: HttpRequest, pk: int) -> HttpResponse:
 
     def do() -> str:
         rights_changes.withdraw(change, actor=signed_in(request))
-        return _("Withdrawn. Nothing of it takes effect.")
+        return _("Withdrawn. The change does not take effect.")
 
     return run_action(request, _page_of(pk), do)
 

@@ -21,8 +21,10 @@ from subscriptions.evidence.scope import Scope, scope_of_period, scope_of_person
 from subscriptions.models import ReclaimRequest, Subscription
 from subscriptions.models.subscription import address_key
 
-NOBODY = english("There is no request and no person {words}. Enter a number as R-0139, or the address of a person.")
-NO_DAYS = english("Enter a request or a person, or a first day and a last day that is not before it.")
+NOBODY = english(
+    "No request and no person has the name {words}. Enter a number like R-0139, or the address of a person."
+)
+NO_DAYS = english("Enter a request or a person, or a first and a last day. The last day cannot be before the first.")
 
 
 def pack_card(request: HttpRequest) -> dict[str, Any]:

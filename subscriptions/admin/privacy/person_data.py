@@ -67,6 +67,6 @@ def erase_view(request: HttpRequest, pk: int) -> HttpResponse:
 
     def ask() -> str:
         ask_for_erasure(row, actor=signed_in(request), reason=request.POST.get("reason", ""))
-        return _("The erasure is asked for. An operator carries it out with the command erase_people.")
+        return _("You have asked for the erasure. An operator carries it out with the command erase_people.")
 
     return run_action(request, reverse(f"admin:{NAME}change", args=[pk]), ask)

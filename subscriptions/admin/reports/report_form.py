@@ -37,7 +37,7 @@ class ReportForm(forms.Form):
         required=False,
         widget=forms.CheckboxSelectMultiple,
         help_text=_(
-            "Accounts that may see reports. Somebody who is added after that day gets the present report at once."
+            "Accounts that may see reports. Somebody who is added after that day gets the current report at once."
         ),
     )
     seen = forms.IntegerField(min_value=0, widget=forms.HiddenInput())

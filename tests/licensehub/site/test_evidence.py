@@ -104,11 +104,11 @@ def test_a_pack_of_what_was_typed(published, sign_in):
     pack = client.post(address, {"first": today, "last": today, "language": "en"})
     assert pack["Content-Type"] == "application/zip" and b"".join(pack.streaming_content).startswith(b"PK")
     for wrong, said in (
-        ({"about": "R-99999"}, "There is no request and no person R-99999."),
-        ({"about": "R-" + "9" * 40}, "There is no request and no person R-999"),
-        ({"about": "nobody@x.example"}, "There is no request and no person nobody@x.example."),
-        ({"first": today, "last": "2020-01-01"}, "a last day that is not before it"),
-        ({"first": "9999-12-31", "last": "9999-12-31"}, "a last day that is not before it"),
+        ({"about": "R-99999"}, "No request and no person has the name R-99999."),
+        ({"about": "R-" + "9" * 40}, "No request and no person has the name R-999"),
+        ({"about": "nobody@x.example"}, "No request and no person has the name nobody@x.example."),
+        ({"first": today, "last": "2020-01-01"}, "The last day cannot be before the first"),
+        ({"first": "9999-12-31", "last": "9999-12-31"}, "The last day cannot be before the first"),
         ({}, "Enter a request or a person"),
     ):
         assert said in text(client.post(address, wrong, follow=True)), wrong

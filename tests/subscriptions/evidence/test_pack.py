@@ -187,7 +187,7 @@ def test_events_that_come_meanwhile_refuse_the_pack(done, profile_event, monkeyp
 
     monkeypatch.setattr(packs, "as_pdf", slow)
     file = io.BytesIO()
-    with pytest.raises(PackChanged, match="Make it again"):
+    with pytest.raises(PackChanged, match="Make the pack again"):
         make_pack(scope_of_request(request), file, language="en", actor=None)
     assert not AuditEvent.objects.filter(action="evidence.pack_made").exists()
 

@@ -128,7 +128,7 @@ def test_no_table_has_the_name_or_the_address_and_what_happened_stays(left, worl
     # The next download knows nothing of this person.
     world.download()
     assert places_of(EMAIL) == []
-    with pytest.raises(NotActionable, match="erased already"):
+    with pytest.raises(NotActionable, match="already erased"):
         erase(Erasure.objects.get())
 
 
@@ -138,13 +138,13 @@ def test_who_cannot_be_erased(left, world, alice):
             ask_for_erasure(Subscription.objects.get(pk=left.pk), actor=alice, reason=reason)
         assert not Erasure.objects.exists()
 
-    refused("Write why", reason="  ")
+    refused("Enter a reason", reason="  ")
     refused("names the person", reason=f"{NAME.upper()} asked")
     User.objects.filter(username="zs17").update(is_active=True)
     refused("has the account zs17")
     User.objects.filter(username="zs17").update(is_active=False)
     ReclaimRequest.objects.update(state="open", decided_by=None, decided_at=None)
-    refused("is not at its end")
+    refused("is not finished")
     ReclaimRequest.objects.update(state="rejected")
     refused("its rejection can still be taken back")
     ReclaimRequest.objects.update(expires_at=timezone.now())
@@ -152,7 +152,7 @@ def test_who_cannot_be_erased(left, world, alice):
     refused("still in the organization “Northwind”")
     Subscription.objects.filter(pk=left.pk).update(gone_at=timezone.now())
     asked = ask_for_erasure(left, actor=alice, reason="Asked by mail")
-    with pytest.raises(NotActionable, match="asked for already"):
+    with pytest.raises(NotActionable, match="already asked for"):
         ask_for_erasure(left, actor=alice, reason="Asked again")
     # Back meanwhile: nothing is erased, and the row says why.
     Subscription.objects.filter(pk=left.pk).update(gone_at=None)
