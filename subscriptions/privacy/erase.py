@@ -53,8 +53,8 @@ STILL_THERE = english(
     "next download brings the name back."
 )
 OPEN = english(
-    "{request} is not finished, or its rejection can still be taken back. A person can be erased when nothing about them "
-    "is open."
+    "{request} is not finished, or its rejection can still be taken back. A person can be erased when nothing about "
+    "them is open."
 )
 HAS_ACCOUNT = english("This person has the account {account} in LicenseHub. Deactivate it first.")
 CANDIDATE = english("This person is a removal candidate. Wait for the next download, which closes the candidate.")

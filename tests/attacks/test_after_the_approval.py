@@ -140,7 +140,7 @@ def test_a_finished_item_is_not_sent_again(reactivated):
     sweep.repair()
     assert len(reactivated.deactivated_by_us()) == 2
     item = first()
-    assert (item.state, "was handled already: reclaim.done" in item.outcome) == ("tampered", True)
+    assert (item.state, "was already handled: reclaim.done" in item.outcome) == ("tampered", True)
 
 
 def test_an_inserted_item_is_not_sent(approved):
