@@ -10,7 +10,7 @@ from integrations import encryption
 from integrations.models import Connection
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
-from licensehub.sign_in import second_factor
+from licensehub.sign_in.factors import second_factor
 
 TRIES = 5
 

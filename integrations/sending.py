@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from integrations.installation import instance
 from integrations.models import SendingControl
 from licensehub.audit.actions import Action
-from licensehub.audit.checkpoint import Checkpoint, to_set_aside
+from licensehub.audit.chain.checkpoint import Checkpoint, to_set_aside
 from licensehub.audit.log import Actor, record
 from licensehub.database_clock import database_now
 from licensehub.ui.formatting import name_of

@@ -75,27 +75,27 @@ INSTALLED_APPS = [
     "licensehub.site",
 ]
 
-AUTHENTICATION_BACKENDS = ["licensehub.site.time_zone.AccountBackend"]
+AUTHENTICATION_BACKENDS = ["licensehub.site.middleware.time_zone.AccountBackend"]
 
 MIDDLEWARE = [
     # First: a load balancer asks by IP address and over plain HTTP.
-    "licensehub.site.health.HealthMiddleware",
+    "licensehub.site.middleware.health.HealthMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
-    "licensehub.site.headers.AnswerMiddleware",
-    "licensehub.site.readable.ReadableRequestMiddleware",
+    "licensehub.site.middleware.headers.AnswerMiddleware",
+    "licensehub.site.middleware.readable.ReadableRequestMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "licensehub.site.time_zone.TimeZoneMiddleware",
-    "licensehub.site.language.LanguageMiddleware",
+    "licensehub.site.middleware.time_zone.TimeZoneMiddleware",
+    "licensehub.site.middleware.language.LanguageMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "licensehub.sign_in.sessions.SessionLimitsMiddleware",
-    "licensehub.sign_in.second_factor.SecondFactorMiddleware",
+    "licensehub.sign_in.sessions.sessions.SessionLimitsMiddleware",
+    "licensehub.sign_in.factors.second_factor.SecondFactorMiddleware",
     "licensehub.sign_in.step_up.StepUpMiddleware",
     # Last: it replaces the answer to a try that was refused.
     "axes.middleware.AxesMiddleware",
@@ -259,7 +259,10 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
-    {"NAME": "licensehub.sign_in.strength.StrengthValidator", "OPTIONS": {"words": "licensehub.site.words.of_company"}},
+    {
+        "NAME": "licensehub.sign_in.passwords.strength.StrengthValidator",
+        "OPTIONS": {"words": "licensehub.site.accounts.password_words.of_company"},
+    },
 ]
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
@@ -296,7 +299,7 @@ SECOND_FACTOR_PERMISSIONS = (
     "auth.change_group",
 )
 MFA_ADAPTER = "licensehub.sign_in.adapters.FactorAdapter"
-MFA_FORMS = {"authenticate": "licensehub.sign_in.factor_forms.FactorForm"}
+MFA_FORMS = {"authenticate": "licensehub.sign_in.factors.forms.FactorForm"}
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_RECOVERY_CODES_SHOW_ONCE = True
@@ -335,7 +338,7 @@ SSO_IS_ENOUGH = reader.switch("SSO_IS_ENOUGH", False)
 # off: nobody but BREAK_GLASS_ACCOUNTS signs in with a password or a passkey.
 LOCAL_ACCOUNTS = reader.switch("LOCAL_ACCOUNTS", True)
 BREAK_GLASS_ACCOUNTS = words(env.str("BREAK_GLASS_ACCOUNTS", default=""))
-SOCIALACCOUNT_ADAPTER = "licensehub.site.sso.SiteSocialAdapter"
+SOCIALACCOUNT_ADAPTER = "licensehub.site.accounts.sso.SiteSocialAdapter"
 SOCIALACCOUNT_LOGIN_ON_GET = True
 SOCIALACCOUNT_EMAIL_VERIFICATION = "none"
 SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
@@ -376,7 +379,7 @@ SOCIALACCOUNT_PROVIDERS = {
         else [],
     },
 }
-AXES_HANDLER = "licensehub.sign_in.guessing.Guessing"
+AXES_HANDLER = "licensehub.sign_in.passwords.guessing.Guessing"
 AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]
 # Never reached: the handler has a limit for accounts and one for addresses.
 AXES_FAILURE_LIMIT = 1_000_000_000
@@ -384,8 +387,8 @@ AXES_COOLOFF_TIME = timedelta(minutes=SIGN_IN_PAUSE_MINUTES)
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
 AXES_CLIENT_IP_CALLABLE = "licensehub.sign_in.addresses.counted_address"
-AXES_USERNAME_CALLABLE = "licensehub.sign_in.guessing.counted_name"
-AXES_LOCKOUT_CALLABLE = "licensehub.sign_in.guessing.lockout_page"
+AXES_USERNAME_CALLABLE = "licensehub.sign_in.passwords.guessing.counted_name"
+AXES_LOCKOUT_CALLABLE = "licensehub.sign_in.passwords.guessing.lockout_page"
 AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
@@ -445,7 +448,7 @@ CONTACT_NAME = env.str("CONTACT_NAME", default="your IT department")
 CONTACT_EMAIL = env.str("CONTACT_EMAIL", default="")
 
 # --- Language and time ------------------------------------------------------------------------------------------------
-# The language of sources, tasks and the database. `licensehub.site.language` chooses the one of a reader.
+# The language of sources, tasks and the database. `licensehub.site.middleware.language` chooses the one of a reader.
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("de", "Deutsch")]
 # For pages and mails to people whose language is not known.
@@ -453,7 +456,7 @@ DEFAULT_LANGUAGE = reader.one_of("DEFAULT_LANGUAGE", "en", [code for code, _ in 
 FORMAT_MODULE_PATH = ["licensehub.formats"]
 # Named here, so that our translations come before those of Django and unfold, e.g. of "History".
 LOCALE_PATHS = [BASE_DIR / area / "locale" for area in ("templates", "licensehub", "subscriptions")]
-# Each person reads pages in their own: see licensehub.site.time_zone.
+# Each person reads pages in their own: see licensehub.site.middleware.time_zone.
 TIME_ZONE = reader.time_zone("TIME_ZONE", "UTC")
 USE_TZ = True
 USE_I18N = True

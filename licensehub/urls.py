@@ -1,6 +1,6 @@
 """All addresses: the admin, `/license` and `/company` for people who are asked, `/welcome` for people who are invited.
 
-`site.health` answers `/health` before these.
+`site.middleware.health` answers `/health` before these.
 """
 
 from django.contrib import admin
@@ -10,9 +10,9 @@ from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
 from licensehub.sign_in.views import go_on, with_our_password_form, with_our_sign_in
+from licensehub.site.accounts.invitations import WelcomeView
+from licensehub.site.accounts.security import end_sessions, security
 from licensehub.site.find import find
-from licensehub.site.invitations import WelcomeView
-from licensehub.site.security import end_sessions, security
 from licensehub.site.unwritable import error_page
 from subscriptions.company.views import company_logo
 from subscriptions.notices.views import my_license

@@ -11,7 +11,7 @@ from benchmarks import environment
 from benchmarks.rows import Row, at_most
 
 if TYPE_CHECKING:
-    from licensehub.audit.offline_verifier import Report
+    from licensehub.audit.chain.offline_verifier import Report
 
 EVENTS = 1_000_000
 BATCH = 100_000
@@ -22,7 +22,7 @@ SECONDS = 60.0
 def run(events: int = EVENTS) -> list[Row]:
     environment.prepare()
     _fill(events)
-    from licensehub.audit.verify import verify
+    from licensehub.audit.chain.verify import verify
 
     limit, _ = environment.timed(_read)
     found: list[Report] = []

@@ -130,7 +130,7 @@ def _known_browser(url: str, name: str) -> float:
     """A person who signed in here before still can. Returns the seconds that it takes."""
     from django.core import signing
 
-    from licensehub.sign_in.devices import COOKIE, SALT
+    from licensehub.sign_in.sessions.devices import COOKIE, SALT
 
     session = requests.Session()
     session.cookies.set(COOKIE, signing.dumps({name: "benchmark"}, salt=SALT))

@@ -19,10 +19,10 @@ from django.utils import translation
 
 from licensehub.audit.actions import ANCHORED_AT_ONCE, Action
 from licensehub.audit.anchors.write import write_after_commit
-from licensehub.audit.checkpoint import keep_after_commit
+from licensehub.audit.chain.checkpoint import keep_after_commit
+from licensehub.audit.chain.offline_verifier import body_digest, canonical, chain_hash, text_digest
+from licensehub.audit.chain.signature import signer
 from licensehub.audit.models import ChainHead
-from licensehub.audit.offline_verifier import body_digest, canonical, chain_hash, text_digest
-from licensehub.audit.signature import signer
 from licensehub.audit.store import SharedColumns, store
 from licensehub.audit.transactions import open_transactions
 from licensehub.database_clock import database_now

@@ -18,12 +18,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from licensehub.audit.actions import Action
-from licensehub.sign_in import second_factor, step_up
+from licensehub.sign_in import step_up
 from licensehub.sign_in.arrival import arrived
 from licensehub.sign_in.events import record_often
-from licensehub.sign_in.fernet import fernet
-from licensehub.sign_in.guessing import needs_sign_on
+from licensehub.sign_in.factors import second_factor
+from licensehub.sign_in.factors.fernet import fernet
 from licensehub.sign_in.methods import SSO, methods_of
+from licensehub.sign_in.passwords.guessing import needs_sign_on
 
 
 class AccountAdapter(DefaultAccountAdapter):

@@ -6,8 +6,8 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
-from licensehub.sign_in import kept_forms
-from licensehub.sign_in.devices import remember_browser
+from licensehub.sign_in.sessions import kept_forms
+from licensehub.sign_in.sessions.devices import remember_browser
 
 
 def arrived(request: HttpRequest, response: HttpResponse, user: User) -> HttpResponse:

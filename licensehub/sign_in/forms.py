@@ -15,9 +15,9 @@ from django.utils.translation import gettext_lazy
 from unfold.forms import AdminOwnPasswordChangeForm, AuthenticationForm
 
 from licensehub.audit.actions import Action
-from licensehub.sign_in import password_checks
-from licensehub.sign_in.devices import known_browser
 from licensehub.sign_in.events import record_for
+from licensehub.sign_in.passwords import password_checks
+from licensehub.sign_in.sessions.devices import known_browser
 
 
 def password_is_right(request: HttpRequest, user: User, password: str) -> bool:

@@ -17,9 +17,11 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 
 from licensehub.audit.actions import Action
-from licensehub.sign_in import second_factor, sessions, step_up
+from licensehub.sign_in import step_up
 from licensehub.sign_in.events import record_for, record_often
+from licensehub.sign_in.factors import second_factor
 from licensehub.sign_in.methods import FACTORS, INVITATION, PASSWORD, SSO, methods_of
+from licensehub.sign_in.sessions import sessions
 
 # What must not change under a session.
 RIGHTS: Final = ("password", "is_active", "is_staff", "is_superuser")

@@ -23,11 +23,11 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from licensehub.audit.actions import Action
-from licensehub.sign_in import kept_forms
 from licensehub.sign_in.events import record_for
-from licensehub.sign_in.factor_forms import check_code, count_wrong, refuse_if_locked
+from licensehub.sign_in.factors.forms import check_code, count_wrong, refuse_if_locked
 from licensehub.sign_in.forms import password_is_right
 from licensehub.sign_in.pages import page
+from licensehub.sign_in.sessions import kept_forms
 
 # The key of the session: when the person last proved who they are.
 CONFIRMED: Final = "confirmed_at"

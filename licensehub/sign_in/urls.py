@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import path
 
-from licensehub.sign_in import factor_views as views
-from licensehub.sign_in import sso_views as sso
+from licensehub.sign_in.factors import views
+from licensehub.sign_in.sso import views as sso
 
 urlpatterns = [
     path("sign-in/", views.to_sign_in, name="account_login"),

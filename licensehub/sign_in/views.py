@@ -18,10 +18,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 
-from licensehub.sign_in import kept_forms
 from licensehub.sign_in.forms import OwnPasswordForm, SignInForm
 from licensehub.sign_in.pages import page
-from licensehub.sign_in.sso import providers
+from licensehub.sign_in.sessions import kept_forms
+from licensehub.sign_in.sso.sso import providers
 
 View = Callable[..., HttpResponse]
 # The parameter with the page to which one returns.

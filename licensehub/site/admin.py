@@ -26,10 +26,10 @@ from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from licensehub.site import account_changes, account_persons, invitations
-from licensehub.site.audit_admin import AuditEventAdmin as AuditEventAdmin
-from licensehub.site.group_admin import GroupAdmin as GroupAdmin
-from licensehub.site.group_admin import RoleFilter, RolesField
+from licensehub.site.accounts import account_changes, account_persons, invitations
+from licensehub.site.accounts.group_admin import GroupAdmin as GroupAdmin
+from licensehub.site.accounts.group_admin import RoleFilter, RolesField
+from licensehub.site.audit.audit_admin import AuditEventAdmin as AuditEventAdmin
 from licensehub.translations.stored import translated
 from licensehub.ui.admin import NoShowAllChangeList, refuse_unless_post, run_and_report, signed_in
 from licensehub.ui.export import ExportMixin

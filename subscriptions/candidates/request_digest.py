@@ -12,9 +12,9 @@ from hashlib import sha256
 from typing import Any
 
 from licensehub.audit.actions import Action
+from licensehub.audit.chain.offline_verifier import canonical
+from licensehub.audit.chain.signed import NotSigned, newest_signed
 from licensehub.audit.models import AuditEvent
-from licensehub.audit.offline_verifier import canonical
-from licensehub.audit.signed import NotSigned, newest_signed
 from subscriptions.bulk_sql import planned_for
 from subscriptions.candidates.locks import lock_audit
 from subscriptions.models import ReclaimRequest, RequestedRemoval

@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from licensehub.audit.actions import Action
+from licensehub.audit.chain.signed import NotSigned, newest_signed
 from licensehub.audit.models import AuditEvent
-from licensehub.audit.signed import NotSigned, newest_signed
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.bulk_sql import planned_for
 from subscriptions.models import ReclaimRequest, RemovalCandidate

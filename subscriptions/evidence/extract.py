@@ -12,14 +12,14 @@ from io import TextIOWrapper
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from licensehub.audit import offline_verifier
 from licensehub.audit.actions import Action
 from licensehub.audit.anchors.anchor import Anchor
 from licensehub.audit.anchors.keys import Keys, WrongKeys, current_keys, encoded
 from licensehub.audit.anchors.write import anchor_of
-from licensehub.audit.extract import write_extract
+from licensehub.audit.chain import offline_verifier
+from licensehub.audit.chain.extract import write_extract
+from licensehub.audit.chain.offline_verifier import ANCHORS_FILE, EVENTS_FILE, KEYS_FILE
 from licensehub.audit.models import AuditEvent, StoredAnchor
-from licensehub.audit.offline_verifier import ANCHORS_FILE, EVENTS_FILE, KEYS_FILE
 from subscriptions.evidence.archive import Archive, pieces_of
 from subscriptions.evidence.scope import Scope
 

@@ -16,9 +16,9 @@ from django.utils.translation import gettext as _
 from integrations.connectors.contract import english
 from licensehub.audit.actions import Action
 from licensehub.audit.anchors.keys import Keys
+from licensehub.audit.chain.offline_verifier import manifest_payload
 from licensehub.audit.log import Actor, Row, record_rows
 from licensehub.audit.models import AuditEvent
-from licensehub.audit.offline_verifier import manifest_payload
 from licensehub.ui.formatting import day_and_time, number
 from subscriptions.errors import Refused
 from subscriptions.evidence.archive import Archive

@@ -9,9 +9,9 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from licensehub.audit.actions import Action
+from licensehub.audit.chain.offline_verifier import canonical
+from licensehub.audit.chain.signed import is_genuine
 from licensehub.audit.models import AuditEvent
-from licensehub.audit.offline_verifier import canonical
-from licensehub.audit.signed import is_genuine
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.bulk_sql import large_tables
 from subscriptions.candidates.request_digest import CARRIES_DIGEST, request_digest

@@ -16,7 +16,7 @@ from django.utils.functional import Promise
 from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 
-from licensehub.audit.offline_verifier import ANCHORS_FILE, EVENTS_FILE, KEYS_FILE
+from licensehub.audit.chain.offline_verifier import ANCHORS_FILE, EVENTS_FILE, KEYS_FILE
 from licensehub.translations.stored import translated
 from licensehub.ui.formatting import EMPTY, day_and_time, number
 from subscriptions.company.company import company

@@ -12,8 +12,8 @@ from typing import Any
 
 from django.db.models import Model, QuerySet, prefetch_related_objects
 
+from licensehub.audit.chain.signed import is_genuine
 from licensehub.audit.models import AuditEvent
-from licensehub.audit.signed import is_genuine
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.evidence.findings import CHANGED_EVENT, EVENT, GONE, NEVER_MADE, ROW, RowFinding
 from subscriptions.evidence.people_comparison import verify_people

@@ -15,7 +15,7 @@ from integrations import sending
 from integrations.connectors.contract import english, english_plural
 from integrations.installation import instance
 from licensehub.audit.actions import Action
-from licensehub.audit.checkpoint import Mismatch, find_mismatch
+from licensehub.audit.chain.checkpoint import Mismatch, find_mismatch
 from licensehub.audit.models import AuditEvent
 from subscriptions.models import Reclaim, ReclaimRequest
 from subscriptions.models.request import WAITING

@@ -17,8 +17,8 @@ from django.db.models import Model, QuerySet
 from integrations.connectors.contract import english
 from integrations.models import IntegrationProfile, SendingControl
 from licensehub.audit.actions import Action
+from licensehub.audit.chain.signed import NotSigned, newest_signed
 from licensehub.audit.models import AuditEvent
-from licensehub.audit.signed import NotSigned, newest_signed
 from subscriptions.candidates.signed_answers import NO_ANSWER, SignedAnswer, answer_in
 from subscriptions.models import (
     CandidateState,

@@ -13,8 +13,8 @@ from django.db.models import Model
 
 from integrations.models import IntegrationProfile, SendingControl
 from licensehub.audit.actions import Action
+from licensehub.audit.chain.signed import NotSigned, newest_signed
 from licensehub.audit.models import AuditEvent
-from licensehub.audit.signed import NotSigned, newest_signed
 from subscriptions.models import HoldReason
 from subscriptions.reclaims.switches import Operation
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from licensehub.audit.chain.offline_verifier import EMPTY, Kind, body_digest, canonical, chain_hash, text_digest
 from licensehub.audit.models import AuditEvent, ChainHead
-from licensehub.audit.offline_verifier import EMPTY, Kind, body_digest, canonical, chain_hash, text_digest
 
 Row = dict[str, Any]
 

@@ -15,11 +15,17 @@ from django.db import connection
 from django.utils import timezone
 
 from integrations import sending
-from licensehub.audit import checkpoint, signature
 from licensehub.audit.actions import Action
-from licensehub.audit.checkpoint import Checkpoint, CheckpointFile, CheckpointKey, checkpoint_of_database, find_mismatch
+from licensehub.audit.chain import checkpoint, signature
+from licensehub.audit.chain.checkpoint import (
+    Checkpoint,
+    CheckpointFile,
+    CheckpointKey,
+    checkpoint_of_database,
+    find_mismatch,
+)
+from licensehub.audit.chain.offline_verifier import body_digest, canonical, chain_hash, text_digest
 from licensehub.audit.models import AuditEvent, ChainHead
-from licensehub.audit.offline_verifier import body_digest, canonical, chain_hash, text_digest
 from licensehub.audit.triggers import create, drop
 from subscriptions.reclaims import backup_guard
 from tests.support.anchors import act

@@ -101,7 +101,7 @@ def test_ready_means_that_it_can_write(db, client, monkeypatch):
     assert client.get("/health").status_code == 200
     # Control: the answer was ok without the write.
     unwritable.forget()
-    monkeypatch.setattr("licensehub.site.health.can_write", lambda: True)
+    monkeypatch.setattr("licensehub.site.middleware.health.can_write", lambda: True)
     with read_only():
         assert client.get("/health").status_code == 200
 

@@ -20,7 +20,7 @@ from django.urls import reverse
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
-from licensehub.site.headers import PERMISSIONS_POLICY
+from licensehub.site.middleware.headers import PERMISSIONS_POLICY
 from licensehub.ui.invisible import INVISIBLE, visible, visible_page
 from subscriptions.models import Subscription
 from subscriptions.notices.transport import MailServer

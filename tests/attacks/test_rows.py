@@ -17,7 +17,7 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.audit.models import AuditEvent
 from licensehub.audit.triggers import create, drop
-from licensehub.site.account_changes import facts_of
+from licensehub.site.accounts.account_changes import facts_of
 from subscriptions.approvals import closing, decide
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.evidence.findings import RowFinding

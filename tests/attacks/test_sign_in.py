@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from licensehub.audit.models import AuditEvent
-from licensehub.sign_in import password_checks
+from licensehub.sign_in.passwords import password_checks
 from tests.support.doors import Visitor, password_of
 from tests.support.fixtures import person
 from tests.support.pages import text_of

@@ -17,14 +17,14 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.anchors.anchor import Anchor
 from licensehub.audit.anchors.keys import new_keys
-from licensehub.audit.checkpoint import Checkpoint, checkpoint_of_database
+from licensehub.audit.chain.checkpoint import Checkpoint, checkpoint_of_database
+from licensehub.audit.chain.extract import NothingToExtract, write_extract
+from licensehub.audit.chain.offline_verifier import Finding, Given, Kind, check_files
+from licensehub.audit.chain.verify import verify, verify_chain
 from licensehub.audit.erase import erase_texts
-from licensehub.audit.extract import NothingToExtract, write_extract
 from licensehub.audit.log import record_many
 from licensehub.audit.models import AuditEvent
-from licensehub.audit.offline_verifier import Finding, Given, Kind, check_files
 from licensehub.audit.triggers import drop
-from licensehub.audit.verify import verify, verify_chain
 from tests.attacks.forgery import Attacker, Forged, read, regrow, write
 
 ATTACKS = 1000
@@ -57,7 +57,7 @@ def anchors(audit, settings, monkeypatch) -> tuple[dict[str, bytes], list[tuple[
         )
         for row in rows
     ]
-    monkeypatch.setattr("licensehub.audit.verify.anchors_read_back", lambda: iter(made))
+    monkeypatch.setattr("licensehub.audit.chain.verify.anchors_read_back", lambda: iter(made))
     return {name: key.public_bytes_raw() for name, key in keys.public.items()}, [("mail", one.text()) for one in made]
 
 

@@ -14,16 +14,16 @@ from django.db import connection, transaction
 from django.utils.html import strip_tags
 
 from integrations import sending
-from licensehub.audit import checkpoint
 from licensehub.audit.actions import Action
 from licensehub.audit.anchors.anchor_file import AnchorFile
 from licensehub.audit.anchors.keys import new_keys
 from licensehub.audit.anchors.write import write_anchor
-from licensehub.audit.checkpoint import checkpoint_of_database
+from licensehub.audit.chain import checkpoint
+from licensehub.audit.chain.checkpoint import checkpoint_of_database
+from licensehub.audit.chain.verify import verify_chain
 from licensehub.audit.log import record
 from licensehub.audit.models import StoredAnchor
 from licensehub.audit.triggers import drop
-from licensehub.audit.verify import verify_chain
 from tests.attacks.forgery import Forged, Row, read, regrow, write
 
 VERIFY = "/admin/audit/auditevent/verify/"

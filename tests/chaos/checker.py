@@ -14,8 +14,8 @@ from typing import Any
 from django.db import connection
 
 from integrations.connectors.miro.sandbox.control import SandboxControl
+from licensehub.audit.chain.verify import verify_chain
 from licensehub.audit.models import AuditEvent
-from licensehub.audit.verify import verify_chain
 from subscriptions.models import CandidateState, Direction, Reclaim, ReclaimState, RequestedRemoval
 
 AT_REST = {

@@ -20,11 +20,11 @@ from integrations.connectors.rate_limit import KEY_PREFIX
 from integrations.installation import instance
 from integrations.models import IntegrationProfile
 from licensehub import database_clock
-from licensehub.audit import checkpoint
+from licensehub.audit.chain import checkpoint
+from licensehub.audit.chain.offline_verifier import EMPTY
+from licensehub.audit.chain.verify import verify_chain
 from licensehub.audit.models import AuditEvent
-from licensehub.audit.offline_verifier import EMPTY
 from licensehub.audit.transactions import open_transactions
-from licensehub.audit.verify import verify_chain
 from subscriptions.accounts.rights import able
 from subscriptions.downloads.run import download_subscriptions
 from subscriptions.models import DecidingRight, DownloadRun, ReclaimRule, RemovalCandidate, RunState

@@ -12,7 +12,7 @@ from django.apps import apps
 from django.db import models, transaction
 from django.utils import timezone
 
-from licensehub.audit.verify import verify_chain
+from licensehub.audit.chain.verify import verify_chain
 from subscriptions.models import Bucket, ReclaimRule, Subscription
 from tests.support import cached_rows, cached_world
 from tests.support.fixtures import World, connect, fill

@@ -12,7 +12,7 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 
 from licensehub.audit.anchors.keys import Keys
-from licensehub.audit.offline_verifier import anchor_payload
+from licensehub.audit.chain.offline_verifier import anchor_payload
 
 MAX_TEXT = 4096  # characters
 

@@ -17,7 +17,7 @@ from licensehub.audit.anchors.anchor_file import AnchorFile
 from licensehub.audit.anchors.destinations import Bucket, configured
 from licensehub.audit.anchors.keys import Keys, WrongKeys, current_keys
 from licensehub.audit.anchors.write import anchor_of, this_host
-from licensehub.audit.checkpoint import Checkpoint, contradicted
+from licensehub.audit.chain.checkpoint import Checkpoint, contradicted
 from licensehub.audit.models import Destination, StoredAnchor
 from licensehub.audit.outside import NotTaken
 

@@ -13,7 +13,7 @@ from licensehub.audit.anchors.anchor import Anchor
 from licensehub.audit.anchors.anchor_file import AnchorFile
 from licensehub.audit.anchors.destinations import AnchorDestination, Bucket, configured
 from licensehub.audit.anchors.keys import Keys, WrongKeys, current_keys
-from licensehub.audit.checkpoint import checkpoint_of_database
+from licensehub.audit.chain.checkpoint import checkpoint_of_database
 from licensehub.audit.models import AuditEvent, StoredAnchor
 from licensehub.audit.outside import NotTaken, send_pending
 from licensehub.database_clock import database_now

@@ -21,10 +21,10 @@ from integrations.admin.credentials_form import input_name
 from integrations.admin.findings import OPERATE
 from integrations.connectors.registry import connector_class, vendor_texts
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
+from licensehub.site.accounts.invitations import is_open
 from licensehub.site.dashboard.first_request import REQUEST, request_step
 from licensehub.site.dashboard.links import page
 from licensehub.site.dashboard.steps import Button, SecretInput, Step, StepState, allowed
-from licensehub.site.invitations import is_open
 from licensehub.translations.stored import translated
 from licensehub.ui.formatting import ago, counts_of, day, number
 from licensehub.ui.names import names_of

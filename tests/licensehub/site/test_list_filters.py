@@ -13,7 +13,7 @@ import pytest
 from django.contrib import admin
 from django.urls import reverse
 
-from licensehub.site.audit_admin import ActionFilter, AuditEventAdmin
+from licensehub.site.audit.audit_admin import ActionFilter, AuditEventAdmin
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.lists.columns import flat
 from licensehub.ui.lists.filters import expected_parameters

@@ -10,8 +10,8 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.db.models import QuerySet
 
+from licensehub.audit.chain.verify import verify_chain
 from licensehub.audit.models import AuditEvent
-from licensehub.audit.verify import verify_chain
 from subscriptions.approvals import closing, decide
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.bulk_sql import read

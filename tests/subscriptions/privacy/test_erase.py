@@ -16,8 +16,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from integrations import sending
+from licensehub.audit.chain.verify import verify_chain
 from licensehub.audit.models import AuditEvent
-from licensehub.audit.verify import verify_chain
 from licensehub.ui.models import SavedView
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim

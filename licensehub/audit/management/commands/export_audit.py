@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from licensehub.audit.extract import NothingToExtract, write_extract
+from licensehub.audit.chain.extract import NothingToExtract, write_extract
 
 
 class Command(BaseCommand):

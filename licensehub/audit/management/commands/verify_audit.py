@@ -7,8 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from licensehub.audit.offline_verifier import as_json, as_text
-from licensehub.audit.verify import verify
+from licensehub.audit.chain.offline_verifier import as_json, as_text
+from licensehub.audit.chain.verify import verify
 
 
 class Command(BaseCommand):

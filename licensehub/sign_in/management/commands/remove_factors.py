@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from licensehub.sign_in import sessions
+from licensehub.sign_in.sessions import sessions
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser

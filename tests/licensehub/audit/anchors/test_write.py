@@ -14,7 +14,7 @@ from licensehub.audit.anchors.anchor import Anchor
 from licensehub.audit.anchors.anchor_file import AnchorFile
 from licensehub.audit.anchors.keys import current_keys, new_keys
 from licensehub.audit.anchors.write import anchors_read_back, register_instance_id, send_anchors, write_anchor
-from licensehub.audit.checkpoint import checkpoint_of_database
+from licensehub.audit.chain.checkpoint import checkpoint_of_database
 from licensehub.audit.models import AuditEvent, Destination, StoredAnchor
 from tests.support.anchors import act
 

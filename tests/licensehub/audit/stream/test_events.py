@@ -15,9 +15,9 @@ from django.utils import translation
 from integrations import sending
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
+from licensehub.audit.chain.offline_verifier import canonical, text_digest
 from licensehub.audit.log import record
 from licensehub.audit.models import AuditEvent
-from licensehub.audit.offline_verifier import canonical, text_digest
 from licensehub.audit.stream import events
 from licensehub.audit.stream.events import as_ocsf, line_of
 from subscriptions.profiles import lifecycle

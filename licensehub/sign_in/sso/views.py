@@ -1,0 +1,65 @@
+"""The addresses of single sign-on. The provider sends people back to PUBLIC_URL, whatever a request claims."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+from urllib.parse import urlsplit
+
+from allauth.socialaccount.providers.openid_connect import views as oidc
+from allauth.socialaccount.providers.saml import views as saml
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.models import User
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+
+from licensehub.sign_in.sso import sso
+
+View = Callable[..., HttpResponse]
+
+
+def at_public_url(view: View) -> View:
+    @never_cache
+    @wraps(view)
+    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        request.META["HTTP_HOST"] = urlsplit(settings.PUBLIC_URL).netloc
+        return view(request, *args, **kwargs)
+
+    return wrapped
+
+
+oidc_login, oidc_callback = at_public_url(oidc.login), at_public_url(oidc.callback)
+saml_login, saml_metadata = at_public_url(saml.login), at_public_url(saml.metadata)
+saml_acs, saml_finish_acs = at_public_url(saml.acs), at_public_url(saml.finish_acs)
+# The provider posts to it, from its own site.
+saml_acs.csrf_exempt = True  # type: ignore[attr-defined]
+
+
+def nothing(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    """allauth names this address in the metadata of SAML. Single log-out is not supported."""
+    raise Http404
+
+
+def link(request: HttpRequest, key: str) -> HttpResponse:
+    """Send somebody who is signed in to the provider, to link the account."""
+    found = next((one for one in sso.providers() if one.key == key), None)
+    if found is None:
+        raise Http404
+    query = urlencode({"process": sso.CONNECT, "next": reverse("security")})
+    return HttpResponseRedirect(f"{found.address}?{query}")
+
+
+def unlink(request: HttpRequest, pk: int) -> HttpResponse:
+    user = request.user
+    if request.method != "POST" or not isinstance(user, User):
+        return HttpResponseNotAllowed(["POST"])
+    if sso.unlink(request, user, pk):
+        messages.success(request, _("Your company's sign-on is no longer linked."))
+    else:
+        messages.error(request, _("This is the only way in to your account, so it stays."))
+    return HttpResponseRedirect(reverse("security"))
