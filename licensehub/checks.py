@@ -91,7 +91,7 @@ def error(number: str, sentence: str, hint: str) -> Error:
 
 @register
 def check_environment(**_: Any) -> list[CheckMessage]:
-    """settings.py could not read these values."""
+    """The settings could not read these values."""
     return [
         error(ENVIRONMENT[name][0], sentence, ENVIRONMENT[name][1])
         for name, sentence in settings.ENVIRONMENT_PROBLEMS.items()

@@ -192,8 +192,13 @@ def test_correct_databases(monkeypatch, value, host):
     assert not reader.problems
 
 
+def source_of_settings() -> str:
+    files = sorted((project.BASE_DIR / "licensehub" / "settings").glob("*.py"))
+    return "\n".join(file.read_text() for file in files)
+
+
 def test_every_variable_is_in_the_example():
-    source = (project.BASE_DIR / "licensehub" / "settings.py").read_text()
+    source = source_of_settings()
     read = set(re.findall(r"(?:env\.\w+|reader\.\w+|environ\.get)\(\s*\"([A-Z0-9_]+)\"", source))
     read |= {address.variable for kind in project.CONNECTORS for address in connector_class(kind).addresses.values()}
     example = (project.BASE_DIR / ".env.example").read_text()
@@ -203,7 +208,7 @@ def test_every_variable_is_in_the_example():
 
 
 def test_every_problem_of_reading_has_an_id():
-    source = (project.BASE_DIR / "licensehub" / "settings.py").read_text()
+    source = source_of_settings()
     assert set(re.findall(r"reader\.\w+\(\s*\"([A-Z0-9_]+)\"", source)) == set(checks.ENVIRONMENT)
 
 
