@@ -26,7 +26,11 @@ KEYS = {
     "CREDENTIAL_KEYS": "dGVzdHMtdGVzdHMtdGVzdHMtdGVzdHMtdGVzdHMtMDE=",
     "APPROVAL_KEY": "approval-key-of-the-benchmarks-approval-key",
     "AUDIT_KEY": "audit-key-of-the-benchmarks-audit-key-of-the",
+    "BROKER_KEY": "broker-key-of-the-benchmarks-broker-key-of-the",
+    "INSTANCE_ID": "benchmarks",
     "RATE_SHARE": "100",
+    # A benchmark signs in without a page.
+    "SECOND_FACTOR_ROLES": "none",
     "LOG_LEVEL": "ERROR",
 }
 

@@ -83,7 +83,7 @@ def _served() -> Iterator[str]:
     port = free_port()
     command = [sys.executable, "-m", "gunicorn", "--config", "python:licensehub.gunicorn", "licensehub.wsgi"]
     command += ["--bind", f"{LOOPBACK}:{port}", "--workers", "2", "--threads", "4", "--no-control-socket"]
-    surroundings = {**os.environ, "BEHIND_PROXY": "on", "HTTPS": "off", "SECOND_FACTOR_ROLES": "none"}
+    surroundings = {**os.environ, "BEHIND_PROXY": "on", "HTTPS": "off"}
     server = subprocess.Popen(command, env=surroundings)  # noqa: S603 - our own command
     url = f"http://{LOOPBACK}:{port}"
     try:
