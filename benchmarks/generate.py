@@ -123,6 +123,8 @@ def organization(
     _execute(MEMBERS, given)
     refresh_search(profile)
     evaluate_profile(profile)
+    # The tables were empty a moment ago: with the former statistics, the next statement takes minutes.
+    _execute("ANALYZE subscriptions_subscription, subscriptions_evaluation", {})
     _execute(CANDIDATES, given)
     if reclaims:
         _reclaims(given, reclaims)
