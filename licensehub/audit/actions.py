@@ -138,6 +138,7 @@ class Action(TextChoices):
     SIGNED_IN = "sign_in.done", _("Signed in")
     SIGN_IN_FAILED = "sign_in.failed", _("Sign-in failed")
     SIGN_IN_LOCKED = "sign_in.locked", _("Sign-in paused after wrong passwords")
+    SIGN_IN_UNLOCKED = "sign_in.unlocked", _("Pause of the sign-in ended at the console")
     SIGNED_OUT = "sign_in.signed_out", _("Signed out")
     SESSIONS_ENDED = "sign_in.sessions_ended", _("Sessions ended")
     STEP_UP_DONE = "sign_in.confirmed", _("Confirmed who it is")

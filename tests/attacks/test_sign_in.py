@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from io import StringIO
 
 import pytest
 from axes.models import AccessAttempt
 from django.contrib.auth import hashers
 from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
 from django.urls import reverse
 from django.utils import timezone
 
@@ -161,6 +163,40 @@ def test_only_so_many_passwords_are_checked_at_once(hashes, settings, monkeypatc
     assert Visitor().sign_in("bob").status_code == 302
 
 
+def test_the_time_of_the_answer_does_not_tell_the_name_of_the_emergency_account(hashes, settings):
+    person("safe", "Company admin")
+    settings.LOCAL_ACCOUNTS, settings.BREAK_GLASS_ACCOUNTS = False, ["safe"]
+    for name in ("safe", "bob", "nobody"):
+        hashes.clear()
+        assert Visitor().try_password(name, "x").status_code == 200
+        assert hashes == ["x"], name
+
+
+def test_the_emergency_account_comes_in_while_a_stranger_goes_on_guessing(settings, time_machine):
+    time_machine.move_to(timezone.now(), tick=False)
+    person("safe", "Company admin")
+    settings.LOCAL_ACCOUNTS, settings.BREAK_GLASS_ACCOUNTS = False, ["safe"]
+
+    def guess() -> list[int]:
+        return [Visitor(f"198.51.100.{n}").try_password("safe", "x").status_code for n in range(settings.SIGN_IN_TRIES)]
+
+    guess()
+    owner = Visitor("10.1.4.22")
+    assert owner.sign_in("safe").status_code == 429
+    call_command("unlock_account", "safe", stdout=StringIO())
+    assert set(guess()) == {200}
+    assert owner.sign_in("safe").status_code == 302 and owner.is_in()
+    assert events("sign_in.unlocked") == [{"by": "unlock_account", "minutes": 10}]
+    # Each address has its limit all the same, and after ten minutes the account has its own.
+    one = Visitor()
+    tries = [one.try_password("safe", "x").status_code for _ in range(settings.SIGN_IN_TRIES_PER_ADDRESS + 1)]
+    assert set(tries[:-2]) == {200} and tries[-2:] == [429, 429]
+    time_machine.shift(10 * 60)
+    assert 429 in guess()
+    with pytest.raises(CommandError, match="no account"):
+        call_command("unlock_account", "nobody")
+
+
 @pytest.mark.parametrize(
     "password",
     [
@@ -175,7 +211,6 @@ def test_only_so_many_passwords_are_checked_at_once(hashes, settings, monkeypatc
 def test_a_weak_or_similar_password_is_refused_at_every_door(password, client, monkeypatch):
     from django.contrib.auth.password_validation import validate_password
     from django.core.exceptions import ValidationError
-    from django.core.management import CommandError, call_command
 
     bob = User.objects.get(username="bob")
     with pytest.raises(ValidationError):

@@ -32,6 +32,7 @@ ACTIVITIES: Final = {
     "sign_in.sessions_ended": (AUTHENTICATION, 2),
     "sign_in.password_changed": (ACCOUNT_CHANGE, 3),
     "sign_in.locked": (ACCOUNT_CHANGE, 9),
+    "sign_in.unlocked": (ACCOUNT_CHANGE, OTHER),
     "sign_in.factor_added": (ACCOUNT_CHANGE, 10),
     "sign_in.factor_removed": (ACCOUNT_CHANGE, 11),
     "user.password_reset": (ACCOUNT_CHANGE, 4),
@@ -92,6 +93,7 @@ SEVERITIES: Final = {
     "restore.in_doubt": 3,
     "protection.lost": 3,
     "sign_in.locked": 3,
+    "sign_in.unlocked": 3,
     "audit.events_erased": 3,
 }
 

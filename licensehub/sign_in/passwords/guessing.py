@@ -8,7 +8,7 @@ refused is not counted, so nobody keeps a lockout going by trying on.
 from __future__ import annotations
 
 from copy import copy
-from typing import Any, Final
+from typing import Any
 
 from allauth.socialaccount.models import SocialAccount
 from axes.attempts import get_cool_off_threshold
@@ -25,10 +25,8 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils.translation import gettext as _
 
 from licensehub.sign_in.pages import page
+from licensehub.sign_in.passwords.unlocking import BROWSER, is_unlocked
 from licensehub.sign_in.sessions.devices import known_browser
-
-# Between the name of an account and the id of its browser. No username has it.
-BROWSER: Final = "|browser:"
 
 
 def counted_name(request: HttpRequest, credentials: dict[str, Any] | None) -> str | None:
@@ -45,10 +43,9 @@ class Guessing(AxesDatabaseHandler):
 
     def is_locked(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> bool:
         """One question for each count. Those of others do not stop a known browser."""
-        name = counted_name(request, credentials)
-        if self._failures(request, username=name) >= settings.SIGN_IN_TRIES:
+        name, typed = counted_name(request, credentials), (credentials or {}).get("username")
+        if self._failures(request, username=name) >= settings.SIGN_IN_TRIES and not is_unlocked(str(typed)):
             return True
-        typed = (credentials or {}).get("username")
         if typed is not None and known_browser(request, str(typed)):
             return False
         address = request.axes_ip_address  # type: ignore[attr-defined]  # axes sets it
