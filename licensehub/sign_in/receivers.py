@@ -26,7 +26,7 @@ from licensehub.sign_in.sessions import sessions
 # What must not change under a session.
 RIGHTS: Final = ("password", "is_active", "is_staff", "is_superuser")
 CHANGED: Final = "password, state or rights changed"
-OVER: Final = {"idle": "no activity", "age": "longest time", "rights": CHANGED}
+OVER: Final = {"idle": "no activity", "age": "longest time", "rights": CHANGED, "update": "began before an update"}
 
 
 def _is_of_a_person(request: HttpRequest | None) -> bool:

@@ -88,10 +88,12 @@ def with_our_password_form(site: AdminSite) -> View:
 
 def _why_ended(request: HttpRequest) -> str:
     why, minutes, hours = request.GET.get("ended"), settings.SESSION_IDLE_MINUTES, settings.SESSION_HOURS
-    if why not in ("idle", "age", "rights"):
+    if why not in ("idle", "age", "rights", "update"):
         return ""
     if why == "rights":
         sentence = _("You were signed out: the password or the rights of your account changed.")
+    elif why == "update":
+        sentence = _("You were signed out: LicenseHub was updated.")
     elif why == "idle":
         sentence = ngettext(
             "You were signed out after {minutes} minute without activity.",

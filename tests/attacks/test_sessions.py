@@ -11,6 +11,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from licensehub.audit.models import AuditEvent
+from licensehub.sign_in.models import AccountSession
+from licensehub.sign_in.sessions import sessions
 from subscriptions.accounts import rights_changes
 from subscriptions.models import ChangeKind, RightsChange
 from tests.support.doors import IPHONE, Visitor, password_of
@@ -98,3 +100,26 @@ def test_a_right_that_takes_effect_later_ends_the_sessions_before_it(kind, bob, 
     visitor.sign_in("dave")
     page = visitor.client.get(reverse("admin:index"))
     assert page.status_code == 200 if kind == ChangeKind.PASSWORD else page["Location"] == reverse("factors")
+
+
+def test_a_session_that_nobody_listed_is_over_or_in_the_list(bob, noon):
+    """Control: as it was, a stolen cookie from before the update stays in, is in no list, and outlives the roles."""
+    old = Visitor()
+    old.sign_in("bob")
+    session = old.client.session
+    for key in (sessions.STARTED, sessions.SEEN, sessions.METHOD, sessions.LISTED, sessions.GENERATION):
+        session.pop(key, None)
+    session.save()
+    AccountSession.objects.all().delete()
+    over = old.client.get(reverse("admin:index"))["Location"]
+    assert "LicenseHub was updated" in text_of(old.client.get(over)) and not old.is_in()
+    ended = AuditEvent.objects.get(action="sign_in.sessions_ended")
+    assert (ended.data["why"], ended.target_id) == ("began before an update", bob.pk)
+    # Somebody removes the row of an open session from the table.
+    old.sign_in("bob")
+    AccountSession.objects.all().delete()
+    noon.shift(61)
+    assert old.is_in()
+    assert "This browser" in text_of(old.client.get(reverse("security")))
+    bob.groups.clear()
+    assert not old.is_in()

@@ -99,12 +99,13 @@ class SessionLimitsMiddleware:
 
 
 def why_over(request: HttpRequest, user: User) -> str:
-    """`rights`, `idle` or `age` for a session that is over, else an empty text."""
+    """`rights`, `update`, `idle` or `age` for a session that is over, else an empty text."""
     now, session = time.time(), request.session
     if session.get(GENERATION, 0) != generation_of(user):
         return "rights"
     if STARTED not in session:
-        return ""
+        # Of a version without these limits: nobody knows how old it is, or with which factor it began.
+        return "update"
     if now - session[STARTED] > settings.SESSION_HOURS * 3600:
         return "age"
     return "idle" if now - session.get(SEEN, 0) > settings.SESSION_IDLE_MINUTES * 60 else ""
@@ -112,17 +113,15 @@ def why_over(request: HttpRequest, user: User) -> str:
 
 def _note_activity(request: HttpRequest, user: User) -> None:
     session, now = request.session, time.time()
-    if STARTED not in session:
-        # Signed in before these limits existed.
-        session.update({STARTED: now, SEEN: now})
     if session.get(LISTED) not in (None, session.session_key):
         _list(request, user)
     if BACKGROUND in request.headers or now - session[SEEN] < NOTED_EVERY:
         return
     session[SEEN] = now
-    AccountSession.objects.filter(session_key=session.session_key).update(
-        seen_at=timezone.now(), address=address_of(request)
-    )
+    listed = AccountSession.objects.filter(session_key=session.session_key)
+    if not listed.update(seen_at=timezone.now(), address=address_of(request)) and session.exists(session.session_key):
+        # Each session that is in use is in the list, whatever began it, and whoever removed its row.
+        _list(request, user)
 
 
 def _ended(request: HttpRequest, user: User, why: str, *, may_keep: bool) -> HttpResponse:
