@@ -1,4 +1,4 @@
-"""`manage.py unlock_account USERNAME`: for somebody whom a stranger keeps out by guessing, e.g. the emergency account."""
+"""`manage.py unlock_account USERNAME`: for somebody whom a stranger keeps out, e.g. the emergency account."""
 
 from __future__ import annotations
 
