@@ -16,6 +16,7 @@ from django.db import DataError
 from django.db.models import F, Model, QuerySet
 from django.db.models.expressions import OrderBy
 from django.http import HttpRequest
+from django.utils.functional import cached_property
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from unfold.views import ChangeList
@@ -224,9 +225,9 @@ class PagedChangeList(NamedChangeList):
             return LAST if wanted == LAST else FIRST, None
         raise keyset.InvalidCursor(wanted)
 
-    @property
+    @cached_property
     def position(self) -> str:
-        """The rows that the page shows: `51-100 of 1,240 events`."""
+        """The rows that the page shows: `51-100 of 1,240 events`. A template asks for it twice."""
         return position.sentence(self)
 
     @property
