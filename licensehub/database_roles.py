@@ -107,6 +107,9 @@ TABLES: Final[Mapping[str, tuple[Rights, Rights]]] = {
     # A worker ends the sessions of an account without reading any: it counts on.
     "sign_in_sessiongeneration": (_changes("number"), _changes("number")),
     "sign_in_signincount": (_all_but(delete=True), NOTHING),
+    "sign_in_serviceaccount": (_changes("holders"), READ),
+    # What a token may do never changes. Its role is cleared when the role is deleted.
+    "sign_in_apitoken": (_changes("used_at", "used_from", "ended_at", "ended_by_id", "role_id"), READ),
     "django_admin_log": (ADD, NOTHING),
     "ui_listcolumns": (EVERYTHING, READ),
     "ui_savedview": (EVERYTHING, READ),
@@ -165,7 +168,7 @@ TABLES: Final[Mapping[str, tuple[Rights, Rights]]] = {
 # Tables of libraries that are not named above: sign-in is the pages', and beat writes when a task ran last.
 LIBRARY: Final = (EVERYTHING, NOTHING)
 BEAT: Final = (EVERYTHING, _all_but("name", "task", "args", "kwargs", insert=True))
-OURS: Final = ("audit", "ui", "integrations", "subscriptions", "licensehub", "sign_in")
+OURS: Final = ("audit", "ui", "integrations", "subscriptions", "licensehub", "sign_in", "api")
 
 
 def tables() -> dict[str, type[models.Model]]:

@@ -9,7 +9,9 @@ from django.templatetags.static import static
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
+from licensehub.api.service import api
 from licensehub.sign_in.views import go_on, with_our_password_form, with_our_sign_in
+from licensehub.site.accounts.api_tokens import all_api_tokens, api_tokens, end_api_token
 from licensehub.site.accounts.invitations import WelcomeView
 from licensehub.site.accounts.security import end_sessions, security
 from licensehub.site.find import find
@@ -39,7 +41,11 @@ urlpatterns = [
     path("admin/find/", admin.site.admin_view(find), name="find"),
     path("account/security/", admin.site.admin_view(security), name="security"),
     path("account/security/end/", admin.site.admin_view(end_sessions), name="end_sessions"),
+    path("account/tokens/", admin.site.admin_view(api_tokens), name="api_tokens"),
+    path("account/tokens/<int:pk>/end/", admin.site.admin_view(end_api_token), name="end_api_token"),
+    path("admin/api-tokens/", admin.site.admin_view(all_api_tokens), name="all_api_tokens"),
     path("", include("licensehub.sign_in.urls")),
+    path("api/v1/", api.urls),
     path("admin/go-on/", admin.site.admin_view(go_on), name="go_on"),
     path("admin/", admin.site.urls),
 ]

@@ -18,6 +18,7 @@ pytest_plugins = [
     "tests.support.backups",
     "tests.support.anchors",
     "tests.support.event_catalog",
+    "tests.support.api",
 ]
 
 

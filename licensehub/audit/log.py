@@ -9,6 +9,8 @@ import json
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -34,6 +36,9 @@ PLAIN = frozenset({str, int, bool, type(None)})
 
 Actor = User | None
 
+# Fields of each event that a person causes, as long as `by_means_of` holds: the id of the API token that acts.
+_means: ContextVar[Mapping[str, Any] | None] = ContextVar("means", default=None)
+
 
 class Row(NamedTuple):
     """The subject of one event: the label of a model, the id of its row, its name as text, and the details."""
@@ -46,6 +51,16 @@ class Row(NamedTuple):
 
 class NotInTransaction(RuntimeError):
     """An audit event must commit together with the action that it records."""
+
+
+@contextmanager
+def by_means_of(**fields: Any) -> Iterator[None]:
+    """In the `with` block, add these fields to each event that has an actor."""
+    before = _means.set(fields)
+    try:
+        yield
+    finally:
+        _means.reset(before)
 
 
 def record(
@@ -79,6 +94,8 @@ def record_rows(action: Action, *, actor: Actor, rows: Sequence[Row], correlatio
         raise NotInTransaction(f"{action} must be recorded inside the transaction of its action")
     if not rows:
         return
+    if actor is not None and (means := _means.get()):
+        rows = [row._replace(data={**row.data, **means}) for row in rows]
     # Who waits for the head gets a time after the event before.
     head = ChainHead.objects.select_for_update().get(pk=1)
     common = SharedColumns(

@@ -73,6 +73,7 @@ INSTALLED_APPS = [
     "subscriptions",
     "licensehub",
     "licensehub.site",
+    "licensehub.api",
 ]
 
 AUTHENTICATION_BACKENDS = ["licensehub.site.middleware.time_zone.AccountBackend"]
@@ -80,6 +81,7 @@ AUTHENTICATION_BACKENDS = ["licensehub.site.middleware.time_zone.AccountBackend"
 MIDDLEWARE = [
     # First: a load balancer asks by IP address and over plain HTTP.
     "licensehub.site.middleware.health.HealthMiddleware",
+    "licensehub.api.middleware.ApiMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "licensehub.site.middleware.headers.AnswerMiddleware",

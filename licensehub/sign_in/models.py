@@ -63,3 +63,56 @@ class SignInCount(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} {self.account_id}: {self.count}"
+
+
+class ServiceAccount(models.Model):
+    """An account of a program. It has roles like a person, signs in nowhere, and never decides."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="service_account"
+    )
+    # The ids of the accounts that made it, or a token of it. They can act as it, so they count as the same person.
+    holders = models.JSONField(default=list)
+    made_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return str(self.user)
+
+
+class ApiToken(models.Model):
+    """A token of the REST API. It is shown once; only its digest is stored.
+
+    It may do what both its account and its `role` may do at the moment of a call, in the profiles that it names.
+    """
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens")
+    # Without a role, e.g. since it was deleted, the token may do nothing.
+    role = models.ForeignKey("auth.Group", on_delete=models.SET_NULL, null=True, related_name="+")
+    name = models.CharField(max_length=60)
+    # The public beginning of the token, by which its row is found.
+    prefix = models.CharField(max_length=12, unique=True)
+    digest = models.CharField(max_length=64)
+    # The ids of the integration profiles that it reaches; empty: all profiles of its account.
+    profiles = models.JSONField(default=list)
+    # A digest of the account as it was when the token was made: see `tokens.standing_of`.
+    standing = models.CharField(max_length=64)
+    # When its owner proved the second factor for it; empty for a service account, and without a factor.
+    factor_at = models.DateTimeField(null=True)
+    made_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    made_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    # Noted once a minute at most.
+    used_at = models.DateTimeField(null=True)
+    used_from = models.GenericIPAddressField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    ended_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+
+    class Meta:
+        default_permissions = ()
+        ordering: ClassVar = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix})"

@@ -57,6 +57,8 @@ def state_of(user: User) -> tuple[str, str, str]:
     """Label, tone and icon."""
     if not user.is_active:
         return _("Deactivated"), "neutral", "block"
+    if hasattr(user, "service_account"):
+        return _("Program"), "info", "smart_toy"
     if not user.is_staff:
         return _("Cannot sign in here"), "warning", "lock"
     if invitations.is_open(user):
@@ -137,7 +139,7 @@ class UserAdmin(SignedRowsMixin, FoldedSearch, ExportMixin, BaseUserAdmin, Model
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        return super().get_queryset(request).prefetch_related("groups")
+        return super().get_queryset(request).select_related("service_account").prefetch_related("groups")
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Single permissions and the superuser switch are for superusers only."""

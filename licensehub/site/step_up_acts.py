@@ -54,6 +54,10 @@ ACTS: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
     "admin:subscriptions_rightschange_confirm": always,
     "admin:auth_group_add": always,
     "admin:auth_group_change": always,
+    # Give a program the rights of an account, or take them away again.
+    "api_tokens": always,
+    "end_api_token": always,
+    "all_api_tokens": always,
     # Erase what is held on a person.
     "admin:subscriptions_subscription_erase": always,
     # Ways into the own account. Their pages ask, too, since they show secrets.

@@ -8,7 +8,7 @@ a plus sign. The same name at another domain counts as the same person until a c
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from django.contrib.auth.models import User
@@ -52,11 +52,13 @@ class Identity:
     """The known address and ids of the owner of an account, in one organization.
 
     `confirmed`: a company admin said who the owner is, so the same name at another domain is somebody else.
+    `holders`: of a service account, the accounts that can act as it, since they made it or a token of it.
     """
 
     address: str
     ids: frozenset[str]
     confirmed: bool
+    holders: frozenset[int] = frozenset()
 
     def owns(self, seat: Seat) -> bool:
         return seat.external_id in self.ids or any(map(self.has_address, seat.addresses))
@@ -87,10 +89,11 @@ def identities_in(profile: IntegrationProfile, accounts: QuerySet[User] | None =
         here=FilteredRelation("persons", condition=here)
     )
     found: dict[int, Identity] = {}
-    for pk, email, external_id, linked_by in rows.values_list("pk", "email", "here__external_id", "here__linked_by"):
-        known = found.get(pk, Identity(email, frozenset(), confirmed=False))
+    columns = ("pk", "email", "here__external_id", "here__linked_by", "service_account__holders")
+    for pk, email, external_id, linked_by, holders in rows.values_list(*columns):
+        known = found.get(pk, Identity(email, frozenset(), confirmed=False, holders=frozenset(holders or ())))
         ids = known.ids | {external_id} if external_id else known.ids
-        found[pk] = Identity(email, ids, known.confirmed or linked_by is not None)
+        found[pk] = replace(known, ids=ids, confirmed=known.confirmed or linked_by is not None)
     return found
 
 
@@ -196,12 +199,16 @@ def accounts_of(actor: User, profile: IntegrationProfile) -> list[int]:
 
 
 def same_person_as(accounts: Collection[int], identities: Mapping[int, Identity]) -> list[int]:
-    """The ids of these accounts, and of all others that belong to one of their owners."""
+    """The ids of these accounts, and of all others that belong to one of their owners.
+
+    Service accounts belong to everybody who holds a token of them.
+    """
     mine = [identities[pk] for pk in accounts]
-    others = (
-        pk for pk, other in identities.items() if other.address and any(one.is_same_person(other) for one in mine)
-    )
-    return sorted({*accounts, *others})
+    owned = {pk for pk, other in identities.items() if other.address and any(one.is_same_person(other) for one in mine)}
+    owned |= set(accounts)
+    services = {pk for pk, other in identities.items() if not other.holders.isdisjoint(owned)}
+    holders = {pk for one in owned if one in identities for pk in identities[one].holders}
+    return sorted(owned | services | holders)
 
 
 def refuse_same_person(other: User | None, accounts: Iterable[int], *, sentence: str) -> None:

@@ -45,9 +45,9 @@ def holders_of(names: tuple[str, ...]) -> QuerySet[User]:
 
 
 def able(names: tuple[str, ...] = DECIDING) -> QuerySet[User]:
-    """The accounts that would decide: as soon as their right has taken effect."""
+    """The accounts that would decide: as soon as their right has taken effect. Never one of a program."""
     administering = holders_of(ADMINISTERING).values("pk")
-    holders = holders_of(names).filter(is_active=True, is_staff=True, is_superuser=False)
+    holders = holders_of(names).filter(is_active=True, is_staff=True, is_superuser=False, service_account=None)
     return holders.exclude(pk__in=administering)
 
 

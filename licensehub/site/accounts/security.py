@@ -21,6 +21,7 @@ from licensehub.audit.models import AuditEvent
 from licensehub.sign_in.factors import second_factor
 from licensehub.sign_in.sessions import sessions
 from licensehub.sign_in.sso.sso import providers
+from licensehub.sign_in.tokens.tokens import open_tokens
 from licensehub.site.accounts import account_persons
 from licensehub.site.admin import roles_text
 from licensehub.ui.admin import run_and_report, signed_in
@@ -37,6 +38,9 @@ SHOWN = (
     Action.FACTOR_ADDED,
     Action.FACTOR_REMOVED,
     Action.PASSWORD_CHANGED,
+    Action.API_TOKEN_MADE,
+    Action.API_TOKEN_ENDED,
+    Action.API_TOKEN_REFUSED,
 )
 
 
@@ -71,6 +75,7 @@ def security(request: HttpRequest) -> HttpResponse:
             for row in deputies.deputies_of(user).select_related("deputy")
         ],
         "organizations": account_persons.context_of(user, request)["organizations"],
+        "tokens": open_tokens().filter(user=user).count(),
         "lately": _lately(user),
     }
     return TemplateResponse(request, "admin/security.html", context)

@@ -206,12 +206,14 @@ auth_user_password_change                               CS        CS
 auth_user_add                                           CS        CS
 auth_user_change                                        CUS       CS
 ^admin/(?:audit|auth|integrations|subscriptions)/$      **        **
+all_api_tokens                                          CS        CS
 app_list                                                **        **
 admin/(?P<url>.*)$                                      *         *
 """
 
 # Pages of the own account: whoever is signed in reaches their own, and nobody else gets there. Not by role.
 OWN = (
+    *("api_tokens", "end_api_token"),
     *("security", "end_sessions", "factors", "sso_link", "sso_unlink"),
     *("mfa_activate_totp", "mfa_deactivate_totp", "mfa_view_recovery_codes", "mfa_generate_recovery_codes"),
     *("mfa_add_webauthn", "mfa_remove_webauthn"),
@@ -239,6 +241,9 @@ PATHS = {
 }
 
 
+API = "api/v1/"
+
+
 @dataclass(frozen=True)
 class Address:
     name: str
@@ -258,6 +263,9 @@ def meant(name: str, table: dict[str, tuple[str, str]]) -> tuple[str, str] | Non
         return table[name]
     if name in OWN:
         return SIGNED_IN, SIGNED_IN
+    if name.startswith("api:"):  # a session says nobody there; `tests/licensehub/api` asks by role of the token
+        letters = EVERYBODY if name in ("api:openapi-json", "api:api-root") else NOBODY  # the document, and a 404
+        return letters, letters
     if name in SIGN_IN:
         return EVERYBODY, EVERYBODY
     if name.endswith("/<path:object_id>/"):  # Django's redirect to the page of the row, which then asks
@@ -281,7 +289,7 @@ def walk(patterns: list[URLPattern | URLResolver], prefix: str = "") -> Iterator
     """Name and pattern of each address."""
     for one in patterns:
         if isinstance(one, URLPattern):
-            yield one.name or "", prefix + str(one.pattern)
+            yield ("api:" if prefix == API else "") + (one.name or ""), prefix + str(one.pattern)
         else:
             yield from walk(one.url_patterns, prefix + str(one.pattern))
 
@@ -297,7 +305,7 @@ def addresses(rows: dict[str, int]) -> Iterator[Address]:
         path = pattern.replace("<path:content_type_id>/<path:object_id>", "1/1")
         for part, value in {**VALUES, "<int:removal>": rows["removal"], "<int:profile_id>": rows["profile"]}.items():
             path = path.replace(part, str(value))
-        for part in ("<int:pk>", "<path:object_id>", "<id>"):
+        for part in ("<int:pk>", "<path:object_id>", "<id>", "<pk>"):
             if part in path:
                 path = path.replace(part, str(rows.get(row or model, 1)))
         for word in WORDS.get(name.partition("_")[2], ("",)):
@@ -390,7 +398,9 @@ def lets_in(client: Client, path: str, method: str) -> bool:
     if path.startswith("/account/") and answer.status_code == 404:
         return False  # switched off
     location = answer.headers.get("Location", "")
-    return answer.status_code not in (403, 405) and "/login/" not in location and not location.startswith("/sign-in/")
+    return (
+        answer.status_code not in (401, 403, 405) and "/login/" not in location and not location.startswith("/sign-in/")
+    )
 
 
 def let_in(clients: dict[str, Client], path: str, method: str, among: str) -> str:
@@ -413,6 +423,8 @@ def asked_of(name: str, letters: str, *, own_line: bool) -> str:
         return "_"
     if name in SIGN_IN:
         return ""
+    if name.startswith("api:"):
+        return "S_"
     if own_line or name.endswith(("_changelist", "_change")):
         return EVERYBODY
     return "".join(letter for letter in EVERYBODY if letter not in letters[1:])

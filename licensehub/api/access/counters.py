@@ -1,0 +1,70 @@
+"""Counters of one minute: in Redis for all processes, and in this process while Redis is away."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from functools import cache
+from threading import Lock
+from typing import Final
+
+from django.conf import settings
+
+from licensehub.redis_client import Breaker, RedisAway, connect
+
+WINDOW: Final = 60  # seconds
+TIMEOUT: Final = 0.25  # seconds
+KEY: Final = "licensehub:api:"
+
+
+class Counters:
+    def __init__(self, url: str) -> None:
+        self._redis = connect(url, timeout=TIMEOUT, decode_responses=True)
+        self._breaker = Breaker()
+        self._local: Counter[str] = Counter()
+        self._minute = 0
+        self._lock = Lock()
+
+    def add(self, name: str) -> int:
+        """Count one more in this minute. Returns how many that makes."""
+        minute = int(time.time()) // WINDOW
+        key = f"{KEY}{name}:{minute}"
+
+        def ask() -> int:
+            pipe = self._redis.pipeline()
+            pipe.incr(key)
+            pipe.expire(key, 2 * WINDOW)
+            return int(pipe.execute()[0])
+
+        try:
+            return self._breaker.ask(ask)
+        except RedisAway:
+            return self._add_here(key, minute)
+
+    def number(self, name: str) -> int:
+        """How many were counted in this minute."""
+        minute = int(time.time()) // WINDOW
+        key = f"{KEY}{name}:{minute}"
+        try:
+            return int(self._breaker.ask(lambda: self._redis.get(key)) or 0)
+        except RedisAway:
+            with self._lock:
+                return self._local[key] if self._minute == minute else 0
+
+    def _add_here(self, key: str, minute: int) -> int:
+        with self._lock:
+            if self._minute != minute:
+                self._local.clear()
+                self._minute = minute
+            self._local[key] += 1
+            return self._local[key]
+
+
+@cache
+def counters() -> Counters:
+    return Counters(settings.REDIS_URL)
+
+
+def seconds_left() -> int:
+    """Until the counters begin again."""
+    return WINDOW - int(time.time()) % WINDOW

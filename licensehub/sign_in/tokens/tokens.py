@@ -1,0 +1,205 @@
+"""Tokens of the REST API: made, found and ended.
+
+A token is `lh_PREFIX_SECRET`. The prefix finds its row; the row has the SHA-256 of the whole token. The secret has 256
+bits, so a fast digest is as good as a slow one: nobody can try them all.
+https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import string
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.contrib.auth.models import Group, Permission, User
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils.crypto import constant_time_compare
+from django.utils.translation import gettext as _
+
+from licensehub.audit.actions import Action
+from licensehub.audit.log import Actor, Row, record_rows
+from licensehub.database_clock import database_now
+from licensehub.sign_in.events import ACCOUNT
+from licensehub.sign_in.factors import second_factor
+from licensehub.sign_in.generations import stored_generation
+from licensehub.sign_in.models import ApiToken, ServiceAccount
+
+DEFAULT_DAYS: Final = 90
+MAX_DAYS: Final = 365
+DAYS: Final = (7, 30, DEFAULT_DAYS, 180, MAX_DAYS)
+# Tokens of one account that are in use at the same time.
+MAX_TOKENS: Final = 20
+NOTED_EVERY: Final = timedelta(minutes=1)
+# Anybody who gets only this role writes nothing.
+READER: Final = "Auditor"
+
+_SIGNS: Final = string.ascii_lowercase + string.digits
+_FORM: Final = re.compile(r"lh_([a-z0-9]{12})_[A-Za-z0-9_-]{43}")
+
+
+class CannotMake(Exception):
+    """The token was not made. The text is a sentence for the person who asked."""
+
+
+def prefix_in(text: str) -> str:
+    """The prefix of a text that has the form of a token, else an empty text."""
+    found = _FORM.fullmatch(text)
+    return found[1] if found else ""
+
+
+def digest_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def standing_of(user: User) -> str:
+    """A digest of what must not change under a token: password, state, roles, single rights, ended sessions."""
+    roles = sorted(user.groups.values_list("pk", flat=True))
+    single = sorted(user.user_permissions.values_list("pk", flat=True))
+    facts = (user.is_active, user.is_staff, user.is_superuser, stored_generation(user), roles, single)
+    return hashlib.sha256(f"{user.password}{facts}".encode()).hexdigest()
+
+
+def is_service(user: User) -> bool:
+    return ServiceAccount.objects.filter(user=user).exists()
+
+
+def roles_for(user: User) -> QuerySet[Group]:
+    """The roles that a token of this account can have: its own, and the one that only reads."""
+    roles = Group.objects.order_by("name")
+    return roles if user.is_superuser else roles.filter(Q(user=user) | Q(name=READER)).distinct()
+
+
+def make(
+    user: User,
+    *,
+    name: str,
+    role: Group,
+    actor: User,
+    profiles: Collection[int] = (),
+    days: int = DEFAULT_DAYS,
+    factor_at: datetime | None = None,
+) -> tuple[ApiToken, str]:
+    """Make a token of this account. Returns its row, and the token itself, which nobody can read again.
+
+    `factor_at`: the owner has proved a second factor for it, at that moment. Raises CannotMake.
+    """
+    service = is_service(user)
+    if not name.strip() or len(name.strip()) > 60:
+        raise CannotMake(_("Give the token a name of at most 60 characters, e.g. of the program that uses it."))
+    if not 1 <= days <= MAX_DAYS:
+        raise CannotMake(_("A token is valid for 1 to {days} days.").format(days=MAX_DAYS))
+    if not roles_for(user).filter(pk=role.pk).exists():
+        raise CannotMake(_("The account does not have this role, so its token cannot have it."))
+    if not service and actor.pk != user.pk:
+        raise CannotMake(_("A person makes their own tokens. Nobody else can."))
+    if not service and factor_at is None and second_factor.is_needed(user):
+        raise CannotMake(_("Your account needs a second factor. Sign in with it, then make the token."))
+    if open_tokens().filter(user=user).count() >= MAX_TOKENS:
+        raise CannotMake(_("This account has {count} tokens. End one first.").format(count=MAX_TOKENS))
+    prefix = "".join(secrets.choice(_SIGNS) for _ in range(12))
+    text = f"lh_{prefix}_{secrets.token_urlsafe(32)}"
+    now = database_now()
+    with transaction.atomic():
+        for account in ServiceAccount.objects.select_for_update().filter(user=user):
+            account.holders = sorted({*account.holders, actor.pk})
+            account.save(update_fields=["holders"])
+        token = ApiToken.objects.create(
+            user=user,
+            role=role,
+            name=name.strip(),
+            prefix=prefix,
+            digest=digest_of(text),
+            profiles=sorted(profiles),
+            standing=standing_of(user),
+            factor_at=None if service else factor_at,
+            made_by=actor,
+            made_at=now,
+            expires_at=now + timedelta(days=days),
+        )
+        data = {
+            **_data(token),
+            "role": role.name,
+            "profiles": token.profiles,
+            "expires_at": token.expires_at,
+            "factor": token.factor_at is not None,
+        }
+        _record(Action.API_TOKEN_MADE, token, actor=actor, data=data)
+    return token, text
+
+
+def make_service_account(*, username: str, email: str, role: Group, actor: User) -> User:
+    """Make an account for a program. It signs in nowhere. The caller writes the event of the new account."""
+    with transaction.atomic():
+        user = User(username=username, email=email, is_staff=False)
+        user.set_unusable_password()
+        user.save()
+        user.groups.add(role)
+        ServiceAccount.objects.create(user=user, holders=[actor.pk], made_at=database_now())
+    return user
+
+
+def open_tokens() -> QuerySet[ApiToken]:
+    """The tokens that were not ended and are not too old. The account may have changed under one of them."""
+    return ApiToken.objects.filter(ended_at=None, expires_at__gt=database_now())
+
+
+def find(text: str) -> ApiToken | None:
+    """The row of this token, also of one that is over. Only a text with a known prefix costs a digest."""
+    token = ApiToken.objects.select_related("user", "role").filter(prefix=prefix_in(text)).first()
+    if token is None or not constant_time_compare(token.digest, digest_of(text)):
+        return None
+    return token
+
+
+def why_over(token: ApiToken) -> str:
+    """Return `ended`, `expired`, `account_changed` or `second_factor` for a token that is over, else an empty text.
+
+    A token whose account has changed is ended by this.
+    """
+    if token.ended_at is not None:
+        return "ended"
+    if token.expires_at <= database_now():
+        return "expired"
+    if not token.user.is_active or token.standing != standing_of(token.user):
+        end(token, actor=None, why="account changed")
+        return "account_changed"
+    if token.factor_at is None and second_factor.is_needed(token.user) and not is_service(token.user):
+        return "second_factor"
+    return ""
+
+
+def rights_of(token: ApiToken) -> frozenset[str]:
+    """What the token may do: what its account may do now, as far as its role has it, too."""
+    if token.role is None:
+        return frozenset()
+    held = Permission.objects.filter(group=token.role_id).values_list("content_type__app_label", "codename")
+    of_role = {f"{app}.{codename}" for app, codename in held.order_by()}
+    return frozenset(of_role if token.user.is_superuser else of_role & token.user.get_all_permissions())
+
+
+def end(token: ApiToken, *, actor: Actor, why: str = "ended by a person") -> bool:
+    """End the token at once. Returns False if it was over already."""
+    with transaction.atomic():
+        ended = ApiToken.objects.filter(pk=token.pk, ended_at=None).update(ended_at=database_now(), ended_by=actor)
+        if ended:
+            _record(Action.API_TOKEN_ENDED, token, actor=actor, data={**_data(token), "why": why})
+    return ended == 1
+
+
+def note_use(token: ApiToken, address: str | None) -> None:
+    now = database_now()
+    if token.used_at is None or token.used_at < now - NOTED_EVERY or token.used_from != address:
+        ApiToken.objects.filter(pk=token.pk).update(used_at=now, used_from=address)
+
+
+def _data(token: ApiToken) -> dict[str, object]:
+    return {"token": token.pk, "name": token.name, "prefix": token.prefix}
+
+
+def _record(action: Action, token: ApiToken, *, actor: Actor, data: dict[str, object]) -> None:
+    record_rows(action, actor=actor, rows=[Row(ACCOUNT, token.user_id, token.user.get_username(), data)])

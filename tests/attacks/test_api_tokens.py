@@ -1,0 +1,232 @@
+"""Attacks on tokens of the API: guessed, stolen, over, sent in the wrong place, and used to be two persons at once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.contrib.auth.models import Group, User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from licensehub.audit.log import by_means_of
+from licensehub.audit.models import AuditEvent
+from licensehub.sign_in.factors import second_factor
+from licensehub.sign_in.generations import end_sessions
+from licensehub.sign_in.models import ApiToken
+from licensehub.sign_in.tokens import tokens
+from subscriptions.accounts import rights
+from subscriptions.accounts.own_seat import accounts_of
+from subscriptions.approvals import decide
+from subscriptions.errors import OwnRequest, Refused
+from subscriptions.models import DecidingRight
+from tests.support.api import Program, problem
+from tests.support.doors import Visitor
+from tests.support.fixtures import person
+from tests.support.organization import seen
+from tests.support.pages import text_of
+
+
+def me(sent: Program) -> int:
+    return sent.call("GET", "/me").status_code
+
+
+def test_only_the_header_counts(program, alice):
+    """A session, a token in the address or as a password, and half a token say nobody."""
+    sent = program(alice)
+    assert sent.get("/me")["account"] == "alice"
+    session = Client()
+    session.force_login(alice)
+    assert problem(session.get("/api/v1/me"), 401) == "no_token"
+    assert not session.get("/api/v1/me").cookies
+    assert problem(Client().get(f"/api/v1/me?token={sent.text}&access_token={sent.text}"), 401) == "no_token"
+    assert problem(Client().get("/api/v1/me", headers={"Authorization": f"Basic {sent.text}"}), 401) == "no_token"
+    for wrong in (sent.text[:-1], sent.text + "a", sent.text[:16] + "A" * 43, "lh_", "ü"):
+        assert problem(Program(wrong, sent.token).call("GET", "/me"), 401) == "wrong_token", wrong
+    # Nothing of the secret is stored, and the page shows the beginning only.
+    stored = ApiToken.objects.get()
+    assert sent.text.partition(stored.prefix)[2] not in str(stored.__dict__)
+    assert stored.used_from == "203.0.113.7"
+
+
+def test_a_token_ends_with_what_ends_the_sessions(program, alice, bob):
+    """Password, role, state, and the end of all sessions by a worker; and nothing brings it back."""
+    changes = {
+        "password": lambda user: (user.set_password("another long password"), user.save()),
+        "role": lambda user: user.groups.add(Group.objects.get(name="Auditor")),
+        "state": lambda user: User.objects.filter(pk=user.pk).update(is_active=False),
+        "sessions": end_sessions,
+    }
+    for name, change in changes.items():
+        user = person(f"user-{name}", "License manager")
+        sent = program(user)
+        assert me(sent) == 200
+        change(user)
+        assert problem(sent.call("GET", "/me"), 401) == "token_account_changed", name
+        User.objects.filter(pk=user.pk).update(is_active=True)
+        assert problem(sent.call("GET", "/me"), 401) == "token_ended", name
+        event = AuditEvent.objects.get(action="api_token.ended", target_id=user.pk)
+        assert event.data["why"] == "account changed" and event.actor_id is None
+    refused = AuditEvent.objects.filter(action="api_token.refused")
+    assert refused.count() == len(changes) and refused.first().data["address"] == "203.0.113.7"
+
+
+def test_a_token_that_is_over_is_refused_and_recorded_once(program, alice):
+    ended, short = program(alice), program(alice, days=1)
+    assert tokens.end(ended.token, actor=alice) and not tokens.end(ended.token, actor=alice)
+    for _ in range(3):
+        assert problem(ended.call("GET", "/me"), 401) == "token_ended"
+    with time_machine.travel(timezone.now() + timedelta(days=1, minutes=1)):
+        assert problem(short.call("GET", "/me"), 401) == "token_expired"
+    events = AuditEvent.objects.filter(action="api_token.refused").order_by("sequence")
+    assert [event.data["why"] for event in events] == ["ended", "expired"]
+    with pytest.raises(tokens.CannotMake):
+        program(alice, days=366)
+
+
+def test_a_token_may_never_do_more_than_account_and_role(program, alice, carol):
+    sent = program(alice, "Auditor")
+    rights_of_it = set(sent.get("/me")["rights"])
+    assert rights_of_it and not {name for name in rights_of_it if ".view_" not in name}
+    # The auditor reads the audit; alice does not, so her token does not.
+    assert (
+        "audit.view_auditevent" not in rights_of_it and "audit.view_auditevent" in program(carol).get("/me")["rights"]
+    )
+    with pytest.raises(tokens.CannotMake, match="does not have this role"):
+        program(alice, "Approver")
+    with pytest.raises(tokens.CannotMake, match="makes their own"):
+        program(alice, actor=carol)
+    root = User.objects.create_superuser("root", "root@northwind.example", "x")
+    assert set(program(root, "Auditor").get("/me")["rights"]) == set(program(carol).get("/me")["rights"])
+    # The role loses a right: the token loses it at its next call.
+    Group.objects.get(name="Auditor").permissions.clear()
+    assert program(carol).get("/me")["rights"] == []
+
+
+def test_guesses_are_stopped_before_they_cost_a_query(program, alice):
+    """60 unknown tokens, then none is looked up; a broken program with an ended token stops itself only."""
+    sent, broken = program(alice), program(alice)
+    tokens.end(broken.token, actor=alice)
+    codes = [broken.call("GET", "/me").status_code for _ in range(12)]
+    assert codes == [401] * 10 + [429] * 2 and me(sent) == 200
+    guess = Program(f"lh_{'a' * 12}_{'B' * 43}", sent.token)
+    assert {me(guess) for _ in range(60)} == {401}
+    with CaptureQueriesContext(connection) as asked:
+        response = guess.call("GET", "/me")
+    assert problem(response, 429) == "too_many_wrong_tokens" and 0 < int(response["Retry-After"]) <= 60
+    assert len(asked) == 0
+
+
+def test_calls_of_one_token_are_limited(program, alice, bob, settings):
+    settings.API_CALLS_PER_MINUTE = 3
+    one, other = program(alice), program(bob)
+    answers = [one.call("GET", "/me") for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert answers[0]["RateLimit-Policy"] == '"token";q=3;w=60' and answers[0]["RateLimit"].startswith('"token";r=2;t=')
+    assert problem(answers[3], 429) == "too_many" and int(answers[3]["Retry-After"]) <= 60
+    assert me(other) == 200
+
+
+def test_a_program_and_its_holder_are_one_person(organization, alice, bob, erin):
+    """Bob holds a token of the service account that requests. So Bob is no second person, and Erin is.
+
+    Control: without `holders` in `same_person_as`, Bob approves.
+    """
+    robot = tokens.make_service_account(
+        username="robot", email="robots@northwind.example", role=alice.groups.get(), actor=alice
+    )
+    tokens.make(robot, name="x", role=robot.groups.get(), actor=bob)
+    request = organization.ask(robot, count=1)
+    # The whole person: who asks with an own account what their program would approve is refused as well.
+    assert set(accounts_of(bob, organization.profile)) == {bob.pk, robot.pk}
+    with pytest.raises(OwnRequest, match="You made this request"):
+        decide.approve(request, actor=bob, **seen(request))
+    assert decide.approve(request, actor=erin, **seen(request)) == 1
+
+
+def test_a_service_account_never_decides(organization, alice, bob):
+    """Not even with the role, staff status, and a right that is in effect."""
+    robot = tokens.make_service_account(
+        username="robot", email="robots@northwind.example", role=bob.groups.get(), actor=alice
+    )
+    User.objects.filter(pk=robot.pk).update(is_staff=True)
+    DecidingRight.objects.create(user=robot, since=timezone.now() - timedelta(days=99))
+    robot.refresh_from_db()
+    request = organization.ask(alice, count=1)
+    assert not rights.deciders().filter(pk=robot.pk).exists() and rights.deciders().filter(pk=bob.pk).exists()
+    with pytest.raises(Refused):
+        decide.approve(request, actor=robot, **seen(request))
+
+
+def test_an_account_that_needs_a_factor_gets_no_token_without_one(program, bob, settings):
+    settings.SECOND_FACTOR_ROLES = ["Approver"]
+    assert second_factor.is_needed(bob)
+    with pytest.raises(tokens.CannotMake, match="second factor"):
+        program(bob, factor_at=None)
+    sent = program(bob)
+    assert me(sent) == 200
+    # A token from before the role needed a factor.
+    ApiToken.objects.update(factor_at=None)
+    assert problem(sent.call("GET", "/me"), 401) == "token_second_factor"
+
+
+def test_pages_make_show_and_end_tokens(alice, bob, settings):
+    """With a fresh confirmation; the token is in that one answer only, and is not stored by the browser."""
+    zoe = person("zoe", "Company admin")
+    visitor = Visitor()
+    visitor.sign_in("alice")
+    role = alice.groups.get().pk
+    form = {"name": "nightly report", "role": role, "days": 30}
+    answer = visitor.client.post(reverse("api_tokens"), form)
+    text = answer.content.decode().partition('value="lh_')[2].partition('"')[0]
+    assert "no-store" in answer["Cache-Control"] and len(text) == 12 + 1 + 43
+    token = ApiToken.objects.get()
+    assert (token.user, token.factor_at, (token.expires_at - token.made_at).days) == (alice, None, 30)
+    assert me(Program(f"lh_{text}", token)) == 200
+    page = text_of(visitor.client.get(reverse("api_tokens")))
+    assert "nightly report" in page and text not in page
+    assert text not in str(list(AuditEvent.objects.values_list("data", flat=True)))
+    # Of others: nobody's but an admin's business.
+    assert visitor.client.get(reverse("all_api_tokens")).status_code == 403
+    assert visitor.client.get(reverse("api_tokens"), {"account": zoe.pk}).status_code == 403
+    other = Visitor()
+    other.sign_in("bob")
+    assert other.client.post(reverse("end_api_token", args=[token.pk])).status_code == 404
+    admin = Visitor()
+    admin.sign_in("zoe")
+    assert "nightly report" in text_of(admin.client.get(reverse("all_api_tokens")))
+    # No token in the name of another person, and a service account instead.
+    assert admin.client.post(reverse("api_tokens"), {**form, "account": alice.pk}).status_code == 404
+    made = admin.client.post(
+        reverse("all_api_tokens"), {"username": "robot", "email": "robots@northwind.example", "role": role}
+    )
+    robot = User.objects.get(username="robot")
+    assert made["Location"].endswith(f"?account={robot.pk}")
+    answer = admin.client.post(reverse("api_tokens"), {**form, "account": robot.pk})
+    assert "shown only once" in text_of(answer) and robot.service_account.holders == [zoe.pk]
+    admin.client.post(reverse("end_api_token", args=[token.pk]))
+    assert me(Program(f"lh_{text}", token)) == 401
+    assert AuditEvent.objects.filter(action="api_token.ended", actor_id=zoe.pk).count() == 1
+
+
+def test_the_event_of_an_act_names_the_token(organization, alice):
+    with by_means_of(token=7):
+        organization.ask(alice, count=1)
+    organization.ask(alice, count=1)
+    events = AuditEvent.objects.filter(action="request.opened").order_by("sequence")
+    assert [event.data.get("token") for event in events] == [7, None]
+
+
+def test_errors_below_the_api_are_problems(program, alice, settings):
+    sent = program(alice)
+    assert problem(sent.call("GET", "/nothing"), 404) == "not_found"
+    wrong = sent.call("PUT", "/me")
+    assert problem(wrong, 405) == "wrong_method" and wrong["Allow"]
+    assert problem(sent.client.get("/api/v1/me?x=%00"), 400) == "unreadable"
+    assert problem(sent.client.get("/api/v1/me", HTTP_HOST="evil.example"), 400) == "unreadable"
+    settings.SECURE_SSL_REDIRECT = True
+    assert problem(sent.call("GET", "/me"), 403) == "not_encrypted"
