@@ -14,6 +14,11 @@ from django.utils.translation import gettext_lazy as _
 from integrations import encryption
 from integrations.connectors.contract import NEUTRAL, UNKNOWN, Connector, Slot, Texts
 from integrations.connectors.registry import connector_class, in_language
+from integrations.installation.records import CheckResult as CheckResult
+from integrations.installation.records import Heartbeat as Heartbeat
+from integrations.installation.records import MailTrial as MailTrial
+from integrations.installation.records import ProcessKind as ProcessKind
+from integrations.installation.records import TaskRun as TaskRun
 from licensehub.database_clock import database_now
 
 

@@ -9,6 +9,8 @@ from celery import Celery
 from celery.signals import worker_init, worker_shutdown
 from kombu.transport import TRANSPORT_ALIASES
 
+from licensehub.operations.processes.worker import HeartbeatStep
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "licensehub.settings")
 
 # All connections to a Redis sign their messages, and drop what is not signed.
@@ -17,6 +19,7 @@ for scheme in ("redis", "rediss"):
 app = Celery("licensehub")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+app.steps["worker"].add(HeartbeatStep)
 
 
 @worker_init.connect

@@ -118,6 +118,11 @@ TABLES: Final[Mapping[str, tuple[Rights, Rights]]] = {
     "integrations_sendingcontrol": (_all_but(insert=False), _changes("held_at", "held_why", insert=False)),
     "integrations_installation": (_all_but(insert=False), _all_but(insert=False)),
     "integrations_installationfinding": (EVERYTHING, EVERYTHING),
+    # Only a worker says how the installation is, so that a hole in a page hides nothing.
+    "integrations_heartbeat": (READ, EVERYTHING),
+    "integrations_taskrun": (READ, ADD_AND_REMOVE),
+    "integrations_checkresult": (READ, EVERYTHING),
+    "integrations_mailtrial": (ADD, _changes("ended_at", "problem", insert=False)),
     "integrations_connection": (_all_but("profile_id", "slot"), _changes(*_TOKENS, insert=False)),
     "integrations_connectattempt": (_changes("used_at", delete=True), READ),
     # Downloads, and what is made of them. A page accepts a download, and looks up single people.

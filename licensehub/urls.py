@@ -1,6 +1,6 @@
 """All addresses: the admin, `/license` and `/company` for people who are asked, `/welcome` for people who are invited.
 
-`site.middleware.health` answers `/health` before these.
+`site.middleware.health` answers `/health` and the addresses below it before these.
 """
 
 from django.contrib import admin

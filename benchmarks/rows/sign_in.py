@@ -97,7 +97,7 @@ def _served() -> Iterator[str]:
 def _wait_for(url: str) -> None:
     for _ in range(200):
         with contextlib.suppress(requests.ConnectionError):
-            if requests.get(f"{url}/health", timeout=5).ok:
+            if requests.get(f"{url}/health/live", timeout=5).ok:
                 return
         time.sleep(0.1)
     raise RuntimeError("gunicorn did not start.")

@@ -17,6 +17,17 @@ def schedule_validation(apps, schema_editor):
     )
 
 
+def schedule_checks(apps, schema_editor):
+    """Every minute. It is never written again: an operator may change it."""
+    every_minute, _ = apps.get_model("django_celery_beat", "IntervalSchedule").objects.get_or_create(
+        every=60, period="seconds"
+    )
+    apps.get_model("django_celery_beat", "PeriodicTask").objects.get_or_create(
+        name="Check the installation",
+        defaults={"task": "licensehub.operations.tasks.check_installation", "interval": every_minute},
+    )
+
+
 def create_sending_control(apps, schema_editor):
     apps.get_model("integrations", "SendingControl").objects.get_or_create(pk=1)
     apps.get_model("integrations", "Installation").objects.get_or_create(pk=1)
@@ -239,6 +250,77 @@ class Migration(migrations.Migration):
             model_name="connection",
             constraint=models.UniqueConstraint(fields=("profile", "slot"), name="connection_one_per_slot"),
         ),
+        migrations.CreateModel(
+            name="CheckResult",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("check_id", models.CharField(max_length=40, unique=True)),
+                ("level", models.CharField(max_length=4)),
+                ("title", models.CharField(max_length=200)),
+                ("value", models.CharField(blank=True, default="", max_length=200)),
+                ("detail", models.TextField(blank=True, default="")),
+                ("waits", models.TextField(blank=True, default="")),
+                ("steps", models.JSONField(default=list)),
+                ("memory", models.JSONField(default=dict)),
+                ("host", models.CharField(max_length=80)),
+                ("since", models.DateTimeField(null=True)),
+                ("checked_at", models.DateTimeField()),
+            ],
+            options={
+                "verbose_name": "operations",
+                "verbose_name_plural": "operations",
+                "default_permissions": ("view",),
+            },
+        ),
+        migrations.CreateModel(
+            name="TaskRun",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("queue", models.CharField(max_length=40)),
+                ("task", models.CharField(max_length=120)),
+                ("waited", models.PositiveIntegerField()),
+                ("took", models.PositiveIntegerField()),
+                ("failed", models.BooleanField(default=False)),
+                ("ended_at", models.DateTimeField(db_index=True, default=licensehub.database_clock.database_now)),
+            ],
+            options={"default_permissions": ()},
+        ),
+        migrations.CreateModel(
+            name="Heartbeat",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("kind", models.CharField(choices=[("worker", "Worker"), ("beat", "Scheduler")], max_length=10)),
+                ("name", models.CharField(max_length=150)),
+                ("host", models.CharField(max_length=80)),
+                ("version", models.CharField(blank=True, default="", max_length=60)),
+                ("queues", models.JSONField(default=list)),
+                ("facts", models.JSONField(default=dict)),
+                ("started_at", models.DateTimeField()),
+                ("seen_at", models.DateTimeField(null=True)),
+                ("scheduled_at", models.DateTimeField(null=True)),
+            ],
+            options={
+                "default_permissions": (),
+                "constraints": [models.UniqueConstraint(fields=("kind", "name"), name="heartbeat_one_per_process")],
+            },
+        ),
+        migrations.CreateModel(
+            name="MailTrial",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("asked_at", models.DateTimeField(default=licensehub.database_clock.database_now)),
+                ("ended_at", models.DateTimeField(null=True)),
+                ("problem", models.TextField(blank=True, default="")),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+            ],
+            options={"ordering": ["-pk"], "default_permissions": ()},
+        ),
         migrations.RunPython(create_sending_control, migrations.RunPython.noop),
         migrations.RunPython(schedule_validation, migrations.RunPython.noop),
+        migrations.RunPython(schedule_checks, migrations.RunPython.noop),
     ]

@@ -72,6 +72,7 @@ INSTALLED_APPS = [
     "integrations",
     "subscriptions",
     "licensehub",
+    "licensehub.operations",
     "licensehub.site",
     "licensehub.api",
 ]
@@ -149,7 +150,7 @@ REDIS_URL = _redis.client
 
 CELERY_BROKER_URL = _redis.broker
 CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "licensehub.operations.processes.beat:Scheduler"
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_SERIALIZER = "json"

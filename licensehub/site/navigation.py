@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from integrations.models import Connection, ConnectionState, IntegrationProfile
+from integrations.installation.processes import no_report_since
+from integrations.models import CheckResult, Connection, ConnectionState, IntegrationProfile
 from licensehub.ui.lists.counts import Count, capped_each
 from subscriptions.company.company import company
 from subscriptions.models import CandidateState, ReclaimRequest, RemovalCandidate, RequestState, RightsChange
@@ -44,6 +45,10 @@ def waiting() -> dict[str, QuerySet[Any]]:
         "ready": RemovalCandidate.objects.filter(state=CandidateState.READY),
         "open": ReclaimRequest.objects.filter(state=RequestState.OPEN),
         "rights": RightsChange.objects.waiting(),
+        # What does not work, and the silence of the workers, who say so.
+        "operations": CheckResult.objects.filter(
+            Q(level="act") | Q(check_id="workers", checked_at__lt=no_report_since())
+        ),
     }
 
 
@@ -153,6 +158,14 @@ GROUPS: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
     (
         gettext_lazy("System"),
         (
+            Entry(
+                gettext_lazy("Operations"),
+                "monitor_heart",
+                "integrations_checkresult_changelist",
+                "integrations.view_checkresult",
+                "operations",
+                "danger",
+            ),
             Entry(
                 gettext_lazy("Evidence"),
                 "receipt_long",

@@ -67,6 +67,7 @@ OPERATES = [
     "integrations.add_connection",
     "integrations.change_connection",
     "integrations.stop_all_sending",
+    "integrations.view_checkresult",
     "subscriptions.view_downloadrun",
 ]
 MANAGES = [

@@ -12,5 +12,5 @@ if TYPE_CHECKING:
 
 @pytest.mark.browser
 def test_a_page_of_the_server_is_shown(real_transactions: None, live_server: Any, browser_page: Page) -> None:
-    browser_page.goto(f"{live_server.url}/health")
+    browser_page.goto(f"{live_server.url}/health/live")
     assert '"ok"' in browser_page.content()

@@ -44,6 +44,7 @@ def prepare(world: World, *, asks: User, decides: User) -> dict[str, str]:
         "waiting request": reverse("admin:subscriptions_reclaimrequest_change", args=[waiting.pk]),
         "reports": reverse("admin:subscriptions_monthlyreport_changelist"),
         "evidence": reverse("admin:audit_auditevent_evidence"),
+        "operations": reverse("admin:integrations_checkresult_changelist"),
         "security": reverse("security"),
         "set up a factor": reverse("factors"),
         "new app": reverse("mfa_activate_totp"),

@@ -1,5 +1,5 @@
 // Follows what happens on the server: each element with data-lh-live asks again, until the answer has none or reloads the page.
-// It asks seldom while nothing changes, and not at all while the tab is hidden. Without it the page says that a reload shows more.
+// It asks seldom while nothing changes, and not at all while the tab is hidden. data-lh-shortest is the shortest wait of an element. Without it the page says that a reload shows more.
 "use strict";
 (() => {
     const SHORTEST = 1000, LONGEST = 60000, SLOWER = 1.5;
@@ -8,7 +8,8 @@
     function plan(element) {
         const before = known.get(element.dataset.lhLive);
         const changed = !before || before.text !== element.textContent;
-        const wait = changed ? SHORTEST : Math.min(LONGEST, before.wait * SLOWER);
+        const shortest = Number(element.dataset.lhShortest) || SHORTEST;
+        const wait = changed ? shortest : Math.min(LONGEST, before.wait * SLOWER);
         known.set(element.dataset.lhLive, {text: element.textContent, wait});
         element.lhTimer = setTimeout(ask, wait, element);
     }

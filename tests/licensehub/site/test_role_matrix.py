@@ -171,6 +171,10 @@ subscriptions_reclaim_live                              CMAUS     CMAUS
 subscriptions_reclaim_restore                           CMS       CMS
 subscriptions_reconciliation_reconcile                  .         CMOS
 subscriptions_reconciliation_live                       CMAUS     CMAUS
+integrations_checkresult_changelist                     COS       COS
+integrations_checkresult_live                           COS       COS
+integrations_checkresult_doctor                         .         COS
+integrations_checkresult_mail                           .         COS
 integrations_sendingcontrol_changelist                  CMAUOS    CMAUOS
 integrations_sendingcontrol_action stop                 .         COS
 integrations_sendingcontrol_action allow                .         COS

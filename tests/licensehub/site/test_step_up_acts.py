@@ -25,6 +25,8 @@ DECIDED_NO = {
     *("subscriptions_subscription_request", "subscriptions_price_withdraw"),
     *(f"integrations_integrationprofile_{name}" for name in ("action", "validate", "archive", "schedule")),
     "integrations_connection_disconnect",
+    # Look at the installation, and send a mail to oneself.
+    *("integrations_checkresult_doctor", "integrations_checkresult_mail"),
     # Less is possible afterwards.
     *("subscriptions_rightschange_refuse", "subscriptions_rightschange_withdraw"),
     # Choices of the own account, and texts.

@@ -18,18 +18,24 @@ from licensehub.embedded import processes
 from licensehub.site.middleware import health
 
 
+@pytest.fixture(autouse=True)
+def asked_again() -> None:
+    health.forget()
+
+
 @pytest.mark.django_db
-def test_health_answers_before_the_host_check_and_the_redirect(client, settings):
+@pytest.mark.parametrize("address", ["/health", "/health/ready", "/health/live"])
+def test_health_answers_before_the_host_check_and_the_redirect(client, settings, valkey, address):
     settings.ALLOWED_HOSTS = ["licenses.northwind.example"]
     settings.SECURE_SSL_REDIRECT = True
 
-    answer = client.get("/health", HTTP_HOST="10.0.0.7")
+    answer = client.get(address, HTTP_HOST="10.0.0.7")
 
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
     assert "no-store" in answer["Cache-Control"]
-    assert client.post("/health", HTTP_HOST="10.0.0.7").status_code == 405
+    assert client.post(address, HTTP_HOST="10.0.0.7").status_code == 405
     assert client.get("/admin/", HTTP_HOST="10.0.0.7").status_code == 400
-    assert client.get("/health/x", HTTP_HOST="10.0.0.7").status_code == 400
+    assert client.get(f"{address}/x", HTTP_HOST="10.0.0.7").status_code == 400
     ours = {"HTTP_HOST": "licenses.northwind.example"}
     assert client.get("/admin/", **ours).status_code == 301
     assert client.get("/admin/", **ours, HTTP_X_FORWARDED_PROTO="https").status_code == 301
@@ -41,8 +47,31 @@ def test_health_says_when_the_database_does_not_answer(client, monkeypatch):
             raise DatabaseError("secret words of the server")
 
     monkeypatch.setattr(health, "connection", Away())
-    answer = client.get("/health")
+    answer = client.get("/health/ready")
     assert (answer.status_code, answer.json()) == (503, {"status": "unavailable"})
+    # A restart would not help, so the process is alive.
+    assert client.get("/health/live").status_code == 200
+
+
+@pytest.mark.django_db
+def test_ready_means_that_the_broker_answers(client, settings, valkey, broker_away, caplog):
+    settings.REDIS_URL = settings.REDIS_URL.replace("unix://", "unix://user:hidden-password@")
+    answer = client.get("/health/ready")
+    assert (answer.status_code, answer.json()) == (503, {"status": "unavailable"})
+    assert client.get("/health/live").status_code == 200
+    assert "hidden-password" not in caplog.text
+    settings.REDIS_URL = f"unix://{settings.EMBEDDED_BROKER_SOCKET}"
+    assert client.get("/health/ready").status_code == 503, "for some seconds"
+    health.forget()
+    assert client.get("/health/ready").status_code == 200
+
+
+@pytest.mark.django_db
+def test_the_proof_of_an_installation_takes_a_short_number_only(client):
+    one, other = (client.get("/health/self", {"nonce": nonce}, HTTP_HOST="10.0.0.7") for nonce in ("abc", "abd"))
+    assert (len(one.content), one.content == other.content) == (64, False)
+    for nonce in ("", "a b", "ä", "a" * 65):
+        assert client.get("/health/self", {"nonce": nonce}).status_code == 400
 
 
 def scheme(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:

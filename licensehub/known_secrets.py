@@ -1,0 +1,60 @@
+"""The secrets of the settings, so that a text can be searched for them before somebody reads it."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from django.conf import settings
+
+KEYS: Final = ("SECRET_KEY", "APPROVAL_KEY", "AUDIT_KEY", "BROKER_KEY")
+LISTS: Final = ("SECRET_KEY_FALLBACKS", "CREDENTIAL_KEYS")
+OTHERS: Final = (
+    *("EMAIL_HOST_PASSWORD", "SSO_OIDC_SECRET", "ANCHOR_HTTPS_TOKEN", "ANCHOR_KEYS"),
+    *("AUDIT_STREAM_HTTPS_KEY", "METRICS_TOKEN"),
+)
+# Addresses that may hold a password.
+ADDRESSES: Final = ("REDIS_URL", "CELERY_BROKER_URL", "BOUNCE_MAILBOX_URL", "VENDOR_PROXY", "AUDIT_PROXY", "SENTRY_DSN")
+# A shorter one would be found in every second word.
+SHORTEST: Final = 6
+MASK: Final = "***"
+
+
+def known_secrets() -> frozenset[str]:
+    """All secrets of the settings that are long enough to be told from words."""
+    found = [str(getattr(settings, name, "")) for name in (*KEYS, *OTHERS)]
+    found += [str(key) for name in LISTS for key in getattr(settings, name, [])]
+    found += [word for name in ADDRESSES for word in _passwords(str(getattr(settings, name, "")))]
+    found.append(str(settings.DATABASES["default"].get("PASSWORD") or ""))
+    return frozenset(secret for secret in found if len(secret) >= SHORTEST)
+
+
+def without_secrets(text: str) -> str:
+    """The text with *** in place of each secret, the longest first."""
+    for secret in sorted(known_secrets(), key=len, reverse=True):
+        if secret in text:
+            text = text.replace(secret, MASK)
+    return text
+
+
+@cache
+def mark_of(name: str, key: str) -> str:
+    """Tells one key from another: the first digits of a SHA-256. Nothing can be read back from it."""
+    return hashlib.sha256(f"licensehub {name}\0{key}".encode()).hexdigest()[:12]
+
+
+def keys_mark() -> str:
+    """One mark for all keys that the processes of an installation share."""
+    every = [str(getattr(settings, name, "")) for name in KEYS]
+    every += [str(key) for key in settings.CREDENTIAL_KEYS]
+    return mark_of("all keys", "\0".join(every))
+
+
+def _passwords(address: str) -> list[str]:
+    try:
+        password = urlsplit(address).password or ""
+    except ValueError:
+        return []
+    return [password, unquote(password)]

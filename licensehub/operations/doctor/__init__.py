@@ -1,0 +1,1 @@
+"""Everything about an installation that can be checked, each with what to do next."""

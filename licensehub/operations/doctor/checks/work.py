@@ -1,0 +1,177 @@
+"""The work itself: what waits for too long, what is in doubt, the connections, the downloads, and the switches."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db.models import Min
+
+from integrations import sending
+from integrations.connectors.contract import english, english_plural
+from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
+from licensehub.database_clock import database_now
+from licensehub.operations.doctor.findings import Context, Finding, Level, Step, check
+from subscriptions.apply_rule import MAX_FACTS_AGE
+from subscriptions.models import DownloadRun, Reclaim, ReclaimRequest, ReclaimState, RequestState, RunState
+from subscriptions.schedules import schedules
+
+# The sweep enqueues what is due every minute, and a task works for minutes.
+LATE: Final = timedelta(minutes=20)
+OLD_DOUBT: Final = timedelta(hours=1)
+# A token is refreshed long before it expires.
+LATE_REFRESH: Final = timedelta(minutes=30)
+OLD_TOKEN: Final = timedelta(days=365)
+PROFILES: Final = (ProfileState.PUBLISHED, ProfileState.PAUSED)
+
+
+@check("sending")
+def switches(context: Context) -> Finding:
+    """Nothing holds or stops all sending."""
+    control = sending.control()
+    waits = english("What is approved waits and is not lost. Restores still work.")
+    if control.held_at:
+        steps = (Step(english("Open the page “Stop all sending”, check what it lists, and release sending.")),)
+        title = english("Sending is held, since this database may be a restored backup")
+        return Finding(Level.ACT, title, detail=control.held_why, waits=waits, steps=steps, since=control.held_at)
+    if control.stopped:
+        steps = (
+            Step(
+                english("Allow it on the page “Stop all sending” when the reason is gone."),
+                "python manage.py stop_sending --allow",
+            ),
+        )
+        return Finding(
+            Level.LOOK, english("All sending is stopped"), waits=waits, steps=steps, since=control.stopped_at
+        )
+    return Finding(Level.OK, english("Sending is allowed"))
+
+
+@check("open_items")
+def open_items(context: Context) -> Finding:
+    """What is approved is sent soon, and requests are decided."""
+    now = database_now()
+    due = Reclaim.objects.due().filter(hold_reason="").aggregate(at=Min("queued_at"))["at"]
+    late = Reclaim.objects.abandoned().aggregate(at=Min("lease_until"))["at"]
+    moments = [moment for moment in (due, late) if moment and now - moment > LATE]
+    if moments:
+        count = Reclaim.objects.unfinished().count()
+        text = english_plural("{count} approved seat waits.", "{count} approved seats wait.", count).format(count=count)
+        steps = (Step(english("Look at the workers and the queues first. Then look at the log of the workers.")),)
+        waits = english("None is lost, and each is looked up again before it is sent.")
+        return Finding(
+            Level.ACT, english("Approved seats are not sent"), detail=text, waits=waits, steps=steps, since=min(moments)
+        )
+    oldest = (
+        ReclaimRequest.objects.filter(state__in=(RequestState.OPEN, RequestState.COLLECTING))
+        .order_by("requested_at")
+        .first()
+    )
+    if oldest is None:
+        return Finding(Level.OK, english("Nothing is open"), english("none"))
+    days = (now - oldest.requested_at).days
+    value = english_plural("{days} day", "{days} days", days).format(days=days)
+    waiting = (
+        english("{request} waits for approval")
+        if oldest.state == RequestState.OPEN
+        else english("{request} waits for answers")
+    )
+    return Finding(Level.OK, english("What is approved is sent"), value, waiting.format(request=oldest.number))
+
+
+@check("in_doubt")
+def in_doubt(context: Context) -> Finding:
+    """No item is in doubt for long."""
+    doubts = Reclaim.objects.filter(state=ReclaimState.IN_DOUBT)
+    count = doubts.count()
+    if not count:
+        return Finding(Level.OK, english("Nothing is in doubt"), "0")
+    first = doubts.select_related("removal__request").order_by("sending_at").first()
+    since = first.sending_at if first else None
+    request = first.removal.request.number if first else ""
+    level = Level.LOOK if since and database_now() - since > OLD_DOUBT else Level.OK
+    steps = (
+        Step(
+            english("Open {request}: each item says what the vendor shows now, and what you can do.").format(
+                request=request
+            )
+        ),
+    )
+    waits = english("Nothing of it is sent again before a person decides.")
+    return Finding(level, english("The answer of the vendor was lost"), str(count), request, waits, steps, since)
+
+
+@check("tokens")
+def tokens(context: Context) -> Finding:
+    """All connections work, OAuth tokens renew themselves in time, and no token is very old."""
+    now = database_now()
+    rows = list(Connection.objects.filter(profile__state__in=PROFILES).select_related("profile").defer("ciphertext"))
+    if broken := [row for row in rows if row.state == ConnectionState.ERROR]:
+        first = min(broken, key=lambda row: row.state_changed_at)
+        title = english_plural("{count} connection does not work", "{count} connections do not work", len(broken))
+        steps = (
+            Step(
+                english("Open the connection “{name}”: it says what the vendor answered, and what to do.").format(
+                    name=first
+                )
+            ),
+        )
+        waits = english("Its downloads and its approved seats wait, and nothing is lost.")
+        return Finding(
+            Level.ACT,
+            title.format(count=len(broken)),
+            str(len(broken)),
+            first.error,
+            waits,
+            steps,
+            first.state_changed_at,
+        )
+    if late := [row for row in rows if row.refresh_at and now - row.refresh_at > LATE_REFRESH]:
+        steps = (Step(english("Check if the workers run. Then validate the connections on the page of the profile.")),)
+        since = min(row.refresh_at for row in late if row.refresh_at)
+        detail = english("The token of “{name}” expires soon.").format(name=late[0])
+        return Finding(Level.LOOK, english("A token was not renewed in time"), detail=detail, steps=steps, since=since)
+    old = [
+        row
+        for row in rows
+        if not row.refresh_at and row.credentials_set_at and now - row.credentials_set_at > OLD_TOKEN
+    ]
+    if old:
+        steps = (Step(english("Make a new token at the vendor, and enter it on the page of the connection.")),)
+        detail = english("The token of “{name}” is more than a year old.").format(name=old[0])
+        return Finding(Level.LOOK, english("A token is old"), detail=detail, steps=steps)
+    value = english_plural("{count} connection", "{count} connections", len(rows)).format(count=len(rows))
+    return Finding(Level.OK, english("All connections work"), value)
+
+
+@check("downloads")
+def downloads(context: Context) -> Finding:
+    """Each published profile has fresh facts, and a next download."""
+    now, coming = database_now(), list[datetime]()
+    for profile in IntegrationProfile.objects.downloading():
+        newest = DownloadRun.objects.filter(profile=profile).first()
+        complete = DownloadRun.objects.with_facts().filter(profile=profile).first()
+        if newest and newest.state in (RunState.QUARANTINED, RunState.FAILED):
+            title = (
+                english("A download was quarantined")
+                if newest.state == RunState.QUARANTINED
+                else english("A download failed")
+            )
+            steps = (Step(english("Open {run}: it says why, and what to do.").format(run=newest.number)),)
+            waits = english("The facts of the last complete download are kept, and nobody is removed by this one.")
+            value, since = profile.name, newest.finished_at or newest.started_at
+            return Finding(Level.LOOK, title, value, newest.problem, waits, steps, since)
+        if complete and now - (complete.finished_at or complete.started_at) > MAX_FACTS_AGE:
+            steps = (Step(english("Look at the schedule on the page of the profile, and use Run now.")),)
+            waits = english("Nobody is reclaimed on facts that are too old.")
+            since = complete.finished_at
+            return Finding(
+                Level.LOOK, english("The facts are old"), profile.name, waits=waits, steps=steps, since=since
+            )
+        task = schedules.task_of(profile, schedules.DOWNLOAD_TASK)
+        coming += schedules.next_moments(task, count=1) if task else []
+    if not coming:
+        return Finding(Level.OK, english("No download is planned"), english("none"))
+    # Moments are in the time zone of the reader, so the page makes its own text of it.
+    context.memory["next"] = min(coming).isoformat()
+    return Finding(Level.OK, english("Downloads run as planned"), f"{min(coming):%Y-%m-%d %H:%M} UTC")

@@ -1,0 +1,42 @@
+"""The scheduler of django-celery-beat, with a heartbeat of its own."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from celery.utils.nodenames import anon_nodename
+from django.db import DatabaseError
+from django_celery_beat.schedulers import DatabaseScheduler
+
+from integrations.installation import processes
+from integrations.models import ProcessKind
+
+log = logging.getLogger(__name__)
+
+
+class Scheduler(DatabaseScheduler):  # type: ignore[misc]  # it has no types
+    """A heartbeat says that this process lives. That its messages arrive is noted by the workers that get them."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # The name that its messages carry as their origin.
+        self._name = anon_nodename()
+        self._next = 0.0
+
+    def tick(self, *args: Any, **kwargs: Any) -> Any:
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + processes.EVERY_SECONDS
+            try:
+                processes.beat(ProcessKind.BEAT, self._name)
+            except DatabaseError:
+                log.warning("The heartbeat could not be written.", exc_info=True)
+        return super().tick(*args, **kwargs)
+
+    def close(self) -> None:
+        super().close()
+        try:
+            processes.ended(ProcessKind.BEAT, self._name)
+        except DatabaseError:
+            log.info("The heartbeat could not be removed.", exc_info=True)

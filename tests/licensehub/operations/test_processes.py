@@ -1,0 +1,80 @@
+"""Real processes: a worker and a scheduler say how they are, and what they do is seen by others."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from integrations.installation import processes
+from integrations.models import CheckResult, Heartbeat, ProcessKind, TaskRun
+from licensehub.build import version
+from licensehub.operations import tasks
+from licensehub.operations.doctor.checks.processes import scheduler_finding, workers_finding
+from licensehub.operations.doctor.findings import Level
+from licensehub.operations.queues import paces, waiting
+from tests.support.servers import environment_for_children
+
+pytestmark = pytest.mark.worker
+PATIENCE = 40
+
+
+def wait_until(condition, what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def beat(real_transactions, valkey, tmp_path):
+    """A real scheduler."""
+    command = [sys.executable, "-m", "celery", "-A", "licensehub", "beat", "--loglevel", "INFO"]
+    command += ["--pidfile", str(tmp_path / "beat.pid")]
+    with (tmp_path / "beat.log").open("wb") as out:
+        process = subprocess.Popen(command, env=environment_for_children(), stdout=out, stderr=out)
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_they_are_seen_while_they_live(celery_worker_process, beat):
+    tasks.run_all_checks.delay()
+    assert waiting()[0].count >= 1
+    worker = celery_worker_process()
+    wait_until(lambda: CheckResult.objects.filter(check_id="workers").exists(), "no check ran")
+    wait_until(lambda: TaskRun.objects.filter(task=tasks.run_all_checks.name).exists(), "no task was noted")
+    noted = TaskRun.objects.get(task=tasks.run_all_checks.name)
+    assert noted.waited > 0
+    assert noted.queue in paces()
+    (row,) = Heartbeat.objects.filter(kind=ProcessKind.WORKER)
+    assert (row.version, row.queues) == (version(), sorted(one.queue for one in waiting()))
+    assert row.facts["processes"] == 1
+    assert row.facts["disk_free"] > 0
+    # The scheduler is alive at once, and believed as soon as a message of it has arrived.
+    scheduler = Heartbeat.objects.filter(kind=ProcessKind.BEAT)
+    wait_until(lambda: scheduler.filter(seen_at__isnull=False, scheduled_at__isnull=False).exists(), "no scheduler")
+    assert scheduler.get().name == f"gen{beat.pid}@{processes.this_host()}"
+    known = processes.processes()
+    assert scheduler_finding(known).level == Level.OK
+    assert workers_finding(known).level == Level.OK
+    # Who ends as it should is missed by nobody.
+    worker.stop()
+    assert not Heartbeat.objects.filter(kind=ProcessKind.WORKER).exists()
+    beat.terminate()
+    beat.wait(PATIENCE)
+    assert not scheduler.exists()
+
+
+def test_who_is_killed_is_missed(celery_worker_process, monkeypatch):
+    worker = celery_worker_process()
+    wait_until(Heartbeat.objects.filter(kind=ProcessKind.WORKER).exists, "no heartbeat")
+    worker.kill()
+    row = Heartbeat.objects.get()
+    monkeypatch.setattr(processes, "SILENT_AFTER", processes.timedelta(seconds=0))
+    found = workers_finding(processes.processes())
+    assert (found.level, found.title) == (Level.ACT, "No worker runs")
+    assert found.since == row.seen_at
+    assert tasks.check_installation.name == "licensehub.operations.tasks.check_installation"
