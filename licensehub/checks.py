@@ -82,6 +82,7 @@ ENVIRONMENT: Final = {
     "ANCHOR_S3_DAYS": ("E015", "Write days, such as 2557."),
     "AUDIT_STREAM_STDOUT": ("E014", "Write on or off."),
     "AUDIT_STREAM_FROM": ("E043", "Write beginning or now."),
+    "METRICS_NETWORKS": ("E070", "Write networks such as 10.0.0.0/8,192.0.2.7."),
     "LOG_LEVEL": ("E016", "Write DEBUG, INFO, WARNING, ERROR or CRITICAL."),
 }
 
@@ -159,6 +160,15 @@ def check_other_keys(**_: Any) -> list[CheckMessage]:
         for (one, first), (other, second) in itertools.combinations(named, 2)
         if first and first == second and one != other
     ]
+
+
+@register
+def check_metrics_token(**_: Any) -> list[CheckMessage]:
+    """Who guesses it reads how many people are inactive."""
+    if not settings.METRICS_TOKEN or len(settings.METRICS_TOKEN) >= OTHER_KEY_LENGTH:
+        return []
+    hint = "Make one with `openssl rand -hex 32`."
+    return [error("E071", f"METRICS_TOKEN has fewer than {OTHER_KEY_LENGTH} characters.", hint)]
 
 
 @register

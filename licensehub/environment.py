@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from datetime import date
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -109,6 +110,15 @@ class Reader:
             self.problems[name] = f"{name} is not one of {', '.join(known)}."
             return default
         return text
+
+    def networks(self, name: str) -> list[str]:
+        """Networks and addresses, e.g. `10.0.0.0/8,192.0.2.7`; none by default."""
+        given = words(self._text(name))
+        try:
+            return [str(ip_network(word)) for word in given]
+        except ValueError:
+            self.problems[name] = f"{name} is not a list of networks."
+            return []
 
     def mapping(self, name: str) -> dict[str, list[str]]:
         """`group=Role,group=Other role` as group -> roles; empty by default."""

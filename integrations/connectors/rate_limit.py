@@ -21,6 +21,8 @@ from http import HTTPStatus
 from threading import Lock
 from typing import cast
 
+from redis.exceptions import RedisError
+
 from integrations.connectors.contract import RateBudget, TransientError, english
 from integrations.connectors.request import Rate
 from licensehub.redis_client import Breaker, RedisAway, connect
@@ -38,7 +40,8 @@ MIN_HOLD = 1.0
 KEY_PREFIX = "licensehub:rate:"
 
 # KEYS[1]: list of "slot:units:total", the oldest first; `total` is the sum of all units ever taken, including these.
-# KEYS[2] exists while the bucket is held. ARGV: cost, limit, window in ms. Returns ms to wait.
+# KEYS[2] exists while the bucket is held. KEYS[3]: "limit:window in ms" of the last take, for `rate_used`.
+# ARGV: cost, limit, window in ms. Returns ms to wait.
 # The clock of the Redis server decides, since the clocks of the workers differ.
 _TAKE = f"""
 local held = redis.call('PTTL', KEYS[2])
@@ -68,6 +71,7 @@ if cost <= room then
     redis.call('RPUSH', KEYS[1], string.format(taken, current, cost, last.total + cost))
   end
   redis.call('PEXPIRE', KEYS[1], math.ceil(slot * {COUNTED} * 2))
+  redis.call('SET', KEYS[3], ARGV[2] .. ':' .. ARGV[3], 'PX', math.ceil(slot * {COUNTED} * 2))
   return 0
 end
 local at = 0
@@ -104,7 +108,7 @@ class RedisRateBudget:
     def take(self, bucket: str, *, cost: int, limit: int, window: float) -> float:
         """See `RateBudget.take`; `window` and the answer are in seconds."""
         _check(cost=cost, limit=limit, window=window)
-        keys = [_taken_key(bucket), _hold_key(bucket)]
+        keys = [_taken_key(bucket), _hold_key(bucket), _limit_key(bucket)]
         wait = self._take(keys=keys, args=[cost, limit, math.ceil(window * 1000)])
         return cast("int", wait) / 1000
 
@@ -114,12 +118,38 @@ class RedisRateBudget:
 
 
 def _taken_key(bucket: str) -> str:
-    """The braces keep both keys of a bucket on the same node of a cluster."""
+    """The braces keep all keys of a bucket on the same node of a cluster."""
     return f"{KEY_PREFIX}{{{bucket}}}"
 
 
 def _hold_key(bucket: str) -> str:
     return f"{_taken_key(bucket)}:hold"
+
+
+def _limit_key(bucket: str) -> str:
+    return f"{_taken_key(bucket)}:limit"
+
+
+def rate_used(url: str) -> list[tuple[str, int, int]]:
+    """Bucket, units taken in its window, and its limit, for each bucket that was used lately. Raises RedisAway."""
+    end = ":limit"
+    try:
+        with connect(url, timeout=REDIS_TIMEOUT, decode_responses=True) as client:
+            names = sorted(client.scan_iter(match=f"{KEY_PREFIX}*{end}"))
+            seconds, micros = cast("tuple[int, int]", client.time())
+            now = seconds * 1000 + micros // 1000
+            found = []
+            for name in names:
+                limit, _, window = str(client.get(name) or "").partition(":")
+                taken = cast("list[str]", client.lrange(name.removesuffix(end), 0, -1))
+                if limit and window:
+                    current = math.floor(now / (int(window) / SLOTS))
+                    counts = (entry.split(":") for entry in taken)
+                    used = sum(int(units) for slot, units, _ in counts if int(slot) + COUNTED > current)
+                    found.append((name.removeprefix(KEY_PREFIX).removesuffix(end).strip("{}"), used, int(limit)))
+            return found
+    except (RedisError, OSError) as error:
+        raise RedisAway(f"not reachable ({type(error).__name__})") from error
 
 
 @dataclass(slots=True)

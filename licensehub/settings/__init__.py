@@ -4,3 +4,4 @@ from licensehub.settings.api import *
 from licensehub.settings.audit import *
 from licensehub.settings.base import *
 from licensehub.settings.sign_in import *
+from licensehub.settings.watching import *

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -19,6 +20,8 @@ from licensehub.known_secrets import without_secrets
 log = logging.getLogger(__name__)
 
 MINUTE: Final = timedelta(minutes=1)
+# As people write one, with <> or without.
+ADDRESS: Final = re.compile(r"<?[^\s<>@:;,]+@[^\s<>@:;,]+\.\w+>?")
 HOUR: Final = timedelta(hours=1)
 NO_DATABASE: Final = english("Not checked, since the database does not answer.")
 OLD_TABLES: Final = english("Not checked, since the tables are not those of this code.")
@@ -116,6 +119,11 @@ def run_checks(
 
 def _is_wrong(found: dict[str, Finding], name: str) -> bool:
     return name in found and found[name].level == Level.ACT
+
+
+def without_addresses(text: str) -> str:
+    """What a server answered, without the addresses of people: they are no business of an operator."""
+    return ADDRESS.sub("…", text)
 
 
 def worst(findings: Iterable[Finding]) -> Level:

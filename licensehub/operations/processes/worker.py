@@ -28,7 +28,7 @@ class HeartbeatStep(bootsteps.StartStopStep):
     The processes of the pool are forked from it and must not inherit a connection, so it is closed each time.
     """
 
-    requires = {"celery.worker.components:Timer"}
+    requires = ("celery.worker.components:Timer",)
 
     def __init__(self, parent: Any, **kwargs: Any) -> None:
         super().__init__(parent, **kwargs)

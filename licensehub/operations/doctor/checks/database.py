@@ -100,7 +100,7 @@ def migrations(context: Context) -> Finding:
         text = english_plural(
             "{count} migration was not applied.", "{count} migrations were not applied.", missing
         ).format(count=missing)
-        steps = (
+        steps: tuple[Step, ...] = (
             Step(english("Bring the tables up to date, as the owner of them."), "python manage.py migrate"),
             Step(RESTART),
         )

@@ -30,7 +30,9 @@ def keys_exist(context: Context) -> Finding:
     """All keys are there and open what is stored."""
     missing = [name for name, key in _keys().items() if not key]
     if missing and not (missing == ["BROKER_KEY"] and settings.REDIS_IS_EMBEDDED):
-        steps = (Step(english("Put the keys into the environment or into .env, from where you keep them.")),)
+        steps: tuple[Step, ...] = (
+            Step(english("Put the keys into the environment or into .env, from where you keep them.")),
+        )
         detail = english("Missing: {names}.").format(names=", ".join(missing))
         return Finding(Level.ACT, english("A key is missing"), detail=detail, steps=steps)
     if unreadable := unreadable_connections():

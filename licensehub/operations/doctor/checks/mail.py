@@ -12,7 +12,7 @@ from integrations.connectors.contract import english, english_plural
 from integrations.mail_config import NOWHERE, mail_problem
 from licensehub.build import version
 from licensehub.database_clock import database_now
-from licensehub.operations.doctor.findings import Context, Finding, Level, Step, check
+from licensehub.operations.doctor.findings import Context, Finding, Level, Step, check, without_addresses
 from subscriptions.models import Notice, NoticeState, NotificationMail
 from subscriptions.notices.transport import MailServer, NoServer
 
@@ -54,20 +54,21 @@ def mail(context: Context) -> Finding:
 
 def _waiting(questions: int, notices: int, problem: str, context: Context) -> Finding:
     since = context.memory.setdefault("since", database_now().isoformat())
-    asked = english_plural("{count} question to a person", "{count} questions to people", questions)
-    told = english_plural("{count} notice to a colleague", "{count} notices to colleagues", notices)
-    both = [text.format(count=count) for text, count in ((asked, questions), (told, notices)) if count]
-    total = english_plural(
-        "{count} mail waits and none is lost: {parts}.",
-        "{count} mails wait and none is lost: {parts}.",
-        questions + notices,
-    )
+    count = questions + notices
+    told = english_plural("{count} mail waits and is not lost.", "{count} mails wait, and none is lost.", count)
+    waits = [told.format(count=count)]
+    if questions:
+        asked = english_plural("{count} asks a person.", "{count} ask people.", questions)
+        waits.append(asked.format(count=questions))
+    if notices:
+        informed = english_plural("{count} tells a colleague.", "{count} tell colleagues.", notices)
+        waits.append(informed.format(count=notices))
     return Finding(
         Level.ACT,
         english("Mail does not leave"),
-        english_plural("{count} waits", "{count} wait", questions + notices).format(count=questions + notices),
-        problem,
-        f"{total.format(count=questions + notices, parts='; '.join(both))} {CLOCK_STARTS}",
+        english_plural("{count} waits", "{count} wait", count).format(count=count),
+        without_addresses(problem),
+        " ".join([*waits, CLOCK_STARTS]),
         (
             Step(
                 english(

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Final
 
 from integrations.connectors.contract import english, english_plural
-from integrations.installation.processes import Processes, last_sign, processes
+from integrations.installation.processes import Processes, last_sign
 from integrations.models import Heartbeat
 from licensehub.build import version
 from licensehub.known_secrets import keys_mark
@@ -168,14 +168,14 @@ def served_queues(context: Context) -> Finding:
     if alone and known.workers:
         listed = ", ".join(f"{name} ({waiting[name].count})" for name in alone)
         detail = english("No worker has it in its list. Waiting messages: {listed}.").format(listed=listed)
-        steps = (
+        start = (
             Step(
                 english("Start a worker for it, or add it to the list of one."),
                 f"sudo systemctl start licensehub-worker@{alone[0]}",
             ),
         )
         title = english("Nobody serves the queue {name}").format(name=alone[0])
-        return Finding(Level.ACT, title, value, detail, NOT_LOST, steps)
+        return Finding(Level.ACT, title, value, detail, NOT_LOST, start)
     slowest = max(waiting.values(), key=lambda one: one.oldest, default=None)
     if slowest is None or slowest.oldest < SLOW.total_seconds():
         return Finding(Level.OK, english("Each queue is served"), value)
@@ -185,7 +185,7 @@ def served_queues(context: Context) -> Finding:
         "{count} messages wait, the oldest for {minutes} minutes.",
         slowest.count,
     ).format(count=slowest.count, minutes=int(slowest.oldest // 60))
-    steps = (
+    look = (
         Step(
             english("Look at the log of its workers. A worker that hangs is helped by a restart."),
             "sudo journalctl -u 'licensehub-worker@*' -n 100",
@@ -193,10 +193,4 @@ def served_queues(context: Context) -> Finding:
         Step(english("If they work all the time, start more of them: docs/operations.md.")),
     )
     title = english("Messages wait in the queue {name}").format(name=slowest.queue)
-    return Finding(Level.ACT if is_stuck else Level.LOOK, title, value, detail, NOT_LOST, steps)
-
-
-def live_findings() -> dict[str, Finding]:
-    """What a page can say itself when no worker reports. One query."""
-    known = processes()
-    return {"scheduler": scheduler_finding(known), "workers": workers_finding(known)}
+    return Finding(Level.ACT if is_stuck else Level.LOOK, title, value, detail, NOT_LOST, look)

@@ -11,7 +11,7 @@ from integrations import sending
 from integrations.connectors.contract import english, english_plural
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
 from licensehub.database_clock import database_now
-from licensehub.operations.doctor.findings import Context, Finding, Level, Step, check
+from licensehub.operations.doctor.findings import Context, Finding, Level, Step, check, without_addresses
 from subscriptions.apply_rule import MAX_FACTS_AGE
 from subscriptions.models import DownloadRun, Reclaim, ReclaimRequest, ReclaimState, RequestState, RunState
 from subscriptions.schedules import schedules
@@ -121,7 +121,7 @@ def tokens(context: Context) -> Finding:
             Level.ACT,
             title.format(count=len(broken)),
             str(len(broken)),
-            first.error,
+            without_addresses(first.error),
             waits,
             steps,
             first.state_changed_at,
@@ -159,8 +159,8 @@ def downloads(context: Context) -> Finding:
             )
             steps = (Step(english("Open {run}: it says why, and what to do.").format(run=newest.number)),)
             waits = english("The facts of the last complete download are kept, and nobody is removed by this one.")
-            value, since = profile.name, newest.finished_at or newest.started_at
-            return Finding(Level.LOOK, title, value, newest.problem, waits, steps, since)
+            ended = newest.finished_at or newest.started_at
+            return Finding(Level.LOOK, title, profile.name, waits=waits, steps=steps, since=ended)
         if complete and now - (complete.finished_at or complete.started_at) > MAX_FACTS_AGE:
             steps = (Step(english("Look at the schedule on the page of the profile, and use Run now.")),)
             waits = english("Nobody is reclaimed on facts that are too old.")
