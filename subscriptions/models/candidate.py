@@ -29,6 +29,8 @@ class CandidateState(models.TextChoices):
 
 
 CLOSED = (CandidateState.CLOSED_COMPLETE, CandidateState.CLOSED_SKIPPED, CandidateState.CLOSED_CANCELED)
+# Not yet approved: a newer run or rule may withdraw them.
+WITHDRAWABLE = (CandidateState.READY, CandidateState.AWAITING_USER, CandidateState.AWAITING_APPROVAL)
 
 
 class CloseReason(models.TextChoices):
@@ -55,14 +57,7 @@ class RemovalCandidateQuerySet(models.QuerySet["RemovalCandidate"]):
         return self.exclude(state__in=CLOSED)
 
     def withdrawable(self) -> RemovalCandidateQuerySet:
-        """Candidates that are not yet approved: a newer run or rule may withdraw them."""
-        return self.filter(
-            state__in=(
-                CandidateState.READY,
-                CandidateState.AWAITING_USER,
-                CandidateState.AWAITING_APPROVAL,
-            )
-        )
+        return self.filter(state__in=WITHDRAWABLE)
 
 
 class RemovalCandidate(models.Model):

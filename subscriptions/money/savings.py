@@ -22,6 +22,7 @@ from integrations.models import IntegrationProfile
 from licensehub.ui.time_zones import company_day, company_midnight
 from subscriptions.activity.returns import VERIFIED
 from subscriptions.models import CandidateState, Price, Reclaim, RemovalCandidate, VerifiedSeats
+from subscriptions.models.candidate import WITHDRAWABLE
 from subscriptions.money.prices import PriceList
 from subscriptions.money.verified_seats import LICENSE, not_counted
 
@@ -125,11 +126,13 @@ class Ledger:
         return now if now and price and now.currency == price.currency else price
 
     def _candidates(self) -> dict[Stage, list[Counted]]:
-        """Count potential and approved seats at the price of today, with one statement that an index answers."""
-        rows = RemovalCandidate.objects.filter(profile__in=self.profiles).order_by()
-        rows = rows.withdrawable() | rows.filter(state=CandidateState.AWAITING_REVOCATION)
+        """Count potential and approved seats at the price of today, with one statement that an index alone answers."""
+        states = (*WITHDRAWABLE, CandidateState.AWAITING_REVOCATION)
+        rows = RemovalCandidate.objects.filter(profile__in=self.profiles, state__in=states).order_by()
         found: dict[Stage, list[Counted]] = {Stage.POTENTIAL: [], Stage.APPROVED: []}
-        for profile_id, license, state, seats in rows.values_list("profile", "license", "state").annotate(Count("pk")):
+        for profile_id, license, state, seats in rows.values_list("profile", "license", "state").annotate(
+            seats=Count("*")
+        ):
             stage = Stage.APPROVED if state == CandidateState.AWAITING_REVOCATION else Stage.POTENTIAL
             price = self.prices.now(profile_id, license or "")
             found[stage].append((profile_id, license or "", price.pk if price else None, seats))

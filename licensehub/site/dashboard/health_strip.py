@@ -186,7 +186,7 @@ def _connections(profile: IntegrationProfile, user: User | AnonymousUser) -> lis
 
 def _oldest(profile: IntegrationProfile, scope: dict[str, Any]) -> Health:
     """The oldest request that waits for an approver; without one, what waits for the answers of people."""
-    waiting = ReclaimRequest.objects.filter(profile=profile).order_by("requested_at")
+    waiting = ReclaimRequest.objects.filter(profile=profile).order_by("pk")
     if oldest := waiting.filter(state=RequestState.OPEN).first():
         link = listed("reclaimrequest", **scope, state__exact=RequestState.OPEN.value)
         return Health("approval_delegation", _("Oldest request"), ago(oldest.requested_at), "ok", link)
