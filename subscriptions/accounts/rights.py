@@ -10,6 +10,7 @@ from django.contrib.auth.models import AnonymousUser, Group, Permission, User
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
+from subscriptions.accounts import signed_rights
 from subscriptions.errors import Refused
 from subscriptions.models import ChangeKind, RightsChange
 
@@ -69,9 +70,19 @@ def may(user: User | AnonymousUser, permission: str) -> bool:
 
 
 def refuse_without(user: User, permission: str) -> None:
-    """Raise Refused, with the reason, when this account may not use this right to decide now."""
+    """Raise Refused, with the reason, when this account may not use this right to decide now.
+
+    Rows can be written in the database, so the audit must say the same.
+    """
     if not deciders(permission).filter(pk=user.pk).exists():
         raise Refused(_why_not(user, permission))
+    if not signed_rights.is_granted(user):
+        raise Refused(
+            _(
+                "The audit has no grant of your right to decide, so somebody has given it in the database. Nothing was "
+                "changed. An admin takes your role away and gives it again; find out who can write to the database."
+            )
+        )
 
 
 def why_not(user: User, permission: str = DECIDE) -> str:

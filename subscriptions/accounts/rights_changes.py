@@ -7,6 +7,8 @@ the pages is found by the sweep, and waits in the same way.
 
 from __future__ import annotations
 
+import logging
+
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import QuerySet
@@ -15,13 +17,17 @@ from django.utils.translation import gettext as _
 
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
+from licensehub.database_clock import database_now
 from licensehub.sign_in import generations
-from subscriptions.accounts import rights
+from subscriptions.accounts import rights, signed_rights
 from subscriptions.accounts.mailbox import mailbox
 from subscriptions.accounts.origins import tied_to
 from subscriptions.accounts.persons import find_everywhere
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import ChangeKind, ChangeState, DecidingRight, RightsChange
+from subscriptions.models.rights import WAIT
+
+logger = logging.getLogger(__name__)
 
 ACCOUNTS = "auth.change_user"
 LOST = "The account has no role with this right any more, or is deactivated."
@@ -48,7 +54,10 @@ def ask(
         change = RightsChange.objects.create(
             account=account, kind=kind, asked_by=actor, before=before, after=after, password=password
         )
-        record(Action.RIGHTS_ASKED, actor=actor, target=account, data=_data(change))
+        data = _data(change)
+        if kind == ChangeKind.PASSWORD:
+            data["passwords"] = signed_rights.passwords_digest(account.pk, password)
+        record(Action.RIGHTS_ASKED, actor=actor, target=account, data=data)
     return change
 
 
@@ -116,13 +125,17 @@ def withdraw(change: RightsChange, *, actor: User) -> None:
 
 
 def take_due() -> int:
-    """Let the changes take effect whose day is over. Returns how many did."""
+    """Let the changes take effect whose day is over, by the event of their mails. Returns how many did."""
     done = 0
     for change in RightsChange.objects.due():
+        announced = signed_rights.announced_at(change)
+        if announced is None or announced > database_now() - WAIT:
+            logger.error("%s waits, and its row has another time of the mails than the audit", change)
+            continue
         try:
             _take_effect(change, actor=None)
         except NotActionable:
-            continue  # somebody has just ended it, or the account has changed since
+            continue  # somebody has just ended it, or the account or the row has changed since
         done += 1
     return done
 
@@ -161,6 +174,13 @@ def _same(one: User, other: User | None) -> bool:
 def _take_effect(change: RightsChange, *, actor: Actor, comment: str = "") -> None:
     password = change.password
     with transaction.atomic():
+        if not signed_rights.was_asked(change):
+            raise NotActionable(
+                _(
+                    "This change is not as it was asked for: somebody has written it in the database, or the password "
+                    "was changed meanwhile. Nothing was done. Refuse it, and ask again."
+                )
+            )
         _close(change, ChangeState.EFFECTIVE, Action.RIGHTS_CONFIRMED if actor else None, actor=actor, comment=comment)
         user = User.objects.select_for_update().get(pk=change.account_id)
         if change.kind == ChangeKind.GRANT:

@@ -36,17 +36,20 @@ class _Signed:
     erased: bool = False
 
     def add(self, event: AuditEvent, table: SignedTable) -> None:
-        self.last = event.sequence
         if not is_genuine(event):
             self.changed.append(event.sequence)
+            self.last = event.sequence
             return
+        says = table.says[event.action]  # type: ignore[index]  # an Action is its value
+        values = says(event) if event.salt else {}
+        if event.salt and not values:
+            return  # about something else of its subject
+        self.last = event.sequence
         if event.action in table.begins:
             self.begun = event.sequence
         if not event.salt:
             self.erased = True
-            return
-        says = table.says[event.action]  # type: ignore[index]  # an Action is its value
-        self.values |= {name: (value, event.sequence) for name, value in says(event).items()}
+        self.values |= {name: (value, event.sequence) for name, value in values.items()}
 
 
 def verify_rows() -> Iterator[RowFinding]:
@@ -86,14 +89,14 @@ def _verify(table: SignedTable) -> Iterator[RowFinding]:
         signed = _signed(table, events.filter(target_id__lte=last) if last else events)
         for row in rows:
             yield from _compare(table, row, signed.pop(row.pk, _Signed()))
-        yield from (finding for pk, left in signed.items() for finding in _gone(table, pk, left))
+        yield from (finding for pk, left in signed.items() if left.last for finding in _gone(table, pk, left))
         if last is None:
             return
         before = last
 
 
 def _events(table: SignedTable) -> QuerySet[AuditEvent]:
-    return AuditEvent.objects.filter(target_type=table.label, action__in=[action.value for action in table.says])
+    return AuditEvent.objects.filter(target_type=table.subject, action__in=[action.value for action in table.says])
 
 
 def _signed(table: SignedTable, events: QuerySet[AuditEvent]) -> dict[int, _Signed]:

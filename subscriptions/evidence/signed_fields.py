@@ -20,6 +20,7 @@ from licensehub.audit.models import AuditEvent
 from subscriptions.candidates.request_digest import CARRIES_DIGEST
 from subscriptions.models import (
     ChangeKind,
+    DecidingRight,
     Direction,
     Protection,
     Reclaim,
@@ -40,6 +41,7 @@ class SignedTable:
     """One kind of row. `says`: what an event says about its subject, by action. `shown`: the row's values, by field.
 
     `begins`: the actions that make a row; none for rows that may have no event, e.g. accounts of an installation.
+    `about`: the subject of the events, which has the id of the row, if it is another model.
     """
 
     model: type[Model]
@@ -47,10 +49,15 @@ class SignedTable:
     says: Mapping[Action, Says]
     begins: frozenset[Action] = frozenset()
     prefetch: tuple[str, ...] = ()
+    about: type[Model] | None = None
 
     @property
     def label(self) -> str:
         return self.model._meta.label_lower
+
+    @property
+    def subject(self) -> str:
+        return (self.about or self.model)._meta.label_lower
 
     def rows(self) -> QuerySet[Any]:
         rows: QuerySet[Any] = self.model._default_manager.all()
@@ -320,4 +327,16 @@ USERS = SignedTable(
     prefetch=("groups",),
 )
 
-SIGNED_TABLES = (REQUESTS, RECLAIMS, RULES, PROTECTIONS, PROFILES, CONTROL, USERS)
+RIGHTS = SignedTable(
+    DecidingRight,
+    lambda right: {"in_effect": right.ended_at is None},
+    {
+        # The address or the password of an account took effect: that says nothing about this row.
+        Action.RIGHTS_TOOK_EFFECT: lambda event: {"in_effect": True} if event.data["kind"] == ChangeKind.GRANT else {},
+        Action.RIGHTS_ENDED: _always(in_effect=False),
+    },
+    begins=frozenset({Action.RIGHTS_TOOK_EFFECT}),
+    about=User,
+)
+
+SIGNED_TABLES = (REQUESTS, RECLAIMS, RULES, PROTECTIONS, PROFILES, CONTROL, USERS, RIGHTS)

@@ -43,7 +43,7 @@ SEED, TAMPERINGS = 18, 200
 
 
 @pytest.fixture
-def history(world, alice, bob, carol) -> World:
+def history(real_rights, world, alice, bob, carol) -> World:
     """Requests, decisions, reclaims, a restore, protections, a changed rule, accounts: all made by LicenseHub."""
     world.first_download()
     # The fixture has set the caps past LicenseHub.

@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 import redis
 from django.contrib.auth.models import Group, User
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from integrations import credential_store
@@ -20,11 +20,14 @@ from integrations.connectors.rate_limit import KEY_PREFIX
 from integrations.installation import instance
 from integrations.models import IntegrationProfile
 from licensehub import database_clock
+from licensehub.audit.actions import Action
 from licensehub.audit.chain import checkpoint
 from licensehub.audit.chain.offline_verifier import EMPTY
 from licensehub.audit.chain.verify import verify_chain
+from licensehub.audit.log import record
 from licensehub.audit.models import AuditEvent
 from licensehub.audit.transactions import open_transactions
+from subscriptions.accounts import signed_rights
 from subscriptions.accounts.rights import able
 from subscriptions.downloads.run import download_subscriptions
 from subscriptions.models import DecidingRight, DownloadRun, ReclaimRule, RemovalCandidate, RunState
@@ -62,6 +65,18 @@ def _the_database_is_ours(request, monkeypatch):
 def real_instance(settings) -> None:
     """This installation has the id `production`."""
     settings.INSTANCE_ID = "production"
+
+
+@pytest.fixture(autouse=True)
+def _rights_need_no_event(request, monkeypatch):
+    """`in_effect` would write an event in most tests, and no cached rows would fit; `real_rights` asks for that."""
+    if "real_rights" not in request.fixturenames:
+        monkeypatch.setattr(signed_rights, "is_granted", lambda user: True)
+
+
+@pytest.fixture
+def real_rights() -> None:
+    """Who decides in this test has a right by the audit, too."""
 
 
 @pytest.fixture
@@ -261,6 +276,9 @@ def in_effect(user: User) -> None:
     """The right of these roles to decide took effect long ago."""
     if able().filter(pk=user.pk).exists():
         DecidingRight.objects.get_or_create(user=user, defaults={"since": timezone.now() - timedelta(days=200)})
+        if not signed_rights.is_granted(user):
+            with transaction.atomic():
+                record(Action.RIGHTS_TOOK_EFFECT, actor=None, target=user, data={"kind": "grant"})
 
 
 @pytest.fixture
