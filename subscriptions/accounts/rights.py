@@ -18,6 +18,8 @@ DECIDE = "subscriptions.decide_reclaimrequest"
 RAISE = "subscriptions.raise_cap_reclaimrequest"
 DECIDING = (DECIDE, RAISE)
 ADMINISTERING = ("auth.add_user", "auth.change_user", "auth.add_group", "auth.change_group")
+# The role that a right comes with at installation. What a role of one's own may do can be changed in the database.
+APPROVER = "Approver"
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 

@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
+from licensehub.audit.models import AuditEvent
 from licensehub.database_clock import database_now
 from licensehub.sign_in import generations
 from subscriptions.accounts import rights, signed_rights
@@ -33,6 +34,7 @@ ACCOUNTS = "auth.change_user"
 LOST = "The account has no role with this right any more, or is deactivated."
 FIRST = "The first right to decide of this installation: nobody could confirm it."
 CONSOLE = "Set up at the console."
+BY_SIGN_ON = "By a group of the company's sign-on."
 
 
 # --- Ask --------------------------------------------------------------------------------------------------------------
@@ -78,12 +80,54 @@ def follow(*, actor: Actor, accounts: QuerySet[User] | None = None, at_once: str
             _close(change, ChangeState.WITHDRAWN, Action.RIGHTS_WITHDRAWN, actor=actor, comment=LOST)
         effective = DecidingRight.objects.filter(ended_at=None)
         for user in able.exclude(pk__in=effective.values("pk")).order_by("pk"):
-            reason = at_once or ("" if DecidingRight.objects.exists() else FIRST)
+            reason = at_once or (FIRST if _nobody_ever_decided() else "")
             waiting = grants.filter(account=user).first()
             change = waiting or ask(user, ChangeKind.GRANT, actor=actor, after=_roles_of(user))
             if reason:
-                RightsChange.objects.filter(pk=change.pk, announced_at=None).update(announced_at=Now())
+                if reason != BY_SIGN_ON:  # that one has its mails
+                    RightsChange.objects.filter(pk=change.pk, announced_at=None).update(announced_at=Now())
                 _take_effect(change, actor=None, comment=reason)
+
+
+def _nobody_ever_decided() -> bool:
+    """Rows can be deleted in the database, so the audit must have no grant either."""
+    granted = AuditEvent.objects.filter(action=Action.RIGHTS_TOOK_EFFECT.value)
+    return not DecidingRight.objects.exists() and not granted.exists()
+
+
+def follow_all() -> None:
+    """For the sweep: an account whose rights cannot be followed holds up none of the others. Raises its error last."""
+    failed: Exception | None = None
+    able, effective = rights.able(), DecidingRight.objects.filter(ended_at=None)
+    ended = effective.exclude(user__in=able).values_list("user", flat=True)
+    grants = RightsChange.objects.waiting().filter(kind=ChangeKind.GRANT)
+    lost = grants.exclude(account__in=able).values_list("account", flat=True)
+    new = able.exclude(pk__in=effective.values("pk")).values_list("pk", flat=True)
+    for pk in sorted({*ended, *lost, *new}):
+        try:
+            follow(actor=None, accounts=User.objects.filter(pk=pk))
+        except Exception as error:
+            logger.exception("The rights of account %s cannot be followed", pk)
+            failed = error
+    if failed:
+        raise failed
+
+
+def follow_sign_on(user: User, *, added: set[str]) -> None:
+    """The provider has just replaced the roles of this account, and `added` are new.
+
+    Who maps a group to the role Approver runs the provider, so that right does not wait for a second admin. A right
+    that somebody gave in LicenseHub still waits: a grant that waits already, a single right, and a right of a role of
+    one's own.
+    """
+    deciding = rights.permissions_named(rights.DECIDING)
+    given_here = (
+        rights.is_waiting(user)
+        or user.user_permissions.filter(pk__in=deciding.values("pk")).exists()
+        or user.groups.filter(permissions__in=deciding).exclude(name=rights.APPROVER).exists()
+    )
+    at_once = BY_SIGN_ON if rights.APPROVER in added and not given_here else ""
+    follow(actor=None, accounts=User.objects.filter(pk=user.pk), at_once=at_once)
 
 
 def _roles_of(user: User) -> str:
@@ -125,8 +169,11 @@ def withdraw(change: RightsChange, *, actor: User) -> None:
 
 
 def take_due() -> int:
-    """Let the changes take effect whose day is over, by the event of their mails. Returns how many did."""
-    done = 0
+    """Let the changes take effect whose day is over, by the event of their mails. Returns how many did.
+
+    One that cannot take effect holds up none of the others. Raises its error last.
+    """
+    done, failed = 0, None
     for change in RightsChange.objects.due():
         announced = signed_rights.announced_at(change)
         if announced is None or announced > database_now() - WAIT:
@@ -136,7 +183,13 @@ def take_due() -> int:
             _take_effect(change, actor=None)
         except NotActionable:
             continue  # somebody has just ended it, or the account or the row has changed since
+        except Exception as error:
+            logger.exception("Change %s of rights cannot take effect", change.pk)
+            failed = error
+            continue
         done += 1
+    if failed:
+        raise failed
     return done
 
 

@@ -23,7 +23,7 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.ui.formatting import name_of
 from subscriptions.accounts.rights import people_with
-from subscriptions.accounts.rights_changes import ACCOUNTS
+from subscriptions.accounts.rights_changes import ACCOUNTS, BY_SIGN_ON
 from subscriptions.accounts.settings import mail_language_of
 from subscriptions.models import ChangeKind, RightsChange
 from subscriptions.notices.mail import HEADERS
@@ -90,11 +90,17 @@ def readers_of(change: RightsChange) -> dict[str, User]:
 
 def message_about(change: RightsChange, user: User, address: str) -> EmailMessage:
     page = settings.PUBLIC_URL + reverse("admin:subscriptions_rightschange_change", args=[change.pk])
-    body = _(
+    by_sign_on = _(
+        "{sentence}\n\nThis right is in effect: a group of the company's sign-on gives the role. If you do not know "
+        "about it, have the group taken away at the provider, and tell your admins:\n\n{page}\n\nYou cannot switch "
+        "this mail off.\n"
+    )
+    waiting = _(
         "{sentence}\n\nThis change takes effect when a second admin confirms it, or a day after this mail. Until "
         "then, the account cannot use it to decide. Every admin and Approver can refuse it:\n\n{page}\n\nIf you do "
         "not know about this change, refuse it now. You cannot switch this mail off.\n"
-    ).format(sentence=sentence_of(change), page=page)
+    )
+    body = (by_sign_on if change.comment == BY_SIGN_ON else waiting).format(sentence=sentence_of(change), page=page)
     subject = _("LicenseHub: {what} for {account}").format(
         what=ChangeKind(change.kind).label, account=name_of(change.account)
     )
@@ -103,7 +109,12 @@ def message_about(change: RightsChange, user: User, address: str) -> EmailMessag
 
 def sentence_of(change: RightsChange) -> str:
     """Say in one sentence what was asked."""
-    asked_by = name_of(change.asked_by) if change.asked_by else _("Somebody outside of the pages, e.g. at the console,")
+    if change.comment == BY_SIGN_ON:
+        asked_by = _("The company's sign-on")
+    elif change.asked_by:
+        asked_by = name_of(change.asked_by)
+    else:
+        asked_by = _("Somebody outside of the pages, e.g. at the console,")
     values = {"name": asked_by, "account": name_of(change.account), "username": change.account.get_username()}
     if change.kind == ChangeKind.GRANT:
         text = _("{name} gives {account} ({username}) the right to decide on requests: {after}.")

@@ -56,6 +56,14 @@ def test_a_role_and_a_right_in_the_database_do_not_decide(organization: Organiza
     assert decide.approve(ReclaimRequest.objects.get(pk=asked.pk), actor=erin) == 3
 
 
+def test_deleted_rights_make_nobody_the_first_who_decides(bob, dave):
+    attack("DELETE FROM subscriptions_decidingright")
+    give_role(dave)
+    repair()
+    assert not DecidingRight.objects.exists()
+    assert {change_for(bob).kind, change_for(dave).kind} == {"grant"}
+
+
 def test_a_change_in_the_database_sets_no_password_and_gives_no_right(bob, dave):
     mallory = person("mallory", "Company admin")
     statement = (

@@ -12,11 +12,17 @@ import requests
 from allauth.mfa.models import Authenticator
 from allauth.mfa.webauthn.forms import LoginWebAuthnForm
 from allauth.socialaccount.models import SocialAccount
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, Permission, User
+from django.core import mail
 from django.urls import reverse
 
 from licensehub.audit.models import AuditEvent
+from subscriptions.accounts import rights
 from subscriptions.accounts.rights import deciders
+from subscriptions.models import RightsChange
+from subscriptions.notifications import rights_mail
+from subscriptions.sweep import repair
+from tests.support.attacks import attack
 from tests.support.doors import Visitor, password_of
 from tests.support.fixtures import person
 from tests.support.pages import text_of
@@ -95,6 +101,42 @@ def test_a_colleague_comes_in_with_the_roles_of_the_provider(oidc, sso):
     requests.put(f"{oidc}/users/sub-1", json={"email": "alice@northwind.example", "groups": ["readers"]}, timeout=10)
     come(Visitor("10.1.4.23"), "sub-1")
     assert User.objects.get(pk=zoe.pk).email == "zoe@northwind.example" and User.objects.count() == 1
+
+
+def test_a_sign_on_lets_only_its_own_right_take_effect(oidc, bob):
+    """A right that somebody gave in LicenseHub waits, also when the provider gives one to the same account."""
+    come(Visitor(), "sub-1")
+    zoe = User.objects.get(email="zoe@northwind.example")
+    assert zoe in deciders()
+    rights_mail.announce()
+    [told] = [message for message in mail.outbox if message.to == ["bob@northwind.example"]]
+    assert "The company's sign-on gives" in told.body and "This right is in effect" in told.body
+
+    def groups(sub: str, *names: str) -> None:
+        requests.put(f"{oidc}/users/{sub}", json={**PEOPLE[sub], "groups": names}, timeout=10)
+
+    groups("sub-1", "readers")
+    come(Visitor(), "sub-1")
+    attack(
+        "INSERT INTO auth_user_user_permissions (user_id, permission_id) VALUES (%s, %s)",
+        zoe.pk,
+        Permission.objects.get(codename="decide_reclaimrequest").pk,
+    )
+    repair()
+    groups("sub-1", "deciders")
+    come(Visitor(), "sub-1")
+    assert zoe.groups.filter(name="Approver").exists() and zoe not in deciders()
+    assert RightsChange.objects.waiting().filter(account=zoe, kind="grant").exists()
+    # A role that was given the right in the database.
+    attack(
+        "INSERT INTO auth_group_permissions (group_id, permission_id) VALUES (%s, %s)",
+        Group.objects.get(name="Auditor").pk,
+        Permission.objects.get(codename="decide_reclaimrequest").pk,
+    )
+    groups("sub-3", "readers")
+    come(Visitor("10.1.4.22"), "sub-3")
+    eve = User.objects.get(email="eve@northwind.example")
+    assert eve in rights.able() and eve not in deciders()
 
 
 def test_an_address_opens_no_account_and_a_group_without_role_no_door(oidc, bob):

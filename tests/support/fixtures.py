@@ -68,10 +68,12 @@ def real_instance(settings) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _rights_need_no_event(request, monkeypatch):
+def _rights_need_no_event(request) -> Iterator[None]:
     """`in_effect` would write an event in most tests, and no cached rows would fit; `real_rights` asks for that."""
-    if "real_rights" not in request.fixturenames:
-        monkeypatch.setattr(signed_rights, "is_granted", lambda user: True)
+    with pytest.MonkeyPatch.context() as patch:  # a test may undo its own
+        if "real_rights" not in request.fixturenames:
+            patch.setattr(signed_rights, "is_granted", lambda user: True)
+        yield
 
 
 @pytest.fixture

@@ -81,8 +81,8 @@ class SocialAdapter(DefaultSocialAccountAdapter):
     def account_made(self, user: User) -> None:
         """For what stands above the sign-in."""
 
-    def roles_taken(self, user: User) -> None:
-        """The same, in the transaction of the change."""
+    def roles_taken(self, user: User, *, added: set[str]) -> None:
+        """The same, in the transaction of the change. `added` are the names of the new roles."""
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
         return True
@@ -172,7 +172,7 @@ class SocialAdapter(DefaultSocialAccountAdapter):
                 return
             user.groups.set(Group.objects.filter(name__in=roles))
             record_for(Action.ROLES_BY_SIGN_ON, user, request, before=before, after=roles)
-            self.roles_taken(user)
+            self.roles_taken(user, added=set(roles) - set(before))
 
 
 def unlink(request: HttpRequest, user: User, pk: int) -> bool:
