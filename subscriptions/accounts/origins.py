@@ -1,14 +1,15 @@
 """Read from the audit log who made an account, or changed who can use it. The four-eyes rule needs it.
 
 An account is *tied* to who made it, set its password, its address or a role of it, or invited it again, within the last
-30 days; and to who did this with that account, and so on. Two tied accounts may be one person.
+30 days; and to who did this with that account, and so on. Two accounts are tied, too, if one account made both, or set
+the password or address of both: whoever did that can perhaps sign in with both. Two tied accounts may be one person.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
@@ -17,10 +18,12 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from licensehub.audit.actions import Action
+from licensehub.audit.chain.signed import is_genuine
 from licensehub.audit.models import AuditEvent
 from licensehub.database_clock import database_now
 from subscriptions.accounts.own_seat import Identity, same_person_as
 from subscriptions.errors import OwnRequest
+from subscriptions.models import ChangeKind
 
 TIED_FOR = timedelta(days=30)
 TOUCHES = (
@@ -36,9 +39,11 @@ TELLING = frozenset({"email", "active", "staff", "superuser", "rights"})
 
 TIED = _(
     "In the last 30 days, your account made or changed an account that took part in this request, or that account "
-    "made or changed yours: the password, the address or a role. Another person has to decide, or an operator must "
-    "confirm your account at the console (confirm_account)."
+    "made or changed yours: the password, the address or a role. Or one account made both. Another person has to "
+    "decide, or an operator must confirm your account at the console (confirm_account)."
 )
+
+Links = Mapping[int, set[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +65,40 @@ def origin_of(user: User) -> Origin:
     return Origin(made.at, made.actor_name)
 
 
-def hands() -> dict[int, set[int]]:
-    """Account -> the accounts that made it or changed who can use it lately. Two queries."""
-    found: dict[int, set[int]] = defaultdict(set)
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """Who did lately what with an account: account -> the accounts that did.
+
+    `changed`: made it, or changed who can use it. `entered`: made it, or set its password or its address, so that they
+    can perhaps sign in with it.
+    """
+
+    changed: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
+    entered: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
+
+    def add(self, event: AuditEvent) -> None:
+        if event.action == Action.ACCOUNT_CONFIRMED:
+            # It frees the account, so nobody but LicenseHub can have written it.
+            if is_genuine(event):
+                self.changed.pop(event.target_id, None)
+                self.entered.pop(event.target_id, None)
+            return
+        if _was_confirmed(event):
+            self.entered.pop(event.target_id, None)
+        hand = event.data.get("asked_by_id") if event.action == Action.RIGHTS_TOOK_EFFECT else event.actor_id
+        if hand is None or hand == event.target_id or not _opens(event.action, event.data):
+            return
+        self.changed[event.target_id].add(hand)
+        if _lets_in(event.action, event.data):
+            self.entered[event.target_id].add(hand)
+
+
+def hands() -> Hands:
+    """Who made the accounts or changed who can use them in the last 30 days. Two queries."""
+    found = Hands()
     lately = _events([*TOUCHES, Action.ACCOUNT_CONFIRMED]).filter(at__gte=Now() - TIED_FOR).order_by("sequence")
-    for action, actor, account, data in lately.values_list("action", "actor_id", "target_id", "data"):
-        if action == Action.ACCOUNT_CONFIRMED:
-            found.pop(account, None)
-            continue
-        hand = data.get("asked_by_id") if action == Action.RIGHTS_TOOK_EFFECT else actor
-        if hand is not None and hand != account and _opens(action, data):
-            found[account].add(hand)
+    for event in lately:
+        found.add(event)
     return found
 
 
@@ -86,15 +114,31 @@ def _opens(action: str, data: Mapping[str, object]) -> bool:
     return True
 
 
-def tied_to(accounts: Iterable[int], known: Mapping[int, set[int]] | None = None) -> set[int]:
-    """All accounts that were made or changed by these, or by whom these were, lately. Not these themselves."""
+def _lets_in(action: str, data: Mapping[str, object]) -> bool:
+    """Return whether this event, which opens the account, may let its actor sign in with it: a role does not."""
+    if action == Action.USER_CHANGED:
+        after = data.get("after")
+        return not isinstance(after, dict) or "email" in after
+    if action == Action.RIGHTS_TOOK_EFFECT:
+        return data.get("kind") in (None, ChangeKind.ADDRESS, ChangeKind.PASSWORD)
+    return action != Action.USER_ROLES_CHANGED
+
+
+def _was_confirmed(event: AuditEvent) -> bool:
+    """Return whether a second admin, who had no part in the account, confirmed its right to decide."""
+    grant = event.action == Action.RIGHTS_TOOK_EFFECT and event.data.get("kind") == ChangeKind.GRANT
+    return grant and bool(event.data.get("confirmed_by")) and is_genuine(event)
+
+
+def tied_to(accounts: Iterable[int], known: Hands | None = None) -> set[int]:
+    """All accounts that were made or changed by these, or by whom these were, or that one account made together with
+    one of these, lately. Not these themselves.
+    """
     made_by = hands() if known is None else known
-    makes: dict[int, set[int]] = defaultdict(set)
-    for account, makers in made_by.items():
-        for maker in makers:
-            makes[maker].add(account)
     mine = set(accounts)
-    return (_reached(mine, made_by) | _reached(mine, makes)) - mine
+    makers = _reached(mine, made_by.entered)
+    siblings = _reached(makers, _turned(made_by.entered))
+    return (_reached(mine, made_by.changed) | _reached(mine, _turned(made_by.changed)) | siblings) - mine
 
 
 def refuse_tied(parties: Collection[int], *, actor: User, identities: Mapping[int, Identity]) -> None:
@@ -103,7 +147,15 @@ def refuse_tied(parties: Collection[int], *, actor: User, identities: Mapping[in
         raise OwnRequest(TIED)
 
 
-def _reached(start: set[int], links: Mapping[int, set[int]]) -> set[int]:
+def _turned(links: Links) -> Links:
+    turned: dict[int, set[int]] = defaultdict(set)
+    for account, makers in links.items():
+        for maker in makers:
+            turned[maker].add(account)
+    return turned
+
+
+def _reached(start: set[int], links: Links) -> set[int]:
     reached, todo = set(start), list(start)
     while todo:
         new = links.get(todo.pop(), set()) - reached

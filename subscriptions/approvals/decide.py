@@ -37,6 +37,7 @@ from subscriptions.accounts.rights import DECIDE, deciders, refuse_without
 from subscriptions.approvals.closing import why_ended
 from subscriptions.approvals.deciders import reviewers_of
 from subscriptions.approvals.leaving import SEND_BACK, Keep, keep_seats
+from subscriptions.approvals.parties import authors_of, parties_of
 from subscriptions.bulk_sql import planned_for
 from subscriptions.candidates import caps, locks
 from subscriptions.candidates.request_digest import approval_of, digest_if_signed, next_digests
@@ -58,6 +59,10 @@ from subscriptions.reclaims.switches import Operation
 REVIEWED = gettext_lazy(
     "You made a candidate of somebody in this request who needed review, so another person "
     "has to decide. Or drop these people from it first."
+)
+FILED_BY_YOUR_RULE = gettext_lazy(
+    "The schedule made this request by a rule that you switched to automatic, or changed in the 30 days before. "
+    "Another person has to decide."
 )
 CHANGED_OUTSIDE = gettext_lazy(
     "{request} differs from what was requested: somebody changed the request, its people or their answers in the "
@@ -202,7 +207,9 @@ def refuse_parties(request: ReclaimRequest, *, actor: User, profile: Integration
     reviewers = reviewers_of(request)
     if reviewers & set(mine):
         raise OwnRequest(REVIEWED)
-    parties = {request.requested_by_id, request.cap_raised_by_id, *reviewers}
+    if authors_of(request) & set(mine):
+        raise OwnRequest(FILED_BY_YOUR_RULE)
+    parties = parties_of(request) | reviewers
     refuse_tied([pk for pk in identities if pk in parties], actor=actor, identities=identities)
     seats = seats_of(request.removals.not_dropped())
     refuse_own_seat(seats, actor=actor, profile=profile, mine=identities[actor.pk])

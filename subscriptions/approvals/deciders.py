@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
 from integrations.models import IntegrationProfile
-from subscriptions.accounts.origins import hands, tied_to
+from subscriptions.accounts.origins import Hands, hands, tied_to
 from subscriptions.accounts.own_seat import (
     SEAT,
     Identity,
@@ -22,41 +22,40 @@ from subscriptions.accounts.own_seat import (
     seats_of,
 )
 from subscriptions.accounts.rights import DECIDE, people_with
+from subscriptions.approvals.parties import parties_of, rule_changes_of
 from subscriptions.models import ReclaimRequest, RequestedRemoval
 
 
 def deciders_of(request: ReclaimRequest) -> QuerySet[User]:
     """The users who may decide this request.
 
-    Not the requester, the user who raised its cap, one of its people, or a user who made a candidate of one of them in
-    a review; nor an account that one of these made or reset lately. An account without an e-mail address may belong to
-    one of these, so it is not among the deciders.
+    Not the requester, the user who raised its cap, one of its people, a user who made a candidate of one of them in a
+    review, or who wrote the rule by which the schedule made it; nor an account that one of these made or reset lately.
+    An account without an e-mail address may belong to one of these, so it is not among the deciders.
     """
     deciders = people_with(DECIDE)
     seats = seats_of(request.removals.not_dropped())
     allowed = set(deciders.values_list("pk", flat=True))
-    identities, reviewers = identities_in(request.profile), reviewers_of(request)
-    return deciders.filter(pk__in=_able(request, identities, allowed, reviewers, seats, hands()))
+    parties = parties_of(request) | reviewers_of(request)
+    return deciders.filter(pk__in=_able(identities_in(request.profile), allowed, parties, seats, hands()))
 
 
 def _able(
-    request: ReclaimRequest,
     identities: Mapping[int, Identity],
     allowed: set[int],
-    reviewers: set[int],
+    parties: set[int],
     seats: Iterable[tuple[str, str, str]],
-    made_by: Mapping[int, set[int]],
+    made_by: Hands,
 ) -> set[int]:
     """The accounts among `allowed` that have an address, no part in the request, and no tie to one that has."""
-    known = {request.requested_by_id, request.cap_raised_by_id, *reviewers}
-    first = same_person_as([pk for pk in identities if pk in known], identities)
+    first = same_person_as([pk for pk in identities if pk in parties], identities)
     others = allowed - set(first) - tied_to(first, made_by)
     able = {pk: mine for pk, mine in identities.items() if pk in others and mine.address.strip()}
     return able.keys() - accounts_with_a_seat(able, seats)
 
 
 def undecidable(profile: IntegrationProfile, requests: Sequence[ReclaimRequest]) -> list[ReclaimRequest]:
-    """The requests among these that nobody may decide. All belong to the profile. Takes five queries."""
+    """The requests among these that nobody may decide. All belong to the profile. Takes six queries."""
     people = RequestedRemoval.objects.not_dropped().filter(request__in=requests).order_by()
     seats: dict[int, list[tuple[str, str, str]]] = defaultdict(list)
     for pk, *seat in people.values_list("request", *SEAT):
@@ -65,8 +64,9 @@ def undecidable(profile: IntegrationProfile, requests: Sequence[ReclaimRequest])
     for pk, evidence in people.filter(evidence__has_key="review").values_list("request", "evidence"):
         reviewers[pk].add(evidence["review"].get("by_id"))
     identities, allowed = identities_in(profile), set(people_with(DECIDE).values_list("pk", flat=True))
-    made_by = hands()
-    return [row for row in requests if not _able(row, identities, allowed, reviewers[row.pk], seats[row.pk], made_by)]
+    made_by, changes = hands(), rule_changes_of(profile)
+    parties = {row.pk: parties_of(row, changes) | reviewers[row.pk] for row in requests}
+    return [row for row in requests if not _able(identities, allowed, parties[row.pk], seats[row.pk], made_by)]
 
 
 def reviewers_of(request: ReclaimRequest) -> set[int]:

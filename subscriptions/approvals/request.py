@@ -30,11 +30,12 @@ from subscriptions.accounts.own_seat import (
 )
 from subscriptions.accounts.rights import RAISE, deciders, refuse_without
 from subscriptions.approvals import closing
+from subscriptions.approvals.parties import authors_of
 from subscriptions.bulk_sql import insert_selected, planned_for
 from subscriptions.candidates import caps, locks
 from subscriptions.candidates.actions import ready_again, send_in_doubt
 from subscriptions.candidates.request_digest import first_digests, next_digests
-from subscriptions.errors import NotActionable, Refused
+from subscriptions.errors import NotActionable, OwnRequest, Refused
 from subscriptions.models import (
     CandidateState,
     FileRequests,
@@ -221,7 +222,16 @@ def refuse_raising(request: ReclaimRequest, *, actor: User, profile: Integration
     mine = same_person_as([actor.pk], identities)
     sentence = _("You made this request. Another person has to raise its cap, and a third person has to decide.")
     refuse_same_person(request.requested_by, mine, sentence=sentence)
-    refuse_tied([pk for pk in [request.requested_by_id] if pk], actor=actor, identities=identities)
+    authors = authors_of(request)
+    if authors & set(mine):
+        raise OwnRequest(
+            _(
+                "The schedule made this request by a rule that you switched to automatic, or changed in the 30 days "
+                "before. Another person has to raise its cap."
+            )
+        )
+    parties = authors | ({request.requested_by_id} - {None})
+    refuse_tied([pk for pk in identities if pk in parties], actor=actor, identities=identities)
     seats = seats_of(request.removals.not_dropped())
     refuse_own_seat(seats, actor=actor, profile=profile, mine=identities[actor.pk])
     refuse_without(actor, RAISE)

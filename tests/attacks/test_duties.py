@@ -17,17 +17,27 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from licensehub.audit.chain.offline_verifier import body_digest, chain_hash
+from licensehub.audit.chain.signature import signer
 from licensehub.audit.models import AuditEvent
-from licensehub.audit.offline_verifier import body_digest, chain_hash
-from licensehub.audit.signature import signer
 from licensehub.audit.triggers import create, drop
 from subscriptions.accounts import rights, rights_changes
 from subscriptions.approvals import decide
 from subscriptions.approvals.deciders import deciders_of
+from subscriptions.approvals.request import file_automatically, refuse_raising
 from subscriptions.downloads import acceptance
 from subscriptions.errors import Refused
-from subscriptions.models import AccountPerson, ChangeState, DecidingRight, Reclaim, ReclaimRequest, RightsChange
+from subscriptions.models import (
+    AccountPerson,
+    ChangeState,
+    DecidingRight,
+    FileRequests,
+    Reclaim,
+    ReclaimRequest,
+    RightsChange,
+)
 from subscriptions.notifications import rights_mail
+from subscriptions.rules.rules import change_rule
 from subscriptions.sweep import repair
 from tests.support.fixtures import in_effect, person
 from tests.support.organization import Organization, page, request_url, said, seen
@@ -209,6 +219,46 @@ def test_an_approver_does_not_make_the_requester(organization: Organization, mal
     mallory.groups.set([Group.objects.get(name="Approver")])
     in_effect(mallory)
     assert "your account made or changed" in refused(organization.ask(puppet), mallory)
+
+
+def test_two_accounts_of_one_maker_do_not_decide_for_each_other(
+    organization: Organization, alice, erin, mallory, as_mallory, workers_called
+):
+    puppet = invite(as_mallory, "puppet", "License manager")
+    ghost = invite(as_mallory, "ghost", "Approver")
+    a_day_later()
+    asked = organization.ask(puppet, count=1)
+    assert "one account made both" in refused(asked, ghost)
+    # A second admin who knows the person has confirmed this one.
+    late = invite(as_mallory, "late", "Approver")
+    press(signed_in(person("second", "Company admin")), "confirm", change_for(late))
+    assert "your account made or changed" in refused(organization.ask(mallory, count=1), late)
+    approved(asked, late, workers_called)
+    # A role lets nobody sign in, so an admin who gives roles to many people ties none of them to another one.
+    for user, roles in ((alice, ("License manager", "Auditor")), (erin, ("Approver", "Auditor"))):
+        save(as_mallory, user, groups=[role(one) for one in roles])
+    approved(organization.ask(alice, count=1), erin, workers_called)
+
+
+def test_who_writes_the_rule_does_not_decide_what_the_schedule_files(
+    organization: Organization, bob, mallory, as_mallory, workers_called
+):
+    author = person("author", "License manager")
+    author.groups.add(Group.objects.get(name="Approver"))
+    in_effect(author)
+    change_rule(organization.rule, actor=author, changed={"file_requests": FileRequests.AUTOMATIC})
+    happened_earlier(AuditEvent.objects.filter(action="rule.changed"), timedelta(days=99))
+    change_rule(organization.rule, actor=mallory, changed={"last_activity_threshold": 50})
+    ghost = invite(as_mallory, "ghost", "Approver")
+    a_day_later()
+    asked = file_automatically(organization.profile)
+    assert asked is not None
+    assert "by a rule that you switched to automatic" in refused(asked, author)
+    assert "your account made or changed" in refused(asked, ghost)
+    for user, sentence in ((author, "raise its cap"), (ghost, "made or changed")):
+        with pytest.raises(Refused, match=sentence):
+            refuse_raising(asked, actor=user, profile=organization.profile)
+    approved(asked, bob, workers_called)
 
 
 @pytest.mark.parametrize("known_to", ["reset", "address"])

@@ -215,7 +215,7 @@ def _publish(
 
 
 def _all_tied(asks: set[int], decides: set[int]) -> bool:
-    """Whether nobody may decide on what anybody of these asks for, since one account made the other."""
+    """Whether nobody may decide on what anybody of these asks for, since the accounts are tied."""
     made_by = hands()
     return all(decides - {asker} <= tied_to([asker], made_by) for asker in asks)
 
@@ -237,8 +237,9 @@ def _second_person(user: User | AnonymousUser) -> Step:
         }
         if _all_tied(asks, decides):
             text = _(
-                "{asks} may ask, {decides} may approve, but not what {asks} asks for: one of these accounts made the "
-                "other in the last 30 days. An operator can confirm the account at the console (confirm_account)."
+                "{asks} may ask, {decides} may approve, but not what {asks} asks for: in the last 30 days, one of "
+                "these accounts made the other, or one account made both. An operator can confirm the account of the "
+                "Approver at the console (confirm_account)."
             )
             return Step(title, text.format(**names), StepState.WAITING)
         return Step(title, text.format(**names), StepState.DONE)
