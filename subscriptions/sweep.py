@@ -14,6 +14,7 @@ from django.db.models import Q
 
 from integrations import credential_store
 from integrations.connectors.contract import ConnectorError, english
+from integrations.installation import findings
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import record_many
 from licensehub.database_clock import database_now
@@ -49,19 +50,25 @@ WITH_ALL = ("profile", "subscription", "removal__request", "removal__candidate")
 
 
 def repair() -> None:
-    """Requeue abandoned claims, mark abandoned sends as in doubt, and end what has expired."""
-    recover_claims()
-    recover_sends()
-    end_tampered()
-    delivery.repair()
-    close_collections()
-    drop_needless_restores()
-    end_empty_requests()
-    expire_requests()
-    lapse_approvals()
-    end_run_out()
-    rights_changes.follow(actor=None)
-    rights_changes.take_due()
+    """Requeue abandoned claims, mark abandoned sends as in doubt, and end what has expired.
+
+    Each step runs alone: an error in one is reported, and the others go on.
+    """
+    for step in (
+        recover_claims,
+        recover_sends,
+        end_tampered,
+        delivery.repair,
+        close_collections,
+        drop_needless_restores,
+        end_empty_requests,
+        expire_requests,
+        lapse_approvals,
+        end_run_out,
+        rights_changes.follow_all,
+        rights_changes.take_due,
+    ):
+        findings.run_step(f"{step.__module__}.{step.__name__}", step)
 
 
 def notify() -> None:

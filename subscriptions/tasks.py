@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from imaplib import IMAP4
 
 from celery import Task, shared_task
@@ -192,25 +193,25 @@ def thin_history() -> None:
 @shared_task
 def sweep() -> None:
     """Triggered by beat every minute. First it checks for a restored backup, before anything is added to the audit."""
-    findings.report_clock()
+    findings.run_step("report_clock", findings.report_clock)
     backup_guard.is_held()
     repair()
-    for profile_id in profiles_to_download():
-        enqueue_task(download_due, profile_id)
-    for profile_id in evaluation.profiles_to_evaluate():
-        enqueue_task(evaluate_again, profile_id)
-    for profile_id in profiles_to_count():
-        enqueue_task(count_people, profile_id)
-    for run_id in runs_to_follow_up():
-        enqueue_task(follow_up, run_id)
-    for profile_id in profiles_with_due_slot():
-        enqueue_task(download_daily, profile_id)
-    for profile_id in profiles_to_ask():
-        enqueue_task(ask_people, profile_id)
-    for profile_id in profiles_to_reclaim():
-        enqueue_task(reclaim, profile_id)
-    # Last, so that an error in them stops no other step.
-    notify()
+    for find, task in (
+        (profiles_to_download, download_due),
+        (evaluation.profiles_to_evaluate, evaluate_again),
+        (profiles_to_count, count_people),
+        (runs_to_follow_up, follow_up),
+        (profiles_with_due_slot, download_daily),
+        (profiles_to_ask, ask_people),
+        (profiles_to_reclaim, reclaim),
+    ):
+        findings.run_step(task.name, partial(_enqueue_all, find, task))
+    findings.run_step("notify", notify)
     if notifications.anything_due() or rights_mail.anything_to_announce():
         enqueue_task(notify_colleagues)
-    make_due()
+    findings.run_step("make_due", make_due)
+
+
+def _enqueue_all(find: Callable[[], Iterable[int]], task: Task[..., None]) -> None:
+    for pk in find():
+        enqueue_task(task, pk)

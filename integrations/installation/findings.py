@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
+
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import DatabaseError
 
 from integrations.connectors.contract import english, english_plural
 from integrations.models import InstallationFinding
@@ -17,6 +23,7 @@ from licensehub.database_clock import database_now
 CLOCK_SEEN_WITHIN: Final = timedelta(minutes=10)
 CLOCK: Final = "clock:"
 DATABASE_RIGHTS: Final = "database rights"
+STEP: Final = "step:"
 
 AHEAD: Final = english(
     "The clock of {host} is {seconds} seconds ahead of the clock of the database. Correct the wrong clock, e.g. with "
@@ -26,6 +33,12 @@ BEHIND: Final = english(
     "The clock of {host} is {seconds} seconds behind the clock of the database. Correct the wrong clock, e.g. with "
     "NTP. Until then, this host sends nothing."
 )
+STEP_FAILED: Final = english(
+    "A step of the work of every minute fails ({step}: {error}). The other steps go on. The log of the worker has the "
+    "whole error."
+)
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +66,22 @@ def clear(key: str) -> None:
     found = InstallationFinding.objects.filter(key=key)
     if found.exists():  # each minute, so nothing is written without need
         found.delete()
+
+
+def run_step(name: str, step: Callable[[], object]) -> None:
+    """Run one step of the work of every minute. Its error is logged and reported, and ends none of the others."""
+    key = f"{STEP}{name}"[:80]
+    try:
+        step()
+    except SoftTimeLimitExceeded:
+        raise  # it is the task that takes too long
+    except Exception as error:
+        logger.exception("The step %s failed", name)
+        # Without the database, the log has to do.
+        with contextlib.suppress(DatabaseError):
+            report(key, STEP_FAILED.format(step=name, error=type(error).__name__))
+        return
+    clear(key)
 
 
 def report_clock() -> None:
