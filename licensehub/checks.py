@@ -25,6 +25,7 @@ from integrations.connectors.registry import addresses_of, connector_class
 from integrations.key_rotation import under_former_keys, unreadable_connections
 from integrations.mail_config import mail_problem
 from integrations.models import Connection
+from licensehub.audit.chain.signature import former_key
 from licensehub.translations.catalogs import stale
 from subscriptions.notices.bounce_mailbox import mailbox_of
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 SECRET_KEY_LENGTH: Final = 50
 OTHER_KEY_LENGTH: Final = 32
+FORMER_KEYS: Final = "Write it whole, the one of the audit as KEY@NUMBER; see docs/configuration.md."
 MAKE_ENV: Final = "`make install` writes a .env with all keys where there is none; .env.example says how to make one."
 
 # The id of each value that cannot be read, and what to write instead.
@@ -152,8 +154,19 @@ def check_other_keys(**_: Any) -> list[CheckMessage]:
         for name, key in keys.items()
         if len(key) < OTHER_KEY_LENGTH
     ]
+    former = {
+        "APPROVAL_KEY_FALLBACKS": settings.APPROVAL_KEY_FALLBACKS,
+        "AUDIT_KEY_FALLBACKS": [former_key(word)[0] for word in settings.AUDIT_KEY_FALLBACKS],
+    }
+    found += [
+        error("E075", f"Key {place} of {name} has fewer than {OTHER_KEY_LENGTH} characters.", FORMER_KEYS)
+        for name, given in former.items()
+        for place, key in enumerate(given, start=1)
+        if len(key) < OTHER_KEY_LENGTH
+    ]
     named = [("SECRET_KEY", secret_key()), *keys.items()]
     named += [("CREDENTIAL_KEYS", key) for key in settings.CREDENTIAL_KEYS]
+    named += [(name, key) for name, given in former.items() for key in given]
     hint = "Give each its own key: one leak must not open the others."
     return found + [
         error("E007", f"{one} and {other} hold the same key.", hint)

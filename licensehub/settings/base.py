@@ -182,6 +182,9 @@ if _redis.broker.startswith("redis+socket"):
 CREDENTIAL_KEYS = env.list("CREDENTIAL_KEYS", default=[])
 APPROVAL_KEY = env.str("APPROVAL_KEY", default="")
 AUDIT_KEY = env.str("AUDIT_KEY", default="")
+# Former keys, which still check.
+APPROVAL_KEY_FALLBACKS = env.list("APPROVAL_KEY_FALLBACKS", default=[])
+AUDIT_KEY_FALLBACKS = env.list("AUDIT_KEY_FALLBACKS", default=[])
 # Signs the messages of the broker, so that who can only write to the broker starts no task.
 BROKER_KEY = env.str("BROKER_KEY", default="")
 

@@ -29,6 +29,25 @@ class Person(Protocol):
 
 def sign(person: Person, request: ReclaimRequest) -> str:
     """HMAC-SHA-256 (RFC 2104) that binds an approval to this person, this evidence, this validity and this cap."""
+    return _signature(settings.APPROVAL_KEY, person, request)
+
+
+def is_signed(person: RequestedRemoval) -> bool:
+    """Whether this is exactly what was approved."""
+    return has_signature_of(person, person.request, person.signature)
+
+
+def has_signature_of(person: Person, request: ReclaimRequest, signature: str) -> bool:
+    """Whether this is the signature of the person's approval, by APPROVAL_KEY or by a former key.
+
+    A former key that was stolen makes no approval: the audit has to name the same one.
+    """
+    keys = [settings.APPROVAL_KEY, *settings.APPROVAL_KEY_FALLBACKS]
+    made = (_signature(key, person, request) for key in keys)
+    return any(hmac.compare_digest(one.encode(), signature.encode()) for one in made)
+
+
+def _signature(key: str, person: Person, request: ReclaimRequest) -> str:
     content = [
         request.pk,
         request.direction,
@@ -42,9 +61,4 @@ def sign(person: Person, request: ReclaimRequest) -> str:
         person.restores_id,
         person.evidence,
     ]
-    return hmac.digest(settings.APPROVAL_KEY.encode(), CANONICAL(content).encode(), "sha256").hex()
-
-
-def is_signed(person: RequestedRemoval) -> bool:
-    """Whether this is exactly what was approved."""
-    return hmac.compare_digest(person.signature, sign(person, person.request))
+    return hmac.digest(key.encode(), CANONICAL(content).encode(), "sha256").hex()

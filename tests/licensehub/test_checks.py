@@ -64,6 +64,8 @@ def test_correct_settings_give_no_finding():
         ("APPROVAL_KEY", "x" * 31, "E005"),
         ("AUDIT_KEY", "", "E006"),
         ("AUDIT_KEY", "x" * 31, "E006"),
+        ("AUDIT_KEY_FALLBACKS", [f"{'x' * 31}@12345"], "E075"),
+        ("APPROVAL_KEY_FALLBACKS", [LONG.format(1), "x"], "E075"),
         ("BROKER_KEY", "x" * 31, "E051"),
         ("VAR_DIR", Path("/dev/null/var"), "E011"),
         ("ALLOWED_HOSTS", ["*"], "E019"),

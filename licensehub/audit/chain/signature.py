@@ -13,7 +13,38 @@ from licensehub.audit.models import AuditEvent
 
 def signer() -> Callable[[str], str]:
     """HMAC-SHA-256 (RFC 2104) over the hash of an event: without AUDIT_KEY, nobody can add an event to the chain."""
-    keyed = hmac.new(settings.AUDIT_KEY.encode(), digestmod="sha256")
+    return _signer(settings.AUDIT_KEY)
+
+
+def checker() -> Callable[[int, str, str], bool]:
+    """Whether a signature fits the event with this number and this hash, by AUDIT_KEY or by a former key.
+
+    A former key may be the one that somebody has stolen. So it counts only up to the last event that it signed here.
+    """
+    newest = signer()
+    former = [(_signer(key), last) for key, last in map(former_key, settings.AUDIT_KEY_FALLBACKS)]
+
+    def fits(sequence: int, event_hash: str, signature: str) -> bool:
+        given = signature.encode()
+        if hmac.compare_digest(newest(event_hash).encode(), given):
+            return True
+        return any(
+            hmac.compare_digest(sign(event_hash).encode(), given)
+            for sign, last in former
+            if last is None or sequence <= last
+        )
+
+    return fits
+
+
+def former_key(word: str) -> tuple[str, int | None]:
+    """A key, and the number of the last event that it signed: KEY@NUMBER, or KEY alone for all events."""
+    key, at, number = word.rpartition("@")
+    return (key, int(number)) if at and number.isascii() and number.isdigit() else (word, None)
+
+
+def _signer(key: str) -> Callable[[str], str]:
+    keyed = hmac.new(key.encode(), digestmod="sha256")
 
     def sign(event_hash: str) -> str:
         mac = keyed.copy()
@@ -28,7 +59,7 @@ def is_signed(event: AuditEvent) -> bool:
     about = (event.actor_id, event.actor_name, event.target_type, event.target_id, event.text_digest)
     body = body_digest(event.sequence, event.at.isoformat(), event.action, *about, str(event.correlation))
     found = chain_hash(event.previous_hash, body)
-    return event.hash == found and hmac.compare_digest(event.hmac, signer()(found))
+    return event.hash == found and checker()(event.sequence, found, event.hmac)
 
 
 def is_believed(event: AuditEvent) -> bool:

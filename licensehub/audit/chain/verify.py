@@ -6,7 +6,6 @@ chain, the checkpoint, and the anchors.
 
 from __future__ import annotations
 
-import hmac
 import json
 import logging
 from collections.abc import Iterator
@@ -34,7 +33,7 @@ from licensehub.audit.chain.offline_verifier import (
     english,
     finding,
 )
-from licensehub.audit.chain.signature import signer
+from licensehub.audit.chain.signature import checker
 from licensehub.audit.models import AuditEvent, ChainHead
 from licensehub.database_clock import database_now
 
@@ -89,7 +88,7 @@ def _checkpoints() -> Iterator[Point]:
 
 
 def _check(chain: Chain) -> Report:
-    before, sign = _head(), signer()
+    before, is_signed = _head(), checker()
     at_head = EMPTY
     try:
         for row in _rows():
@@ -99,7 +98,7 @@ def _check(chain: Chain) -> Report:
             except (ValueError, TypeError, RecursionError):
                 chain.add_unreadable()
                 continue
-            if not hmac.compare_digest(sign(event.hash), str(row[-1])):
+            if not is_signed(event.sequence, event.hash, str(row[-1])):
                 chain.unsigned.append(event.sequence)
             if event.sequence == before[0]:
                 at_head = event.hash
