@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,13 @@ from django.utils.translation import gettext_noop
 
 from licensehub.audit.anchors.anchor import Anchor
 from licensehub.audit.outside import NotTaken
+
+# A task waits so long for other processes of the host.
+LOCK_SECONDS, LOCK_PAUSE = 10.0, 0.02
+
+
+class LockHeld(NotTaken):
+    """Another process of the host holds the lock of the file."""
 
 
 @dataclass(slots=True)
@@ -25,19 +33,20 @@ class FileContent:
 
 
 class AnchorFile:
-    """Append and read. A lock on the file orders the processes of a host."""
+    """Append and read. A lock on the file orders the processes of a host; `wait`: so many seconds for it at most."""
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, *, wait: float | None = None) -> None:
         self.path = path or Path(settings.ANCHOR_FILE)
+        self._wait = LOCK_SECONDS if wait is None else wait
 
     def take(self, anchor: Anchor) -> None:
-        """Append one anchor, and wait until the disk has it. Raises NotTaken."""
-        _append(self.path, anchor.text())
+        """Append one anchor, and wait until the disk has it. Raises NotTaken, as LockHeld if it had to wait."""
+        _append(self.path, anchor.text(), self._wait)
 
     def take_time_stamp(self, anchor: Anchor, token: str) -> None:
         """Append the time stamp of an anchor, a token in base64, to the file beside. Raises NotTaken."""
         line = json.dumps({"signature": anchor.signature, "time_stamp": token}, separators=(",", ":"))
-        _append(self.path.with_suffix(".time-stamps.jsonl"), line)
+        _append(self.path.with_suffix(".time-stamps.jsonl"), line, self._wait)
 
     def read(self) -> FileContent:
         """All anchors; a file that does not exist has none. Raises NotTaken."""
@@ -59,13 +68,24 @@ class AnchorFile:
             raise NotTaken(f"{self.path.name} cannot be read ({error.strerror}).") from error
 
 
-def _append(path: Path, line: str) -> None:
+def _lock(handle: int, path: Path, wait: float) -> None:
+    ends_at = time.monotonic() + wait
+    while True:
+        try:
+            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= ends_at:
+                raise LockHeld(f"Another process holds the lock of {path.name}.") from None
+            time.sleep(LOCK_PAUSE)
+
+
+def _append(path: Path, line: str, wait: float) -> None:
     """Append a line, and wait until the disk has it. Raises NotTaken."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            _lock(handle, path, wait)
             size = os.fstat(handle).st_size
             # A process may have died in the middle of a line.
             torn = size and os.pread(handle, 1, size - 1) != b"\n"

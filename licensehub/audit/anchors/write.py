@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils.translation import gettext_noop
 
 from licensehub.audit.anchors.anchor import Anchor
-from licensehub.audit.anchors.anchor_file import AnchorFile
+from licensehub.audit.anchors.anchor_file import AnchorFile, LockHeld
 from licensehub.audit.anchors.destinations import AnchorDestination, Bucket, configured
 from licensehub.audit.anchors.keys import Keys, WrongKeys, current_keys
 from licensehub.audit.chain.checkpoint import checkpoint_of_database
@@ -32,7 +32,8 @@ def write_after_commit() -> None:
 
 def _write_at_once() -> None:
     if write_anchor():
-        send_pending(_Sender("anchor.file", AnchorFile()), seconds=SECONDS)
+        # A person waits for this page, so nobody waits for another process: the task of every minute does.
+        send_pending(_Sender("anchor.file", AnchorFile(wait=0), leave_if_locked=True), seconds=SECONDS)
 
 
 def write_anchor() -> Anchor | None:
@@ -48,12 +49,15 @@ def write_anchor() -> Anchor | None:
         return None
     if newest and (newest.sequence, newest.hash) == (head.sequence, head.hash):
         return None
+    # Only those since the newest anchor: a person who has just approved waits for this.
+    known = newest if newest and newest.sequence <= head.sequence else None
+    later = AuditEvent.objects.filter(sequence__gt=known.sequence if known else 0, sequence__lte=head.sequence)
     anchor = Anchor.signed(
         keys,
         sequence=head.sequence,
         hash=head.hash,
         at=database_now(),
-        count=AuditEvent.objects.filter(sequence__lte=head.sequence).count(),
+        count=(known.count if known else 0) + later.count(),
         instance=instance_id(),
     )
     StoredAnchor.objects.create(
@@ -119,9 +123,10 @@ def send_anchors() -> None:
 class _Sender:
     """Sends the stored anchors to one destination, one by one."""
 
-    def __init__(self, name: str, destination: AnchorDestination) -> None:
+    def __init__(self, name: str, destination: AnchorDestination, *, leave_if_locked: bool = False) -> None:
         self.name = name
         self._destination = destination
+        self._leave_if_locked = leave_if_locked
 
     def start(self) -> int:
         """A new destination gets the newest anchor: it proves all events before it."""
@@ -142,7 +147,12 @@ class _Sender:
         anchor = anchor_of(row)
         # A row that somebody else wrote is no anchor. The comparison reports it.
         if anchor.is_genuine(current_keys()):
-            self._destination.take(anchor)
+            try:
+                self._destination.take(anchor)
+            except LockHeld:
+                if self._leave_if_locked:
+                    return position
+                raise
         return row.pk
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 from dataclasses import replace
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from licensehub.audit.actions import Action
-from licensehub.audit.anchors import write
+from licensehub.audit.anchors import anchor_file, write
 from licensehub.audit.anchors.anchor import Anchor
 from licensehub.audit.anchors.anchor_file import AnchorFile
 from licensehub.audit.anchors.keys import current_keys, new_keys
@@ -74,6 +76,31 @@ def test_an_approval_is_anchored_right_after_its_commit(real_transactions, ancho
     assert anchoring.in_file() == [], "nothing of it was committed"
     act(action=Action.REQUEST_APPROVED)
     assert [anchor.sequence for anchor in anchoring.in_file()] == [AuditEvent.objects.count()]
+
+
+def test_an_approval_counts_the_new_events_only_and_waits_for_no_other_process(
+    real_transactions, anchoring, monkeypatch
+):
+    act(5)
+    assert write_anchor().count == 5
+    send_anchors()
+    act(2)
+    with anchoring.file.open() as held, CaptureQueriesContext(connection) as queries:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        act(action=Action.REQUEST_APPROVED)
+        counted = [one["sql"] for one in queries if "COUNT(" in one["sql"] and "audit_auditevent" in one["sql"]]
+        assert len(counted) == 1 and '"sequence" > 5' in counted[0]
+        assert StoredAnchor.objects.order_by("-pk").first().count == 8
+        # It is no failure: the task of the next minute sends it, and waits for a while.
+        row = Destination.objects.get(name="anchor.file")
+        assert (row.failures, row.token, len(anchoring.in_file())) == (0, None, 1)
+        monkeypatch.setattr(anchor_file, "LOCK_SECONDS", 0.1)
+        send_anchors()
+        row.refresh_from_db()
+        assert row.failures == 1 and "holds the lock" in row.error
+    Destination.objects.update(next_try_at=None)
+    send_anchors()
+    assert [anchor.count for anchor in anchoring.in_file()] == [5, 8]
 
 
 def test_an_approval_does_not_notice_a_file_that_cannot_be_written(real_transactions, anchoring, settings, tmp_path):
