@@ -1,4 +1,4 @@
-"""The system checks of the users of PostgreSQL: whether web and worker may do more than they need."""
+"""The system checks of the database: its tables, and whether the users of PostgreSQL may do more than they need."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.db import DatabaseError, connection
 
 from integrations.connectors.contract import english
 from integrations.installation import findings
-from licensehub import database_rights
+from licensehub import database_rights, schema_edition
 from licensehub.database_roles import Role
 
 SHOWN: Final = 5
@@ -70,3 +70,24 @@ def check_database_users(**_: Any) -> list[CheckMessage]:
         return []
     hint = "Write two different names of letters, digits and _."
     return [Error("DATABASE_WEB_USER and DATABASE_WORKER_USER are not two names.", hint=hint, id="licensehub.E052")]
+
+
+@register(Tags.database)
+def check_schema_edition(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """The tables were made by the initial migrations as they are now."""
+    if not databases:
+        return []
+    try:
+        found = schema_edition.differences()
+    except DatabaseError:
+        return []  # `migrate` reports a database that does not answer
+    if not found:
+        return []
+    more = f" ({len(found) - SHOWN} more)" if len(found) > SHOWN else ""
+    sentence = f"The database was made by another edition of this version: {'; '.join(found[:SHOWN])}{more}."
+    hint = (
+        "Before the first release there is no way from one edition to another. Run the edition that made it, or create "
+        "an empty database, name it in DATABASE_URL (or move var/licensehub.sqlite3 away), and run `manage.py "
+        "migrate`. Keep the old database for its audit log."
+    )
+    return [Error(sentence, hint=hint, id="licensehub.E076")]
