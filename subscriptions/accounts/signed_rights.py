@@ -12,8 +12,8 @@ from django.contrib.auth.models import User
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from licensehub.audit.actions import Action
-from licensehub.audit.models import AuditEvent
 from licensehub.audit.chain.signed import NotSigned, newest_signed
+from licensehub.audit.models import AuditEvent
 from subscriptions.models import ChangeKind, RightsChange
 
 

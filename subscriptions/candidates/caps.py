@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 
-from django.db.models import QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from integrations.models import IntegrationProfile
@@ -55,14 +55,14 @@ class Caps:
 def caps_of(profile: IntegrationProfile, *, given_back: int = 0) -> Caps:
     """The caps by the current rule. `given_back`: seats that count as if they had not been reclaimed."""
     rule = ReclaimRule.objects.get(profile=profile)
-    deactivations = deactivations_of(profile)
     # Counted before the seats: an item that ends between the two counts is then not counted, and never twice.
-    taken = max(given_back, deactivations.filter(state=ReclaimState.DONE).count())
+    counted = deactivations_of(profile).aggregate(used=Count("pk"), done=Count("pk", filter=Q(state=ReclaimState.DONE)))
+    taken = max(given_back, counted["done"])
     seats = _in_scope(rule).count() + taken
     return Caps(
         batch=_batch(rule, seats),
         rolling=max(1, percent(rule.rolling_cap_percent, seats)),
-        used=deactivations.count(),
+        used=counted["used"],
         seats=seats,
     )
 

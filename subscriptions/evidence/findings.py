@@ -10,6 +10,7 @@ from typing import Any
 
 from django.apps import apps
 from django.contrib.auth.models import User
+from django.core.exceptions import FieldDoesNotExist
 
 from integrations.connectors.contract import english
 from licensehub.translations.stored import in_english
@@ -29,6 +30,7 @@ NOTHING, YES, NO = english("nothing"), english("yes"), english("no")
 LABELS = {
     "active": english("active"),
     "answer": english("answer"),
+    "by_license": english("thresholds of license types"),
     "cap": english("cap"),
     "cap_raised_by_id": english("who raised the cap"),
     "cap_reason": english("reason of the raised cap"),
@@ -63,6 +65,7 @@ LABELS = {
     "username": english("user name"),
     "valid_until": english("end of the validity"),
     "value": english("what is protected"),
+    "version": english("version"),
 }
 # Two digests tell a reader nothing.
 WITHOUT_VALUES = ("digest", "people", "signature")
@@ -89,9 +92,30 @@ class RowFinding:
         """`Reclaim 3 was changed outside of LicenseHub: state is “done”, the signed version says “skipped”.`"""
         model = apps.get_model(self.model)
         what = f"{in_english(model._meta.verbose_name or '').capitalize()} {self.pk}"
-        values = {"what": what, "event": self.sequence, "field": LABELS.get(self.field, self.field)}
+        values = {"what": what, "event": self.sequence, "field": self._label}
         values |= {"shown": _value(self.field, self.shown), "signed": _value(self.field, self.signed)}
         return self._template().format(**values)
+
+    @property
+    def versions(self) -> tuple[str, str, str] | None:
+        """The field in words, what the signed event says, and what the row says now; None if they tell nothing.
+
+        They are English, so a page shows them `translated`.
+        """
+        if self._template() is not OTHER_VALUE:
+            return None
+        signed, shown = _value(self.field, self.signed), _value(self.field, self.shown)
+        return self._label, signed, shown
+
+    @property
+    def _label(self) -> str:
+        if known := LABELS.get(self.field):
+            return known
+        try:
+            column = apps.get_model(self.model)._meta.get_field(self.field)
+        except FieldDoesNotExist:
+            return self.field
+        return in_english(getattr(column, "verbose_name", self.field))
 
     def _template(self) -> str:
         if self.field == ROW:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Set
+from contextlib import nullcontext
 from datetime import datetime
 from hashlib import sha256
 from itertools import groupby
@@ -13,16 +14,20 @@ from licensehub.audit.chain.offline_verifier import canonical
 from licensehub.audit.chain.signed import is_genuine
 from licensehub.audit.models import AuditEvent
 from licensehub.ui.lists.id_filter import IdIn, IdList
-from subscriptions.bulk_sql import large_tables
+from subscriptions.bulk_sql import FEW, large_tables
 from subscriptions.candidates.request_digest import CARRIES_DIGEST, request_digest
 from subscriptions.candidates.signed_answers import NO_ANSWER, SignedAnswer, answer_in
 from subscriptions.evidence.findings import RowFinding
 from subscriptions.models import ReclaimRequest, RemovalCandidate, RequestedRemoval, RequestState
-from subscriptions.reclaims.signatures import sign
+from subscriptions.reclaims.signatures import has_signature_of
 
 REQUESTS_AT_ONCE = 200
 CHUNK = 2000  # people
 PERSON, REQUEST = RequestedRemoval._meta.label_lower, ReclaimRequest._meta.label_lower
+
+
+# By candidate and number of the request, with the sequence of the event.
+Answers = dict[tuple[int, str], tuple[SignedAnswer, int]]
 
 
 class Shown(NamedTuple):
@@ -61,7 +66,6 @@ class Audited:
     def __init__(self, requests: list[ReclaimRequest], candidates: IdList, erased_people: Set[int]) -> None:
         self.erased_people = erased_people
         self.dropped: dict[int, Dropped] = {}
-        self.answers: dict[tuple[int, str], tuple[SignedAnswer, int]] = {}
         self.digests: dict[int, AuditEvent] = {}
         self.erased: set[int] = set()
         ids = IdList.of(row.pk for row in requests)
@@ -69,14 +73,7 @@ class Audited:
         with large_tables():
             for event in of_requests.order_by("sequence").iterator(chunk_size=CHUNK):
                 self._add(event)
-            answered = AuditEvent.objects.filter(
-                IdIn("target_id", candidates),
-                target_type=RemovalCandidate._meta.label_lower,
-                action=Action.PERSON_ANSWERED,
-            )
-            for event in answered.order_by("sequence").iterator(chunk_size=CHUNK):
-                if is_genuine(event) and event.data:
-                    self.answers[event.target_id, event.data["request"]] = (answer_in(event), event.sequence)
+            self.answers, _erased = _signed_answers(candidates)
 
     def _add(self, event: AuditEvent) -> None:
         if not is_genuine(event):
@@ -92,6 +89,23 @@ class Audited:
             self.dropped[event.data["removal"]] = Dropped(out, by, event.sequence)
 
 
+def _signed_answers(candidates: IdList) -> tuple[Answers, set[int]]:
+    """The newest answer of each candidate in each request, and the candidates with an answer whose text was erased."""
+    answers: Answers = {}
+    erased = set()
+    answered = AuditEvent.objects.filter(
+        IdIn("target_id", candidates), target_type=RemovalCandidate._meta.label_lower, action=Action.PERSON_ANSWERED
+    )
+    for event in answered.order_by("sequence").iterator(chunk_size=CHUNK):
+        if not is_genuine(event):
+            continue
+        if event.data:
+            answers[event.target_id, event.data["request"]] = (answer_in(event), event.sequence)
+        else:
+            erased.add(event.target_id)
+    return answers, erased
+
+
 def erased_people() -> set[int]:
     """The ids of the subscriptions whose person LicenseHub has erased. Their evidence is empty then."""
     events = AuditEvent.objects.filter(action=Action.PERSON_ERASED).iterator(chunk_size=CHUNK)
@@ -104,6 +118,20 @@ def verify_people() -> Iterator[RowFinding]:
     while requests := list(ReclaimRequest.objects.filter(pk__gt=before).order_by("pk")[:REQUESTS_AT_ONCE]):
         yield from _differing(requests, erased)
         before = requests[-1].pk
+
+
+def findings_of_answers(request: ReclaimRequest, people: Iterable[RequestedRemoval]) -> dict[int, list[RowFinding]]:
+    """Whose answer was changed outside of LicenseHub, by the id of the person's row: one query, for a page."""
+    candidates = IdList.of(person.candidate_id for person in people)
+    with large_tables() if candidates.number > FEW else nullcontext():
+        answers, erased = _signed_answers(candidates)
+    found: dict[int, list[RowFinding]] = {}
+    for person in people:
+        if person.candidate_id in erased or "erased" in person.evidence:
+            continue
+        if differing := list(_compare_answer(person.pk, person.candidate_id, _given(person), request, answers)):
+            found[person.pk] = differing
+    return found
 
 
 def _differing(requests: list[ReclaimRequest], erased: Set[int]) -> Iterator[RowFinding]:
@@ -145,13 +173,20 @@ def _compare_person(person: Shown, request: ReclaimRequest, audited: Audited) ->
         yield RowFinding(PERSON, person.pk, "dropped", is_dropped, said.dropped, said.sequence or None)
     elif person.dropped_by_id != said.by:
         yield RowFinding(PERSON, person.pk, "dropped_by_id", person.dropped_by_id, said.by, said.sequence)
-    answer, sequence = audited.answers.get((person.candidate_id, request.number), (NO_ANSWER, 0))
-    if (person.answer, person.answered_at) != answer:
-        shown, signed = (f"{one} {at.isoformat() if at else ''}".strip() for one, at in (_given(person), answer))
-        yield RowFinding(PERSON, person.pk, "answer", shown, signed, sequence or None)
-    if request.state == RequestState.APPROVED and not is_dropped and person.signature != sign(person, request):
+    yield from _compare_answer(person.pk, person.candidate_id, _given(person), request, audited.answers)
+    approved = request.state == RequestState.APPROVED and not is_dropped
+    if approved and not has_signature_of(person, request, person.signature):
         yield RowFinding(PERSON, person.pk, "signature", person.signature, "another", None)
 
 
-def _given(person: Shown) -> SignedAnswer:
+def _compare_answer(
+    pk: int, candidate: int, given: SignedAnswer, request: ReclaimRequest, answers: Answers
+) -> Iterator[RowFinding]:
+    answer, sequence = answers.get((candidate, request.number), (NO_ANSWER, 0))
+    if given != answer:
+        shown, signed = (f"{one} {at.isoformat() if at else ''}".strip() for one, at in (given, answer))
+        yield RowFinding(PERSON, pk, "answer", shown, signed, sequence or None)
+
+
+def _given(person: Shown | RequestedRemoval) -> SignedAnswer:
     return SignedAnswer(person.answer, person.answered_at)

@@ -12,12 +12,14 @@ from typing import Any
 
 from django.db.models import Model, QuerySet, prefetch_related_objects
 
+from licensehub.audit.actions import Action
 from licensehub.audit.chain.signed import is_genuine
 from licensehub.audit.models import AuditEvent
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.evidence.findings import CHANGED_EVENT, EVENT, GONE, NEVER_MADE, ROW, RowFinding
 from subscriptions.evidence.people_comparison import verify_people
-from subscriptions.evidence.signed_fields import SIGNED_TABLES, SignedTable
+from subscriptions.evidence.signed_fields import SIGNED_TABLES
+from subscriptions.evidence.signed_table import SignedTable
 from subscriptions.models import RequestedRemoval
 
 CHUNK = 2000  # rows
@@ -32,23 +34,22 @@ class _Signed:
     begun: int | None = None
     last: int = 0
     changed: list[int] = field(default_factory=list)
-    # A text was erased, so its values are not known any more.
-    erased: bool = False
 
     def add(self, event: AuditEvent, table: SignedTable) -> None:
         if not is_genuine(event):
             self.changed.append(event.sequence)
             self.last = event.sequence
             return
-        says = table.says[event.action]  # type: ignore[index]  # an Action is its value
-        values = says(event) if event.salt else {}
+        values = table.said_by(event)
         if event.salt and not values:
             return  # about something else of its subject
         self.last = event.sequence
         if event.action in table.begins:
             self.begun = event.sequence
         if not event.salt:
-            self.erased = True
+            # Its text was erased, so what it may have said is not known any more. The rest still is.
+            forgotten = table.may_say.get(Action(event.action))
+            self.values = {name: said for name, said in self.values.items() if forgotten and name not in forgotten}
         self.values |= {name: (value, event.sequence) for name, value in values.items()}
 
 
@@ -65,10 +66,10 @@ def check_rows() -> tuple[list[str], int]:
     return [finding.sentence for finding in verify_rows()], people + sum(one.rows().count() for one in SIGNED_TABLES)
 
 
-def sentences_about(row: Model) -> list[str]:
-    """Say in English what of this row was changed outside of LicenseHub; empty for a row that is not compared."""
+def findings_about(row: Model) -> list[RowFinding]:
+    """What of this row was changed outside of LicenseHub; empty for a row that is not compared."""
     table = next((one for model, one in TABLES.items() if isinstance(row, model)), None)
-    return [finding.sentence for finding in differences(table, [row]).get(row.pk, ())] if table else []
+    return differences(table, [row]).get(row.pk, []) if table else []
 
 
 def differences(table: SignedTable, rows: Iterable[Any]) -> dict[int, list[RowFinding]]:
@@ -116,8 +117,6 @@ def _compare(table: SignedTable, row: Any, signed: _Signed) -> Iterator[RowFindi
         yield RowFinding(table.label, row.pk, EVENT, CHANGED_EVENT, None, sequence)
     if table.begins and signed.begun is None and not signed.changed:
         yield RowFinding(table.label, row.pk, ROW, NEVER_MADE, None, None)
-        return
-    if signed.erased:
         return
     for name, (value, sequence) in signed.values.items():
         if name in shown and shown[name] != value:

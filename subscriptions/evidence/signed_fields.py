@@ -6,18 +6,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db.models import Model, QuerySet
 
 from integrations.models import IntegrationProfile, ProfileState, SendingControl
 from licensehub.audit.actions import Action
 from licensehub.audit.models import AuditEvent
 from subscriptions.candidates.request_digest import CARRIES_DIGEST
+from subscriptions.evidence.signed_table import Always, ByActor, Says, SignedTable, Values
 from subscriptions.models import (
     ChangeKind,
     DecidingRight,
@@ -31,37 +29,6 @@ from subscriptions.models import (
 )
 from subscriptions.reclaims.direction import SPECS
 from subscriptions.rules.rules import terms_of
-
-Values = dict[str, Any]
-Says = Callable[[AuditEvent], Values]
-
-
-@dataclass(frozen=True, slots=True)
-class SignedTable:
-    """One kind of row. `says`: what an event says about its subject, by action. `shown`: the row's values, by field.
-
-    `begins`: the actions that make a row; none for rows that may have no event, e.g. accounts of an installation.
-    `about`: the subject of the events, which has the id of the row, if it is another model.
-    """
-
-    model: type[Model]
-    shown: Callable[[Any], Values]
-    says: Mapping[Action, Says]
-    begins: frozenset[Action] = frozenset()
-    prefetch: tuple[str, ...] = ()
-    about: type[Model] | None = None
-
-    @property
-    def label(self) -> str:
-        return self.model._meta.label_lower
-
-    @property
-    def subject(self) -> str:
-        return (self.about or self.model)._meta.label_lower
-
-    def rows(self) -> QuerySet[Any]:
-        rows: QuerySet[Any] = self.model._default_manager.all()
-        return rows.prefetch_related(*self.prefetch)
 
 
 def plain(value: Any) -> Any:
@@ -115,10 +82,6 @@ def _decided(state: RequestState) -> Says:
     return says
 
 
-def _always(**values: Any) -> Says:
-    return lambda event: values
-
-
 def _digest(event: AuditEvent) -> Values:
     return {"digest": event.data["digest"]}
 
@@ -130,11 +93,11 @@ def _with_digest(says: Says) -> Says:
 _SAID: dict[Action, Says] = {
     Action.REQUEST_OPENED: _asked(Direction.DEACTIVATE),
     Action.RESTORE_REQUESTED: _asked(Direction.REACTIVATE),
-    Action.REQUEST_READY: _always(state=RequestState.OPEN.value),
-    Action.REQUEST_EMPTY: _always(state=RequestState.EMPTY.value),
-    Action.REQUEST_EXPIRED: _always(state=RequestState.EXPIRED.value),
-    Action.REQUEST_CANCELED: _always(state=RequestState.CANCELED.value),
-    Action.REJECTION_TAKEN_BACK: _always(state=RequestState.OPEN.value, **UNDECIDED),
+    Action.REQUEST_READY: Always(state=RequestState.OPEN.value),
+    Action.REQUEST_EMPTY: Always(state=RequestState.EMPTY.value),
+    Action.REQUEST_EXPIRED: Always(state=RequestState.EXPIRED.value),
+    Action.REQUEST_CANCELED: Always(state=RequestState.CANCELED.value),
+    Action.REJECTION_TAKEN_BACK: Always(state=RequestState.OPEN.value, **UNDECIDED),
     Action.REQUEST_APPROVED: _decided(RequestState.APPROVED),
     Action.REQUEST_REJECTED: _decided(RequestState.REJECTED),
     Action.REQUEST_CAP_RAISED: lambda event: {
@@ -151,6 +114,24 @@ REQUESTS = SignedTable(
         **{action: _with_digest(says) if action in CARRIES_DIGEST else says for action, says in _SAID.items()},
     },
     begins=frozenset({Action.REQUEST_OPENED, Action.RESTORE_REQUESTED}),
+    may_say={
+        **dict.fromkeys((Action.PERSON_DROPPED, Action.PERSON_TAKEN_BACK_IN), frozenset({"digest"})),
+        **dict.fromkeys((Action.REQUEST_EMPTY, Action.REQUEST_EXPIRED, Action.REQUEST_CANCELED), frozenset({"state"})),
+        **dict.fromkeys(
+            (Action.REQUEST_APPROVED, Action.REQUEST_REJECTED, Action.REJECTION_TAKEN_BACK),
+            frozenset({"state", "digest", *UNDECIDED}),
+        ),
+        Action.REQUEST_READY: frozenset({"state", "digest"}),
+        Action.REQUEST_CAP_RAISED: frozenset({"cap", "cap_raised_by_id", "cap_reason", "digest"}),
+    },
+    without_text={
+        **{action: says for action, says in _SAID.items() if isinstance(says, Always)},
+        Action.REQUEST_OPENED: ByActor("requested_by_id", direction=Direction.DEACTIVATE.value),
+        Action.RESTORE_REQUESTED: ByActor("requested_by_id", direction=Direction.REACTIVATE.value),
+        Action.REQUEST_APPROVED: ByActor("decided_by_id", state=RequestState.APPROVED.value),
+        Action.REQUEST_REJECTED: ByActor("decided_by_id", state=RequestState.REJECTED.value),
+        Action.REQUEST_CAP_RAISED: ByActor("cap_raised_by_id"),
+    },
 )
 
 
@@ -186,13 +167,27 @@ def _of_reclaims() -> dict[Action, Says]:
     found: dict[Action, Says] = {}
     for direction, spec in SPECS.items():
         found[spec.queued] = _queued(direction)
-        found[spec.requeued] = _always(state=ReclaimState.QUEUED.value)
-        found[spec.sending] = _always(state=ReclaimState.SENDING.value)
+        found[spec.requeued] = Always(state=ReclaimState.QUEUED.value)
+        found[spec.sending] = Always(state=ReclaimState.SENDING.value)
         found |= {action: _ended(state) for state, action in spec.endings.items()}
     return found
 
 
-RECLAIMS = SignedTable(Reclaim, _reclaim, _of_reclaims(), begins=frozenset(spec.queued for spec in SPECS.values()))
+_OF_AN_END = frozenset({"state", "outcome", "read_back", "http_status", "license_after"})
+RECLAIMS = SignedTable(
+    Reclaim,
+    _reclaim,
+    _of_reclaims(),
+    begins=frozenset(spec.queued for spec in SPECS.values()),
+    may_say={
+        **{action: frozenset({"state"}) for spec in SPECS.values() for action in (spec.requeued, spec.sending)},
+        **{action: _OF_AN_END for spec in SPECS.values() for action in spec.endings.values()},
+    },
+    without_text={
+        **{spec.queued: Always(direction=direction, state="queued") for direction, spec in SPECS.items()},
+        **{end: Always(state=state.value) for spec in SPECS.values() for state, end in spec.endings.items()},
+    },
+)
 
 
 # --- Rules and protections --------------------------------------------------------------------------------------------
@@ -230,9 +225,16 @@ PROTECTIONS = SignedTable(
             "ended_by_id": None,
         },
         Action.PROTECTION_BOUND: lambda event: {"external_id": event.data["to"]},
-        Action.PROTECTION_ENDED: lambda event: {"ended": True, "ended_by_id": event.actor_id},
+        Action.PROTECTION_ENDED: ByActor("ended_by_id", ended=True),
     },
     begins=frozenset({Action.PROTECTION_CREATED}),
+    may_say={
+        Action.PROTECTION_BOUND: frozenset({"external_id"}),
+        Action.PROTECTION_ENDED: frozenset({"ended", "ended_by_id"}),
+    },
+    without_text={
+        Action.PROTECTION_CREATED: ByActor("created_by_id", ended=False, ended_by_id=None),
+    },
 )
 
 
@@ -262,25 +264,38 @@ PROFILES = SignedTable(
             "held": False,
         },
         Action.PROFILE_CHANGED: _changed_profile,
-        Action.PROFILE_PUBLISHED: _always(state=ProfileState.PUBLISHED.value),
-        Action.PROFILE_PAUSED: _always(state=ProfileState.PAUSED.value),
-        Action.PROFILE_RESUMED: _always(state=ProfileState.PUBLISHED.value),
-        Action.PROFILE_ARCHIVED: _always(state=ProfileState.ARCHIVED.value),
-        Action.SENDING_STOPPED: _always(sending_stopped=True),
-        Action.SENDING_ALLOWED: _always(sending_stopped=False),
-        Action.PROFILE_HELD: _always(held=True),
-        Action.PROFILE_HOLD_RELEASED: _always(held=False),
+        Action.PROFILE_PUBLISHED: Always(state=ProfileState.PUBLISHED.value),
+        Action.PROFILE_PAUSED: Always(state=ProfileState.PAUSED.value),
+        Action.PROFILE_RESUMED: Always(state=ProfileState.PUBLISHED.value),
+        Action.PROFILE_ARCHIVED: Always(state=ProfileState.ARCHIVED.value),
+        Action.SENDING_STOPPED: Always(sending_stopped=True),
+        Action.SENDING_ALLOWED: Always(sending_stopped=False),
+        Action.PROFILE_HELD: Always(held=True),
+        Action.PROFILE_HOLD_RELEASED: Always(held=False),
     },
     begins=frozenset({Action.PROFILE_CREATED}),
+    may_say={
+        Action.PROFILE_CHANGED: frozenset({"name", "reclaim_enabled"}),
+        **dict.fromkeys(
+            (Action.PROFILE_PUBLISHED, Action.PROFILE_PAUSED, Action.PROFILE_RESUMED, Action.PROFILE_ARCHIVED),
+            frozenset({"state"}),
+        ),
+        **dict.fromkeys((Action.SENDING_STOPPED, Action.SENDING_ALLOWED), frozenset({"sending_stopped"})),
+        **dict.fromkeys((Action.PROFILE_HELD, Action.PROFILE_HOLD_RELEASED), frozenset({"held"})),
+    },
 )
 CONTROL = SignedTable(
     SendingControl,
     lambda row: {"stopped": row.stopped, "reason": row.reason, "held": row.held_at is not None},
     {
         Action.ALL_SENDING_STOPPED: lambda event: {"stopped": True, "reason": event.data["reason"]},
-        Action.ALL_SENDING_ALLOWED: _always(stopped=False, reason=""),
-        Action.SENDING_HELD: _always(held=True),
-        Action.SENDING_RELEASED: _always(held=False),
+        Action.ALL_SENDING_ALLOWED: Always(stopped=False, reason=""),
+        Action.SENDING_HELD: Always(held=True),
+        Action.SENDING_RELEASED: Always(held=False),
+    },
+    may_say={
+        **dict.fromkeys((Action.ALL_SENDING_STOPPED, Action.ALL_SENDING_ALLOWED), frozenset({"stopped", "reason"})),
+        **dict.fromkeys((Action.SENDING_HELD, Action.SENDING_RELEASED), frozenset({"held"})),
     },
 )
 
@@ -325,6 +340,10 @@ USERS = SignedTable(
         Action.RIGHTS_TOOK_EFFECT: _took_effect,
     },
     prefetch=("groups",),
+    may_say={
+        **dict.fromkeys((Action.USER_ROLES_CHANGED, Action.ROLES_BY_SIGN_ON), frozenset({"roles"})),
+        Action.RIGHTS_TOOK_EFFECT: frozenset({"email", "superuser"}),
+    },
 )
 
 RIGHTS = SignedTable(
@@ -333,7 +352,7 @@ RIGHTS = SignedTable(
     {
         # The address or the password of an account took effect: that says nothing about this row.
         Action.RIGHTS_TOOK_EFFECT: lambda event: {"in_effect": True} if event.data["kind"] == ChangeKind.GRANT else {},
-        Action.RIGHTS_ENDED: _always(in_effect=False),
+        Action.RIGHTS_ENDED: Always(in_effect=False),
     },
     begins=frozenset({Action.RIGHTS_TOOK_EFFECT}),
     about=User,

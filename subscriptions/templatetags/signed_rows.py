@@ -8,7 +8,7 @@ from django import template
 from django.db.models import Model
 from django.template import RequestContext
 
-from subscriptions.evidence.row_comparison import sentences_about
+from subscriptions.evidence.row_comparison import findings_about
 
 register = template.Library()
 
@@ -17,4 +17,4 @@ register = template.Library()
 def changed_outside(context: RequestContext) -> dict[str, Any]:
     """Empty on a page that is not about one row, and for rows as LicenseHub wrote them."""
     row = context.get("original") or context.get("control")
-    return {"sentences": sentences_about(row) if isinstance(row, Model) and row.pk else []}
+    return {"findings": findings_about(row) if isinstance(row, Model) and row.pk else []}

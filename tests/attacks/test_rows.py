@@ -14,6 +14,7 @@ from django.db import connection, transaction
 from integrations import sending
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
+from licensehub.audit.erase import erase_texts
 from licensehub.audit.log import record
 from licensehub.audit.models import AuditEvent
 from licensehub.audit.triggers import create, drop
@@ -156,6 +157,24 @@ def test_each_of_many_tamperings_is_named(history):
         transaction.savepoint_rollback(save)
     assert missed == []
     assert findings() == []
+
+
+def test_after_an_erasure_the_rest_of_a_row_is_still_compared(history, alice, carol):
+    rejected = AuditEvent.objects.get(action="request.rejected")
+    done = AuditEvent.objects.filter(action="reclaim.done").order_by("sequence")[0]
+    made = AuditEvent.objects.filter(action="protection.created").order_by("sequence")[0]
+    with transaction.atomic():
+        erase_texts([rejected.pk, done.pk, made.pk], actor=alice, why="A person asked for it.")
+    assert findings() == []
+    request = "UPDATE subscriptions_reclaimrequest SET cap = 9999, decided_by_id = %s, state = 'expired' WHERE id = %s"
+    attack(request, carol.pk, rejected.target_id)
+    item = "UPDATE subscriptions_reclaim SET state = 'skipped', removal_id = %s, direction = 'reactivate' WHERE id = %s"
+    attack(item, RequestedRemoval.objects.order_by("-pk")[0].pk, done.target_id)
+    attack("UPDATE subscriptions_protection SET created_by_id = %s WHERE id = %s", carol.pk, made.target_id)
+    found = {(one.model.split(".")[1], one.pk, one.field) for one in verify_rows()}
+    assert {("reclaimrequest", rejected.target_id, name) for name in ("cap", "decided_by_id", "state")} <= found
+    assert {("reclaim", done.target_id, name) for name in ("state", "removal_id", "direction")} <= found
+    assert ("protection", made.target_id, "created_by_id") in found
 
 
 def test_inserted_and_deleted_rows_and_a_role_are_named(history, carol):

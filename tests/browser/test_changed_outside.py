@@ -38,6 +38,11 @@ def test_marks_hold_and_release(real_transactions, world: World, alice, bob, liv
         first.removal_id,
     )
     attack("UPDATE subscriptions_reclaimrequest SET reason = 'As the board wants' WHERE id = %s", open_one.pk)
+    attack(
+        "UPDATE subscriptions_requestedremoval SET answer = 'release', answered_at = '2026-01-01 00:00:00+00:00'"
+        " WHERE id = %s",
+        open_one.removals.order_by("pk")[0].pk,
+    )
     reclaim_due(world.profile)
 
     sign_in(page, base, bob)
@@ -46,7 +51,10 @@ def test_marks_hold_and_release(real_transactions, world: World, alice, bob, liv
     widths(page, screenshot, "list")
     page.goto(f"{base}/admin/subscriptions/reclaimrequest/{open_one.pk}/change/")
     banner = page.get_by_role("alert").filter(has_text="values that LicenseHub did not write")
-    expect(banner).to_contain_text("reason is “As the board wants”, the signed version says “Unused since spring”")
+    expect(banner.locator("dd")).to_have_text(["Signed version Unused since spring", "Row now As the board wants"])
+    marked = page.get_by_role("row").filter(has_text="Changed outside")
+    expect(marked).to_have_count(1)
+    expect(marked.locator("dd").first).to_have_text("Signed version nothing")
     page.get_by_role("button", name="Approve 2 seats").click()
     expect(page.get_by_text("differs from what was requested")).to_be_visible()
     widths(page, screenshot, "request")

@@ -140,7 +140,10 @@ def _chain(data: dict[str, Any]) -> dict[str, Any]:
     """The numbers of the bar: events that an anchor knows, and all events since."""
     proved, last = data["proved_to"], ChainHead.objects.get(pk=1).sequence
     since = max(last - proved, 0)
-    plausible = ngettext("{count} plausible since", "{count} plausible since", since)
+    if proved:
+        plausible = ngettext("{count} plausible since", "{count} plausible since", since)
+    else:  # there is no anchor since which
+        plausible = ngettext("{count} plausible", "{count} plausible", since)
     words = ngettext("{count} not proved", "{count} not proved", since) if data["broken"] else plausible
     at = datetime.fromisoformat(data["proved_at"]) if data["proved_at"] else None
     return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
@@ -33,6 +33,8 @@ from subscriptions.admin.widgets.evidence import (
     run_number,
 )
 from subscriptions.eligibility.terms import Terms
+from subscriptions.evidence.findings import RowFinding
+from subscriptions.evidence.people_comparison import findings_of_answers
 from subscriptions.models import Answer, Reclaim, ReclaimRequest, ReclaimState, RequestedRemoval
 from subscriptions.models.request import WAITING
 
@@ -49,6 +51,8 @@ class Person:
     change: Change
     # When the facts of today were confirmed.
     confirmed: Confirmation
+    # What somebody changed about them in the database.
+    outside: list[RowFinding] = field(default_factory=list)
 
     @property
     def is_dropped(self) -> bool:
@@ -67,7 +71,8 @@ class Person:
     @property
     def is_news(self) -> bool:
         """Shown at the top of the list."""
-        return self.has_failed or self.is_changed or self.removal.answer == Answer.KEEP or bool(self.review)
+        news = self.is_changed or self.removal.answer == Answer.KEEP or bool(self.review)
+        return self.has_failed or news or bool(self.outside)
 
     @property
     def review(self) -> str:
@@ -135,6 +140,7 @@ class PersonRow:
     reclaim: Reclaim | None
     badge: SafeString | str
     outcome: str
+    outside: list[RowFinding]
 
 
 def people_of(request: ReclaimRequest) -> list[Person]:
@@ -144,13 +150,13 @@ def people_of(request: ReclaimRequest) -> list[Person]:
         .defer("candidate__evidence")
         .order_by("candidate__subscription__idle_since", "pk")
     )
-    people, run = [], newest_runs().get(request.profile_id)
+    people, run, outside = [], newest_runs().get(request.profile_id), findings_of_answers(request, removals)
     for removal in removals:
         row = removal.candidate.subscription
         row.profile = request.profile
         change = _dropped_by_hand(removal) or change_since(removal.candidate, removal.evidence)
-        people.append(Person(removal, change, confirmation_of(row, run)))
-    return sorted(people, key=lambda person: (not person.has_failed, not person.is_news))
+        people.append(Person(removal, change, confirmation_of(row, run), outside.get(removal.pk, [])))
+    return sorted(people, key=lambda person: (not person.outside, not person.has_failed, not person.is_news))
 
 
 def _dropped_by_hand(removal: RequestedRemoval) -> Change | None:
@@ -197,6 +203,7 @@ def _row(person: Person, request: ReclaimRequest, times: int) -> PersonRow:
         reclaim=item,
         badge=reclaim_badge(item) if item else "",
         outcome=outcome_sentence(item) if item else "",
+        outside=person.outside,
     )
 
 

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from licensehub.translations.stored import translated
 from subscriptions.evidence.row_comparison import differences
-from subscriptions.evidence.signed_fields import SignedTable
+from subscriptions.evidence.signed_table import SignedTable
 
 if TYPE_CHECKING:
     from unfold.admin import ModelAdmin as Admin

@@ -13,7 +13,7 @@ from django.utils.html import strip_tags
 from licensehub.audit.actions import Action
 from licensehub.audit.anchors.keys import new_keys
 from licensehub.audit.anchors.write import write_anchor
-from licensehub.audit.models import AuditEvent
+from licensehub.audit.models import AuditEvent, ChainHead
 from licensehub.audit.triggers import create, drop
 from licensehub.site.audit import evidence
 from licensehub.site.audit.evidence import Section
@@ -48,6 +48,8 @@ def test_what_was_verified(published, sign_in, settings, tmp_path):
     settings.ANCHOR_FILE = tmp_path / "anchors.jsonl"
     client = sign_in("Auditor")
     assert "Not verified yet" in text(client.get(PAGE))
+    unproved = text(client.post(VERIFY, follow=True))
+    assert f"{ChainHead.objects.get().sequence} plausible" in unproved and "plausible since" not in unproved
     write_anchor()
     events = AuditEvent.objects.count()
     page = text(client.post(VERIFY, follow=True))
@@ -56,7 +58,7 @@ def test_what_was_verified(published, sign_in, settings, tmp_path):
         and "The chain of events is unbroken" in page
     )
     assert f"{events} events proved up to" in page and "1 plausible since" in page and "Nothing was altered" in page
-    said = AuditEvent.objects.get(action=Action.AUDIT_VERIFIED)
+    said = AuditEvent.objects.filter(action=Action.AUDIT_VERIFIED).latest("sequence")
     assert (said.data["events"], said.data["findings"], said.actor_name) == (events, [], said.actor_name)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.utils import timezone
 
@@ -17,6 +19,7 @@ from subscriptions.models import (
     Subscription,
 )
 from subscriptions.profiles import lifecycle
+from tests.support.attacks import attack
 from tests.support.organization import page, questions, request_url, said, seen
 from tests.support.pages import text_of
 
@@ -43,6 +46,23 @@ def test_while_people_are_asked(collecting, alice, bob, as_user):
     assert "Wants to keep it" in shown and "No answer yet" in shown
     told = said(as_user(bob).post(request_url("approve", collecting), seen(collecting)))
     assert "still waits for the answers" in told
+
+
+def test_an_answer_that_was_changed_in_the_database_is_marked(organization, alice, bob, as_user):
+    asked = organization.ask(alice)
+    unmarked = text_of(as_user(bob).get(request_url("change", asked)))
+    assert "Changed outside" not in unmarked and "that LicenseHub did not write" not in unmarked
+    last = asked.removals.order_by("pk").last()
+    answered = "UPDATE subscriptions_requestedremoval SET answer = 'release', answered_at = %s WHERE id = %s"
+    attack(answered, "2026-01-02 03:04:05+00:00", last.pk)
+    attack("UPDATE subscriptions_reclaimrequest SET reason = 'As the board wants' WHERE id = %s", asked.pk)
+    shown = text_of(as_user(bob).get(request_url("change", asked)))
+    [banner, row] = re.findall(r"<dl class=.lh-versions.>(.*?)</dl>", shown)
+    assert "<strong>nothing</strong>" in row and "<s>release 2026-01-02T03:04:05+00:00</s>" in row
+    assert "<strong>True-up</strong>" in banner and "<s>As the board wants</s>" in banner
+    assert shown.count("Changed outside") == 1
+    # The marked person is the first one of the table.
+    assert shown.index("lh-row-outside") < shown.index(f"removalcandidate/{asked.removals.first().candidate_id}/change")
 
 
 def test_dropping_and_withdrawing_while_people_are_asked(collecting, alice, bob, as_user):
