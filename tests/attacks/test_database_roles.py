@@ -25,12 +25,13 @@ from subscriptions.accounts import rights_changes
 from subscriptions.activity.retention import thin_past_activity
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
-from subscriptions.models import ChangeKind, Reclaim, ReclaimRequest, ReclaimRule, RemovalCandidate, RightsChange
+from subscriptions.models import ChangeKind, Reclaim, ReclaimRequest, ReclaimRule, RemovalCandidate
 from subscriptions.profiles import lifecycle
 from subscriptions.reclaims import restores
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.reconciliation.reconcile import reconcile_profile
 from tests.support.fixtures import actions, person
+from tests.support.rights import announced_a_day_ago
 
 on_postgresql = pytest.mark.skipif(
     settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"), reason="SQLite has no roles"
@@ -209,7 +210,7 @@ def test_a_worker_ends_sessions_that_it_may_not_read(roles):
     client.post(reverse("admin:login"), {"username": "dave", "password": "a long password of dave"})
     assert client.get(reverse("admin:index")).status_code == 200
     rights_changes.ask(dave, ChangeKind.SUPERUSER, actor=None)
-    RightsChange.objects.update(announced_at=database_now() - timedelta(hours=25))
+    announced_a_day_ago()
     assert refused(Role.WORKER, "SELECT FROM django_session")
     with acting(Role.WORKER):
         tasks.sweep()

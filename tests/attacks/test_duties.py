@@ -11,16 +11,12 @@ from django.contrib.auth.models import Group, Permission, User
 from django.core import mail
 from django.core.management import call_command
 from django.db import connection
-from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from licensehub.audit.chain.offline_verifier import body_digest, chain_hash
-from licensehub.audit.chain.signature import signer
 from licensehub.audit.models import AuditEvent
-from licensehub.audit.triggers import create, drop
 from subscriptions.accounts import rights, rights_changes
 from subscriptions.approvals import decide
 from subscriptions.approvals.deciders import deciders_of
@@ -42,6 +38,7 @@ from subscriptions.sweep import repair
 from tests.support.fixtures import in_effect, person
 from tests.support.organization import Organization, page, request_url, said, seen
 from tests.support.pages import text_of
+from tests.support.rights import announced_a_day_ago, happened_earlier
 
 NEW_PASSWORD = "a password that Mallory knows"
 
@@ -102,26 +99,8 @@ def press(client: Client, button: str, change: RightsChange, **words: object) ->
 
 def a_day_later() -> None:
     """The mails were handed over a day ago, and the sweep runs."""
-    rights_mail.announce()
-    rows_of_a_day_ago()
-    happened_earlier(AuditEvent.objects.filter(action="rights.announced"), timedelta(hours=25))
+    announced_a_day_ago()
     repair()
-
-
-def rows_of_a_day_ago() -> None:
-    RightsChange.objects.filter(state=ChangeState.WAITING).update(announced_at=timezone.now() - timedelta(hours=25))
-
-
-def happened_earlier(events: QuerySet[AuditEvent], by: timedelta) -> None:
-    """Write these events as LicenseHub would have written them then."""
-    drop(connection)
-    for event in events:
-        about = (event.actor_id, event.actor_name, event.target_type, event.target_id, event.text_digest)
-        at = event.at - by
-        body = body_digest(event.sequence, at.isoformat(), event.action, *about, str(event.correlation))
-        found = chain_hash(event.previous_hash, body)
-        AuditEvent.objects.filter(pk=event.pk).update(at=at, hash=found, hmac=signer()(found))
-    create(connection)
 
 
 def a_month_later() -> None:

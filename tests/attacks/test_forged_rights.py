@@ -15,10 +15,11 @@ from subscriptions.evidence.row_comparison import verify_rows
 from subscriptions.models import ChangeKind, DecidingRight, ReclaimRequest, RightsChange
 from subscriptions.notifications import rights_mail
 from subscriptions.sweep import repair
-from tests.attacks.test_duties import a_day_later, change_for, rows_of_a_day_ago
+from tests.attacks.test_duties import a_day_later, change_for
 from tests.support.attacks import attack
 from tests.support.fixtures import person
 from tests.support.organization import Organization
+from tests.support.rights import rows_of_a_day_ago
 
 EVIL = "a password that the attacker knows"
 NOT_GRANTED = "The audit has no grant of your right to decide"

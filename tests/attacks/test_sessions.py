@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 from django.contrib.auth.hashers import make_password
 from django.test import Client
@@ -14,11 +12,12 @@ from licensehub.audit.models import AuditEvent
 from licensehub.sign_in.models import AccountSession
 from licensehub.sign_in.sessions import sessions
 from subscriptions.accounts import rights_changes
-from subscriptions.models import ChangeKind, RightsChange
+from subscriptions.models import ChangeKind
 from tests.support.doors import IPHONE, Visitor, password_of
 from tests.support.fixtures import person
 from tests.support.organization import seen
 from tests.support.pages import text_of
+from tests.support.rights import announced_a_day_ago
 
 
 @pytest.fixture(autouse=True)
@@ -88,7 +87,7 @@ def test_a_right_that_takes_effect_later_ends_the_sessions_before_it(kind, bob, 
         assert browser.is_in()
     new = make_password(password_of("dave")) if kind == ChangeKind.PASSWORD else ""
     rights_changes.ask(dave, kind, actor=None, password=new)
-    RightsChange.objects.update(announced_at=timezone.now() - timedelta(hours=25))
+    announced_a_day_ago()
     assert rights_changes.take_due() == 1
     over = visitor.client.get(reverse("admin:index"))["Location"]
     assert over.startswith(reverse("admin:login")) and not phone.is_in()
