@@ -10,14 +10,20 @@ from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
 from licensehub.api.access.caller import TokenAuth
+from licensehub.api.acts import decisions as deciding
+from licensehub.api.acts import profiles
 from licensehub.api.document import completed
 from licensehub.api.problems import Problem, of_refusal
 from licensehub.api.reading import decisions, me, money, people, records
+from licensehub.api.router import router
 from subscriptions.errors import NotActionable, Refused
 
 DESCRIPTION: Final = """Reads what the screens of LicenseHub show, and does what they do, with the rights of a token.
 
 Errors are problems of RFC 9457 with a stable `code`. Lists are read with `cursor` and `limit`."""
+
+# Each puts its operations on the router.
+MODULES: Final = (me, people, decisions, records, money, deciding, profiles)
 
 
 class Api(NinjaAPI):
@@ -73,5 +79,4 @@ def on_refusal(request: HttpRequest, error: Exception) -> HttpResponse:
     return of_refusal(error).response()
 
 
-for _module in (me, people, decisions, records, money):
-    api.add_router("", _module.router)
+api.add_router("", router)

@@ -7,11 +7,12 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.http import HttpRequest
-from ninja import Router, Schema
+from ninja import Schema
 from pydantic import Field
 
 from licensehub.api.access.caller import caller_of
 from licensehub.api.reading.rows import Coded, Cursor, Id, Limit, Page, one_for, page, rows_for
+from licensehub.api.router import router
 from licensehub.ui.lists import keyset
 from subscriptions.admin.approvals.permissions import permissions_for
 from subscriptions.candidates.request_digest import shown_digest
@@ -26,7 +27,7 @@ from subscriptions.models import (
     RequestState,
 )
 
-router = Router(tags=["Decisions"])
+TAGS = ["Decisions"]
 
 
 class RequestOut(Schema):
@@ -127,7 +128,7 @@ def request_out(row: Any) -> dict[str, Any]:
     }
 
 
-@router.get("/requests", response=Page[RequestOut], summary="Requests and their decisions")
+@router.get("/requests", tags=TAGS, response=Page[RequestOut], summary="Requests and their decisions")
 def requests(
     request: HttpRequest, cursor: Cursor, limit: Limit, profile: Id | None = None, state: RequestState | None = None
 ) -> Any:
@@ -141,7 +142,7 @@ def requests(
     return page(rows, order, cursor, limit, lambda shown: [request_out(row) for row in shown])
 
 
-@router.get("/requests/{pk}", response=RequestPage, summary="One request, with what a decision has to name")
+@router.get("/requests/{pk}", tags=TAGS, response=RequestPage, summary="One request, with what a decision has to name")
 def request_page(request: HttpRequest, pk: Id) -> Any:
     return page_of(request, one_for(request, ReclaimRequest, pk))
 
@@ -175,7 +176,7 @@ def _person_out(row: RequestedRemoval) -> dict[str, Any]:
     }
 
 
-@router.get("/requests/{pk}/people", response=Page[PersonOut], summary="The people of a request")
+@router.get("/requests/{pk}/people", tags=TAGS, response=Page[PersonOut], summary="The people of a request")
 def people(request: HttpRequest, pk: Id, cursor: Cursor, limit: Limit) -> Any:
     row = one_for(request, ReclaimRequest, pk)
     rows = row.removals.select_related("candidate__subscription").defer("candidate__evidence")
@@ -209,7 +210,7 @@ def reclaim_out(row: Any) -> dict[str, Any]:
     }
 
 
-@router.get("/history", response=Page[ReclaimOut], summary="What was sent, and how it ended")
+@router.get("/history", tags=TAGS, response=Page[ReclaimOut], summary="What was sent, and how it ended")
 def history(
     request: HttpRequest,
     cursor: Cursor,
@@ -230,6 +231,6 @@ def history(
     return page(rows, order, cursor, limit, lambda shown: [reclaim_out(row) for row in shown])
 
 
-@router.get("/history/{pk}", response=ReclaimOut, summary="One send")
+@router.get("/history/{pk}", tags=TAGS, response=ReclaimOut, summary="One send")
 def reclaim(request: HttpRequest, pk: Id) -> Any:
     return reclaim_out(one_for(request, Reclaim, pk))

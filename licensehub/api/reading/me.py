@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.http import HttpRequest
-from ninja import Router, Schema
+from ninja import Schema
 
 from licensehub.api.access.caller import caller_of
+from licensehub.api.router import router
 from licensehub.sign_in.tokens.tokens import is_service
 
-router = Router(tags=["Token"])
+TAGS = ["Token"]
 
 
 class Me(Schema):
@@ -25,7 +26,7 @@ class Me(Schema):
     rights: list[str]
 
 
-@router.get("/me", response=Me, summary="The account, role and rights of this token")
+@router.get("/me", tags=TAGS, response=Me, summary="The account, role and rights of this token")
 def me(request: HttpRequest) -> Me:
     caller = caller_of(request)
     token = caller.token

@@ -6,16 +6,17 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 from django.http import Http404, HttpRequest
-from ninja import Query, Router, Schema
+from ninja import Query, Schema
 
 from integrations.models import IntegrationProfile
 from licensehub.api.access.caller import caller_of
 from licensehub.api.reading.rows import Id, rows_for
+from licensehub.api.router import router
 from licensehub.ui.time_zones import company_day
 from subscriptions.money.savings import STAGES, Cell, Group, Ledger, Line
 from subscriptions.money.small_groups import departments_for, minimum_for
 
-router = Router(tags=["Money"])
+TAGS = ["Money"]
 
 
 class CellOut(Schema):
@@ -88,7 +89,7 @@ def _group(group: Group, ledger: Ledger, minimum: int) -> dict[str, Any]:
     }
 
 
-@router.get("/savings", response=SavingsOut, summary="Savings of a year, by currency")
+@router.get("/savings", tags=TAGS, response=SavingsOut, summary="Savings of a year, by currency")
 def savings(
     request: HttpRequest,
     year: Annotated[int | None, Query(None, ge=2011, le=2100, description="This year by default")] = None,

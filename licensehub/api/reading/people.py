@@ -8,10 +8,11 @@ from typing import Annotated, Any
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from ninja import Query, Router, Schema
+from ninja import Query, Schema
 from pydantic import Field
 
 from licensehub.api.reading.rows import Coded, Cursor, Id, Limit, Page, one_for, page, rows_for
+from licensehub.api.router import router
 from licensehub.ui.lists import keyset
 from licensehub.ui.time_zones import company_midnight
 from subscriptions.eligibility.clauses import checks, explain
@@ -20,7 +21,7 @@ from subscriptions.eligibility.terms import terms_of
 from subscriptions.models import CandidateState, CloseReason, Protection, RemovalCandidate, Subscription, Verdict
 from subscriptions.search import matching
 
-router = Router(tags=["People"])
+TAGS = ["People"]
 Word = Annotated[str, Query("", max_length=120)]
 
 
@@ -115,7 +116,7 @@ def subscription_out(row: Subscription) -> dict[str, Any]:
     }
 
 
-@router.get("/subscriptions", response=Page[SubscriptionOut], summary="People with their licenses and verdicts")
+@router.get("/subscriptions", tags=TAGS, response=Page[SubscriptionOut], summary="People with license and verdict")
 def subscriptions(
     request: HttpRequest,
     cursor: Cursor,
@@ -151,7 +152,9 @@ def subscriptions(
     return page(rows, order, cursor, limit, lambda shown: [subscription_out(row) for row in shown])
 
 
-@router.get("/subscriptions/{pk}", response=SubscriptionPage, summary="One person, and why the verdict is what it is")
+@router.get(
+    "/subscriptions/{pk}", tags=TAGS, response=SubscriptionPage, summary="One person, and why they have this verdict"
+)
 def subscription(request: HttpRequest, pk: Id) -> Any:
     row = one_for(request, Subscription, pk)
     covering = Protection.objects.covering(row).select_related("profile", "created_by")
@@ -187,7 +190,7 @@ def candidate_out(row: RemovalCandidate) -> dict[str, Any]:
     }
 
 
-@router.get("/candidates", response=Page[CandidateOut], summary="Removal candidates")
+@router.get("/candidates", tags=TAGS, response=Page[CandidateOut], summary="Removal candidates")
 def candidates(
     request: HttpRequest, cursor: Cursor, limit: Limit, profile: Id | None = None, state: CandidateState | None = None
 ) -> Any:
@@ -201,6 +204,6 @@ def candidates(
     return page(rows, order, cursor, limit, lambda shown: [candidate_out(row) for row in shown])
 
 
-@router.get("/candidates/{pk}", response=CandidateOut, summary="One removal candidate")
+@router.get("/candidates/{pk}", tags=TAGS, response=CandidateOut, summary="One removal candidate")
 def candidate(request: HttpRequest, pk: Id) -> Any:
     return candidate_out(one_for(request, RemovalCandidate, pk))

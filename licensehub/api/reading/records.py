@@ -7,16 +7,17 @@ from typing import Annotated, Any
 
 from django.contrib.auth.models import User
 from django.http import HttpRequest
-from ninja import Query, Router, Schema
+from ninja import Query, Schema
 from pydantic import Field
 
 from integrations.models import IntegrationProfile, ProfileState
 from licensehub.api.reading.rows import Coded, Cursor, Id, Limit, Page, one_for, page, rows_for
+from licensehub.api.router import router
 from licensehub.audit.models import AuditEvent
 from licensehub.ui.lists import keyset
 from subscriptions.models import DownloadRun, Protection, ProtectionKind, RunState
 
-router = Router(tags=["Records"])
+TAGS = ["Records"]
 
 
 class ProfileOut(Schema):
@@ -110,14 +111,14 @@ def profile_out(row: Any) -> dict[str, Any]:
     }
 
 
-@router.get("/profiles", response=Page[ProfileOut], summary="Integration profiles")
+@router.get("/profiles", tags=TAGS, response=Page[ProfileOut], summary="Integration profiles")
 def profiles(request: HttpRequest, cursor: Cursor, limit: Limit) -> Any:
     rows = rows_for(request, IntegrationProfile)
     order = keyset.Order(IntegrationProfile, "pk")
     return page(rows, order, cursor, limit, lambda shown: [profile_out(row) for row in shown])
 
 
-@router.get("/profiles/{pk}", response=ProfileOut, summary="One integration profile")
+@router.get("/profiles/{pk}", tags=TAGS, response=ProfileOut, summary="One integration profile")
 def profile(request: HttpRequest, pk: Id) -> Any:
     return profile_out(one_for(request, IntegrationProfile, pk))
 
@@ -137,7 +138,7 @@ def run_out(row: DownloadRun) -> dict[str, Any]:
     }
 
 
-@router.get("/runs", response=Page[RunOut], summary="Download runs")
+@router.get("/runs", tags=TAGS, response=Page[RunOut], summary="Download runs")
 def runs(
     request: HttpRequest, cursor: Cursor, limit: Limit, profile: Id | None = None, state: RunState | None = None
 ) -> Any:
@@ -151,7 +152,7 @@ def runs(
     return page(rows, order, cursor, limit, lambda shown: [run_out(row) for row in shown])
 
 
-@router.get("/runs/{pk}", response=RunOut, summary="One download run")
+@router.get("/runs/{pk}", tags=TAGS, response=RunOut, summary="One download run")
 def run(request: HttpRequest, pk: Id) -> Any:
     return run_out(one_for(request, DownloadRun, pk))
 
@@ -179,7 +180,7 @@ def protection_out(row: Any) -> dict[str, Any]:
     }
 
 
-@router.get("/protections", response=Page[ProtectionOut], summary="Protections, in force or ended")
+@router.get("/protections", tags=TAGS, response=Page[ProtectionOut], summary="Protections, in force or ended")
 def protections(
     request: HttpRequest,
     cursor: Cursor,
@@ -197,7 +198,7 @@ def protections(
     return page(rows, order, cursor, limit, lambda shown: [protection_out(row) for row in shown])
 
 
-@router.get("/protections/{pk}", response=ProtectionOut, summary="One protection")
+@router.get("/protections/{pk}", tags=TAGS, response=ProtectionOut, summary="One protection")
 def protection(request: HttpRequest, pk: Id) -> Any:
     return protection_out(one_for(request, Protection, pk))
 
@@ -218,7 +219,7 @@ def event_out(row: AuditEvent) -> dict[str, Any]:
     }
 
 
-@router.get("/audit", response=Page[EventOut], summary="Events of the audit")
+@router.get("/audit", tags=TAGS, response=Page[EventOut], summary="Events of the audit")
 def audit(
     request: HttpRequest,
     cursor: Cursor,

