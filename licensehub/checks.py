@@ -85,6 +85,7 @@ ENVIRONMENT: Final = {
     "AUDIT_STREAM_STDOUT": ("E014", "Write on or off."),
     "AUDIT_STREAM_FROM": ("E043", "Write beginning or now."),
     "METRICS_NETWORKS": ("E070", "Write networks such as 10.0.0.0/8,192.0.2.7."),
+    "LOG_FORMAT": ("E072", "Write console or json."),
     "LOG_LEVEL": ("E016", "Write DEBUG, INFO, WARNING, ERROR or CRITICAL."),
 }
 

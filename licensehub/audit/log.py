@@ -6,6 +6,7 @@ An event is in English, whatever language its actor reads.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.utils import translation
 
+from licensehub import log_context
 from licensehub.audit.actions import ANCHORED_AT_ONCE, Action
 from licensehub.audit.anchors.write import write_after_commit
 from licensehub.audit.chain.checkpoint import keep_after_commit
@@ -28,6 +30,8 @@ from licensehub.audit.models import ChainHead
 from licensehub.audit.store import SharedColumns, store
 from licensehub.audit.transactions import open_transactions
 from licensehub.database_clock import database_now
+
+log = logging.getLogger(__name__)
 
 SYSTEM = "LicenseHub"
 SALT = 16  # bytes
@@ -103,11 +107,16 @@ def record_rows(action: Action, *, actor: Actor, rows: Sequence[Row], correlatio
         action=Action(action).value,
         actor_id=actor.pk if actor else None,
         actor_name=actor.get_username() if actor else SYSTEM,
-        correlation=correlation or uuid.uuid4(),
+        correlation=correlation or log_context.correlation() or uuid.uuid4(),
     )
+    first = head.sequence + 1
     with translation.override("en"):
         store(_chained(head, rows, common), common)
     head.save(update_fields=["sequence", "hash"])
+    log.info(
+        "Recorded",
+        extra={"action": common.action, "events": f"{first}-{head.sequence}", "correlation": str(common.correlation)},
+    )
     keep_after_commit()
     if action in ANCHORED_AT_ONCE:
         write_after_commit()

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 
@@ -305,12 +306,18 @@ STORAGES = {
 }
 
 # --- Logging ----------------------------------------------------------------------------------------------------------
-LOGGING = {
+LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {"no_links": {"()": "licensehub.logging_filters.RedactLinks"}},
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["no_links"]}},
+    "formatters": {
+        "console": {
+            "()": "licensehub.operations.logs.TextFormatter",
+            "fmt": "%(asctime)s %(levelname)s %(name)s %(message)s",
+        },
+        "json": {"()": "licensehub.operations.logs.JsonFormatter"},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "console", "filters": ["no_links"]}},
     "root": {"handlers": ["console"], "level": reader.log_level("LOG_LEVEL", "INFO")},
     # At DEBUG, urllib3 writes addresses with their query, and httplib writes headers.
     # axes writes a line for each wrong password; the audit has them.

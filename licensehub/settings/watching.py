@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from licensehub.settings.base import MIDDLEWARE, RUNTIME_DIR, env, reader
+from licensehub.settings.base import LOGGING, MIDDLEWARE, RUNTIME_DIR, env, reader
 
 # Metrics are off without a token and without networks.
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="").strip()
@@ -15,3 +15,15 @@ if METRICS_TOKEN or METRICS_NETWORKS:
     os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(METRICS_DIR))
     METRICS_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
     MIDDLEWARE.insert(1, "licensehub.operations.metrics.middleware.MetricsMiddleware")
+
+# console: lines for people. json: one object for each line, and a line for each request and each event of the audit.
+LOG_FORMAT = reader.one_of("LOG_FORMAT", "console", ["console", "json"])
+LOGGING["handlers"]["console"]["formatter"] = LOG_FORMAT
+if LOG_FORMAT == "console":
+    _for_machines = ("licensehub.operations.requests", "licensehub.audit.log")
+    LOGGING["loggers"] |= {name: {"level": "WARNING"} for name in _for_machines}
+# After the addresses for machines, and before everything that may write a line.
+MIDDLEWARE.insert(
+    MIDDLEWARE.index("django.middleware.security.SecurityMiddleware"),
+    "licensehub.operations.requests.RequestIdMiddleware",
+)

@@ -25,6 +25,7 @@ from integrations.connectors.contract import (
     english,
 )
 from integrations.models import IntegrationProfile
+from licensehub import log_context
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from licensehub.database_clock import database_now
@@ -83,6 +84,13 @@ def download_subscriptions(
     Returns the run: complete, quarantined or failed, or still under way. Raises DownloadError when none can be started.
     """
     run = begin(profile, actor=actor, started_by=started_by, slot=slot)
+    with log_context.bound(run=run.pk):
+        _work_on(run, profile, progress, seconds)
+    run.refresh_from_db()
+    return run
+
+
+def _work_on(run: DownloadRun, profile: IntegrationProfile, progress: OnProgress | None, seconds: float | None) -> None:
     try:
         connector = credential_store.connector_for(profile)
     except ConfigError as error:
@@ -94,8 +102,6 @@ def download_subscriptions(
         with lease.one_part(work):
             if _read(work):
                 follow_up.work_on(work)
-    run.refresh_from_db()
-    return run
 
 
 def _read(work: _Download) -> bool:

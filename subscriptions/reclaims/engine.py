@@ -18,6 +18,7 @@ from django.db.models import Exists, Q
 from integrations import connection_state, credential_store
 from integrations.connectors.contract import ConfigError, Connector, ConnectorError, PermanentError, TransientError
 from integrations.models import IntegrationProfile
+from licensehub import log_context
 from licensehub.audit.log import record
 from licensehub.database_clock import database_now
 from subscriptions.candidates import caps, locks
@@ -160,7 +161,8 @@ def _work_on(profile: IntegrationProfile, items: list[Reclaim], tally: Tally, un
             mine.update(state=ReclaimState.QUEUED, token=None, lease_until=None)
             return
         try:
-            tally.add(_execute(batch, item, decisions[item.pk]))
+            with log_context.bound(reclaim=item.pk):
+                tally.add(_execute(batch, item, decisions[item.pk]))
         except NotActionable as error:
             logger.info("%s", error)
 

@@ -15,10 +15,14 @@ from celery import bootsteps
 from celery.signals import before_task_publish, task_postrun, task_prerun
 from django.db import DatabaseError, connections
 
+from licensehub import log_context
+
 log = logging.getLogger(__name__)
 
 # A header of each message, signed with the rest of it: when it was enqueued, in seconds since 1970.
 ENQUEUED: Final = "enqueued_at"
+# Another one: the id of the request that enqueued it.
+CONTEXT: Final = "log_context"
 MAX_MILLISECONDS: Final = 2**31 - 1
 
 
@@ -84,23 +88,31 @@ def _try(write: Any) -> None:
 
 @before_task_publish.connect
 def stamp(headers: dict[str, Any] | None = None, **_: Any) -> None:
-    """Note when a message was enqueued. A message that is delivered again keeps its first moment."""
+    """Note when a message was enqueued, and for which request. One that is delivered again keeps its first moment."""
     if headers is not None:
         headers.setdefault(ENQUEUED, time.time())
+        headers.setdefault(CONTEXT, log_context.to_carry())
 
 
 @task_prerun.connect
-def begin(task: Any = None, **_: Any) -> None:
-    if task is not None:
-        task.request.began = time.time()
+def begin(task: Any = None, task_id: str = "", args: Any = (), **_: Any) -> None:
+    """Note when it began, and let each log line of the task carry its ids."""
+    if task is None or task.request.is_eager or task.request.called_directly:
+        return
+    task.request.began = time.time()
+    code = task.run.__code__
+    names = code.co_varnames[: code.co_argcount]
+    ids = {name: value for name, value in zip(names, args or (), strict=False) if isinstance(value, int)}
+    log_context.begin_task(task.name, task_id, task.request.get(CONTEXT), ids)
 
 
 @task_postrun.connect
 def end(task: Any = None, state: str = "", **_: Any) -> None:
     """One row for each task, except for those that a command or a test runs by itself."""
     began = getattr(task.request, "began", None) if task is not None else None
-    if began is None or task.request.is_eager or task.request.called_directly:
+    if began is None:
         return
+    log_context.end()
     from integrations.models import TaskRun
 
     enqueued = getattr(task.request, ENQUEUED, None) or began
