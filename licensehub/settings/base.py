@@ -12,6 +12,7 @@ from typing import Any
 
 from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 
+from licensehub import queues
 from licensehub.environment import PlainEnv, Reader
 from licensehub.site.theme import UNFOLD as UNFOLD
 
@@ -152,6 +153,11 @@ REDIS_URL = _redis.client
 CELERY_BROKER_URL = _redis.broker
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "licensehub.operations.processes.beat:Scheduler"
+CELERY_TASK_QUEUES = queues.declared()
+CELERY_TASK_DEFAULT_QUEUE = queues.DEFAULT
+CELERY_TASK_ROUTES = queues.ROUTES
+# A misspelled queue ends a worker, and does not become one that nobody fills.
+CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_SERIALIZER = "json"

@@ -22,7 +22,7 @@ from subscriptions.reconciliation import reconcile
 from tests.support.servers import WorkerProcess, start_worker
 
 pytestmark = pytest.mark.worker
-QUEUE = "celery"
+QUEUE = "download"
 PATIENCE = 30
 
 

@@ -16,6 +16,7 @@ import redis
 from django.conf import settings
 from django.db import connection
 
+from licensehub import queues
 from licensehub.embedded import broker
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class BrokerProcess:
     def waiting(self) -> int:
         """How many messages wait for a worker."""
         with redis.Redis(unix_socket_path=str(self.socket)) as client:
-            return int(client.llen("celery"))  # type: ignore[arg-type]
+            return sum(int(client.llen(queue)) for queue in queues.TASKS)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")
@@ -130,10 +131,11 @@ def environment_for_children(**changes: str) -> dict[str, str]:
     return {**os.environ, **given, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(settings.BASE_DIR), **changes}
 
 
-def start_worker(log: Path, *, app: str = "licensehub", **changes: str) -> WorkerProcess:
-    """The worker as `manage.py run` starts it, with one process."""
+def start_worker(log: Path, *, app: str = "licensehub", only: str = "", **changes: str) -> WorkerProcess:
+    """The worker as `manage.py run` starts it, with one process. `only` names queues; else it serves all."""
     celery = [sys.executable, "-m", "celery", "-A", app, "worker", "--loglevel", "INFO"]
     command = [*celery, "--concurrency", "1", "--without-gossip", "--without-mingle"]
+    command += ["--queues", only] if only else []
     with log.open("wb") as out:
         process = subprocess.Popen(
             command,
@@ -152,8 +154,8 @@ def celery_worker_process(
     """`celery_worker_process(MIRO_API_URL=...)` starts a worker with these variables and waits until it is ready."""
     started: list[WorkerProcess] = []
 
-    def start(**changes: str) -> WorkerProcess:
-        worker = start_worker(tmp_path / f"worker-{len(started)}.log", **changes)
+    def start(*, only: str = "", **changes: str) -> WorkerProcess:
+        worker = start_worker(tmp_path / f"worker-{len(started)}.log", only=only, **changes)
         started.append(worker)
         worker.wait_until_ready()
         return worker
