@@ -104,6 +104,13 @@ def check_environment(**_: Any) -> list[CheckMessage]:
     ]
 
 
+@register
+def check_secret_files(**_: Any) -> list[CheckMessage]:
+    """Secrets that stand in a file."""
+    hint = "Name a file that this user can read, and give the secret in one place only: in the file or in the variable."
+    return [error("E066", sentence, hint) for sentence in settings.SECRET_PROBLEMS.values()]
+
+
 def secret_key() -> str:
     """Empty where there is none: Django raises an error instead of returning it."""
     try:

@@ -22,24 +22,64 @@ ON: Final = {"on", "true", "yes", "1"}
 OFF: Final = {"off", "false", "no", "0"}
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 NO_DATABASE: Final = {"ENGINE": "django.db.backends.dummy"}
+# They can also stand in files: a process hands its environment to its children, and crash reports show it.
+SECRETS: Final = frozenset(
+    {
+        *("SECRET_KEY", "SECRET_KEY_FALLBACKS", "CREDENTIAL_KEYS", "APPROVAL_KEY", "AUDIT_KEY", "BROKER_KEY"),
+        *("ANCHOR_KEYS", "ANCHOR_HTTPS_TOKEN", "AUDIT_STREAM_HTTPS_KEY", "SSO_OIDC_SECRET"),
+        *("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "EMAIL_URL", "BOUNCE_MAILBOX_URL"),
+        *("VENDOR_PROXY", "AUDIT_PROXY"),
+    }
+)
 
 
 class PlainEnv(environ.Env):  # type: ignore[misc]  # it has no types
-    """Reads each value as it is written. django-environ would read `$NAME` as the value of the variable NAME."""
+    """Reads each value as it is written. django-environ would read `$NAME` as the value of the variable NAME.
+
+    A secret can stand in the file that NAME_FILE names, or in the file NAME of systemd's credentials. `problems` maps
+    the name of a secret that cannot be read to a sentence.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.problems: dict[str, str] = {}
 
     def get_value(
         self, var: str, cast: Any = None, default: Any = environ.Env.NOTSET, parse_default: bool = False
     ) -> Any:
         text = self.ENVIRON.get(f"{self.prefix}{var}")
+        if var in SECRETS and (path := self._file_of(var)):
+            text = self._from_file(var, path, text)
+            return self.parse_value(text, cast) if text else default
         if text is not None and text.startswith("$"):
             return self.parse_value(text, cast)
         return super().get_value(var, cast, default, parse_default)
+
+    def _file_of(self, name: str) -> Path | None:
+        """https://systemd.io/CREDENTIALS/ explains the folder."""
+        if named := self.ENVIRON.get(f"{name}_FILE", "").strip():
+            return Path(named)
+        folder = self.ENVIRON.get("CREDENTIALS_DIRECTORY", "").strip()
+        path = Path(folder, name) if folder else None
+        return path if path and path.exists() else None
+
+    def _from_file(self, name: str, path: Path, given: str | None) -> str:
+        """Nothing where it cannot be read, or where nobody knows which of two values is the right one."""
+        try:
+            text = path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            self.problems[name] = f"{name} cannot be read from the file {path}."
+            return ""
+        if given:
+            self.problems[name] = f"{name} is set, and also stands in the file {path}."
+            return ""
+        return text
 
 
 class Reader:
     """Reads variables. `problems` maps the name of a wrong one to a sentence about it."""
 
-    def __init__(self, env: environ.Env) -> None:
+    def __init__(self, env: PlainEnv) -> None:
         self.env = env
         self.problems: dict[str, str] = {}
 
@@ -186,6 +226,9 @@ class Reader:
     def database(self, name: str, default: str) -> dict[str, Any]:
         """SQLite or PostgreSQL."""
         url = self._text(name) or default
+        if name in self.env.problems:
+            # Never the default in the place of the database that was meant.
+            return dict(NO_DATABASE)
         if not _is_database(url):
             self.problems[name] = f"{name} names neither a PostgreSQL nor an SQLite database."
             return dict(NO_DATABASE)

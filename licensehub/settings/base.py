@@ -23,6 +23,7 @@ PlainEnv.read_env(os.environ.get("LICENSEHUB_ENV_FILE", BASE_DIR / ".env"))
 # A value that cannot be read is noted here, and licensehub/checks.py reports it in a sentence.
 reader = Reader(env)
 ENVIRONMENT_PROBLEMS = reader.problems
+SECRET_PROBLEMS = env.problems
 
 # --- Basics -----------------------------------------------------------------------------------------------------------
 SECRET_KEY = env.str("SECRET_KEY", default="")

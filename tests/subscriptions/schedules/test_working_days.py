@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
-import environ
 import pytest
 import time_machine
 
-from licensehub.environment import Reader
+from licensehub.environment import PlainEnv, Reader
 from subscriptions.schedules import working_days
 
 
@@ -72,12 +71,12 @@ def test_a_reminder_comes_one_working_day_before_the_end(settings):
 def test_a_setting_that_cannot_be_read_is_noted_and_the_default_counts(monkeypatch, name):
     monkeypatch.delenv("WORKING_DAYS")
     monkeypatch.setenv(name, "mon,nonsense")
-    reader = Reader(environ.Env())
+    reader = Reader(PlainEnv())
     assert reader.weekdays("WORKING_DAYS", "mon,tue") == frozenset({0, 1})
     assert reader.dates("HOLIDAYS") == frozenset()
     assert set(reader.problems) == {name}
     monkeypatch.setenv(name, "Monday, TUE" if name == "WORKING_DAYS" else "2026-12-25, 2026-12-26")
-    reader = Reader(environ.Env())
+    reader = Reader(PlainEnv())
     assert reader.weekdays("WORKING_DAYS", "mon,tue") == frozenset({0, 1})
     assert len(reader.dates("HOLIDAYS")) == (2 if name == "HOLIDAYS" else 0)
     assert reader.problems == {}
