@@ -28,6 +28,7 @@ TASKS: Final = {
     "mail": (
         "subscriptions.tasks.ask_people",
         "subscriptions.tasks.read_bounce_mailbox",
+        "licensehub.operations.tasks.send_mail_trial",
         "subscriptions.tasks.notify_colleagues",
     ),
     # What enqueues all other work, and what takes seconds.
@@ -37,6 +38,8 @@ TASKS: Final = {
         "integrations.tasks.validate_nightly",
         "licensehub.audit.tasks.anchor_hourly",
         "licensehub.audit.tasks.send_outside",
+        "licensehub.operations.tasks.check_installation",
+        "licensehub.operations.tasks.run_all_checks",
     ),
 }
 ROUTES: Final = {task: {"queue": queue} for queue, tasks in TASKS.items() for task in tasks}
