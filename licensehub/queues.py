@@ -1,19 +1,22 @@
-"""The queues of the broker, and the queue of each task. docs/configuration.md says what each of them is for.
+"""The queues of Celery, and the one table that says which task waits in which of them.
 
-A worker serves all queues, or those that it is started with: `celery -A licensehub worker --queues reclaim,mail`.
+A queue holds work of one kind, so that a long download delays no mail and no reclaim. A worker serves all of them, or
+those that `--queues` names. docs/configuration.md says how to divide them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
-from kombu import Queue
+from kombu import Exchange, Queue
 
+# For a task that the table does not name, e.g. one of a library.
 DEFAULT: Final = "default"
 
-# Each task stands here once; a test holds it.
-TASKS: Final = {
-    # Minutes of reading, from a vendor or the database.
+# Queue -> its tasks. A test finds a task that is missing here.
+TASKS: Final[Mapping[str, tuple[str, ...]]] = {
+    # Reads whole organizations, or works on all rows of one: minutes.
     "download": (
         "subscriptions.tasks.download_daily",
         "subscriptions.tasks.download_due",
@@ -23,15 +26,16 @@ TASKS: Final = {
         "subscriptions.tasks.reconcile_ledger",
         "subscriptions.tasks.thin_history",
     ),
+    # Sends what is approved.
     "reclaim": ("subscriptions.tasks.reclaim",),
-    # A mail server may be slow.
+    # Waits for mail servers.
     "mail": (
         "subscriptions.tasks.ask_people",
+        "subscriptions.tasks.notify_colleagues",
         "subscriptions.tasks.read_bounce_mailbox",
         "licensehub.operations.tasks.send_mail_trial",
-        "subscriptions.tasks.notify_colleagues",
     ),
-    # What enqueues all other work, and what takes seconds.
+    # Short work, and the sweep that enqueues all other work.
     DEFAULT: (
         "subscriptions.tasks.sweep",
         "subscriptions.tasks.reconcile_all",
@@ -46,5 +50,5 @@ ROUTES: Final = {task: {"queue": queue} for queue, tasks in TASKS.items() for ta
 
 
 def declared() -> list[Queue]:
-    """The queues for Celery."""
-    return [Queue(queue) for queue in TASKS]
+    """The queues for Celery's setting. A worker without `--queues` serves them all."""
+    return [Queue(name, Exchange(name, type="direct"), routing_key=name) for name in TASKS]

@@ -73,7 +73,6 @@ QUEUES: Final = {
     "reclaim": gettext_lazy("Reclaims"),
     "mail": gettext_lazy("Mails"),
     "default": gettext_lazy("Everything else"),
-    "celery": gettext_lazy("Everything"),
 }
 NO_REPORT: Final = english("The workers do not report how they are")
 NO_REPORT_YET: Final = english("No worker has reported yet")

@@ -20,6 +20,7 @@ from licensehub.known_secrets import keys_mark
 from licensehub.operations import results, tasks
 from licensehub.operations.doctor.findings import CHECKS, Check, Finding, Level, Step
 from licensehub.operations.page import CARDS, LABELS, TILES, shown_to
+from licensehub.queues import TASKS
 from licensehub.site.navigation import navigation
 from tests.support.fixtures import person
 from tests.support.pages import text_of
@@ -40,7 +41,7 @@ def well(db, valkey, monkeypatch) -> None:
             monkeypatch.setitem(CHECKS, name, Check(name, lambda context: Finding(Level.OK, "The database answers")))
     now = database_now()
     shared = {"host": "one", "version": version(), "started_at": now, "seen_at": now, "facts": {"keys": keys_mark()}}
-    Heartbeat.objects.create(kind=ProcessKind.WORKER, name="celery@one", queues=["celery"], **shared)
+    Heartbeat.objects.create(kind=ProcessKind.WORKER, name="celery@one", queues=list(TASKS), **shared)
     Heartbeat.objects.create(kind=ProcessKind.BEAT, name="gen7@one", scheduled_at=now, **shared)
     results.run_and_keep()
 
