@@ -184,7 +184,7 @@ def _compare_answer(
 ) -> Iterator[RowFinding]:
     answer, sequence = answers.get((candidate, request.number), (NO_ANSWER, 0))
     if given != answer:
-        shown, signed = (f"{one} {at.isoformat() if at else ''}".strip() for one, at in (given, answer))
+        shown, signed = (f"{one} {at.isoformat(' ', 'seconds') if at else ''}".strip() for one, at in (given, answer))
         yield RowFinding(PERSON, pk, "answer", shown, signed, sequence or None)
 
 

@@ -27,7 +27,7 @@ def failing(step: Callable[..., object]) -> Callable[..., NoReturn]:
 
 
 def test_an_error_in_one_step_is_reported_and_ends_no_other(
-    organization: Organization, alice, bob, dave, carol, monkeypatch
+    real_steps, organization: Organization, alice, bob, dave, carol, monkeypatch
 ):
     asked = organization.ask(alice)
     ReclaimRequest.objects.filter(pk=asked.pk).update(expires_at=timezone.now() - timedelta(hours=1))

@@ -17,7 +17,7 @@ from integrations import credential_store
 from integrations.connectors.miro.sandbox.control import SandboxControl
 from integrations.connectors.miro.sandbox.server import Sandbox
 from integrations.connectors.rate_limit import KEY_PREFIX
-from integrations.installation import instance
+from integrations.installation import findings, instance
 from integrations.models import IntegrationProfile
 from licensehub import database_clock
 from licensehub.audit.actions import Action
@@ -74,6 +74,20 @@ def _rights_need_no_event(request) -> Iterator[None]:
         if "real_rights" not in request.fixturenames:
             patch.setattr(signed_rights, "is_granted", lambda user: True)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _an_error_in_a_step_ends_the_test(request) -> Iterator[None]:
+    """`run_step` would hide it in a log; `real_steps` asks for that."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "real_steps" not in request.fixturenames:
+            patch.setattr(findings, "run_step", lambda name, step: step())
+        yield
+
+
+@pytest.fixture
+def real_steps() -> None:
+    """An error in one step of the work of every minute is reported in this test, as in production."""
 
 
 @pytest.fixture
