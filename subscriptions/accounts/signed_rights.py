@@ -12,13 +12,14 @@ from django.contrib.auth.models import User
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from licensehub.audit.actions import Action
+from licensehub.audit.chain.signature import is_believed
 from licensehub.audit.chain.signed import NotSigned, newest_signed
 from licensehub.audit.models import AuditEvent
 from subscriptions.models import ChangeKind, RightsChange
 
 
 def is_granted(user: User) -> bool:
-    """Whether the newest event about the account's right to decide is that it took effect.
+    """Whether the newest event about the account's right to decide is that it took effect, at its place in the chain.
 
     An event whose text was erased grants nothing.
     """
@@ -27,7 +28,7 @@ def is_granted(user: User) -> bool:
             # The text of an event says which right it is about. So each one is checked before it is left out.
             newest_signed([event])
             if event.action == Action.RIGHTS_ENDED or event.data.get("kind") == ChangeKind.GRANT:
-                return event.action == Action.RIGHTS_TOOK_EFFECT
+                return event.action == Action.RIGHTS_TOOK_EFFECT and is_believed(event)
     except NotSigned:
         return False
     return False

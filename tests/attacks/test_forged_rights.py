@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group, User
+from django.db import connection, transaction
 from django.utils import timezone
 
+from licensehub.audit.models import AuditEvent
+from licensehub.audit.triggers import create, drop
 from subscriptions.accounts import rights_changes
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import raise_cap
@@ -17,7 +20,7 @@ from subscriptions.notifications import rights_mail
 from subscriptions.sweep import repair
 from tests.attacks.test_duties import a_day_later, change_for
 from tests.support.attacks import attack
-from tests.support.fixtures import person
+from tests.support.fixtures import in_effect, person
 from tests.support.organization import Organization
 from tests.support.rights import rows_of_a_day_ago
 
@@ -55,6 +58,28 @@ def test_a_role_and_a_right_in_the_database_do_not_decide(organization: Organiza
 
     erin = person("erin", "Approver")
     assert decide.approve(ReclaimRequest.objects.get(pk=asked.pk), actor=erin) == 3
+
+
+def test_a_grant_of_another_past_decides_nothing(organization: Organization, alice, bob, dave):
+    """A copy of the database went on in another way, with the same keys, and its event is put into this one."""
+    asked, mallory = organization.ask(alice), person("mallory", "Company admin")
+    copy = transaction.savepoint()
+    rights_changes.ask(bob, ChangeKind.ADDRESS, actor=mallory, after="robert@northwind.example")
+    give_role(dave)
+    in_effect(dave)
+    granted = AuditEvent.objects.values().get(action="rights.took_effect", target_id=dave.pk)
+    transaction.savepoint_rollback(copy)
+    for address in ("bob@one.example", "bob@two.example"):
+        change = rights_changes.ask(bob, ChangeKind.ADDRESS, actor=mallory, after=address)
+        rights_changes.withdraw(change, actor=mallory)
+    give_role(dave)
+    attack("INSERT INTO subscriptions_decidingright (user_id, since) VALUES (%s, %s)", dave.pk, timezone.now())
+    drop(connection)
+    assert AuditEvent.objects.filter(pk=granted["sequence"]).delete()[0] == 1
+    create(connection)
+    AuditEvent.objects.create(**granted)
+    with pytest.raises(Refused, match=NOT_GRANTED):
+        decide.approve(ReclaimRequest.objects.get(pk=asked.pk), actor=dave)
 
 
 def test_deleted_rights_make_nobody_the_first_who_decides(bob, dave):
