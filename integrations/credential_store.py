@@ -15,6 +15,7 @@ from integrations.connectors.contract import Connector, ConnectorConfig, english
 from integrations.connectors.rate_limit import SharedRateBudget
 from integrations.connectors.registry import addresses_of, connector_class
 from integrations.models import Connection, ConnectionState, IntegrationProfile, place_of
+from integrations.scopes import deny_outside
 from integrations.tokens import StoredTokens, secrets_of
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
@@ -41,6 +42,7 @@ def set_credentials(profile: IntegrationProfile, slot: str, secrets: Mapping[str
     An OAuth app is stored without a token, and a person connects it afterwards. When only the secret of a connected
     app is replaced, its token stays. Raises CredentialError.
     """
+    deny_outside(actor, profile.pk)
     with transaction.atomic():
         # Archiving changes this row first and then erases the credentials, so nothing can be stored after it.
         if IntegrationProfile.objects.select_for_update().get(pk=profile.pk).is_archived:

@@ -19,6 +19,7 @@ from integrations.installation.records import Heartbeat as Heartbeat
 from integrations.installation.records import MailTrial as MailTrial
 from integrations.installation.records import ProcessKind as ProcessKind
 from integrations.installation.records import TaskRun as TaskRun
+from integrations.visibility import ProfileManager
 from licensehub.database_clock import database_now
 
 
@@ -43,6 +44,9 @@ class IntegrationProfileQuerySet(models.QuerySet["IntegrationProfile"]):
         if not profile.organization_id:
             return self.filter(pk=profile.pk)
         return self.filter(kind=profile.kind, organization_id=profile.organization_id)
+
+
+ProfilesManager = ProfileManager.from_queryset(IntegrationProfileQuerySet)
 
 
 class IntegrationProfile(models.Model):
@@ -88,7 +92,8 @@ class IntegrationProfile(models.Model):
     # [{"level", "title", "detail", "next_step", "slot", "steps": [...]}] of the last validation.
     findings = models.JSONField(default=list, editable=False)
 
-    objects = IntegrationProfileQuerySet.as_manager()
+    profile_path: ClassVar[str] = "pk"
+    objects = ProfilesManager()
 
     class Meta:
         verbose_name = _("integration profile")
@@ -150,6 +155,21 @@ class IntegrationProfile(models.Model):
             return next(slot for slot in self.connector.slots if slot.name == name)
         except StopIteration:
             raise LookupError(f"{self.connector.label} has no connection “{name}”.") from None
+
+
+class AccountScope(models.Model):
+    """The roles of this account hold for these profiles only. Without a row: for all. `scopes` says what that means."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="profile_scope"
+    )
+    profiles = models.ManyToManyField(IntegrationProfile, related_name="+")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"Profiles of {self.user}"
 
 
 class SendingControl(models.Model):
@@ -234,6 +254,9 @@ class Connection(models.Model):
     refresh_lease = models.UUIDField(null=True, editable=False)
     refresh_lease_until = models.DateTimeField(null=True, editable=False)
 
+    profile_path: ClassVar[str] = "profile"
+    objects = ProfileManager()
+
     class Meta:
         verbose_name = _("connection")
         verbose_name_plural = _("connections")
@@ -278,6 +301,9 @@ class ConnectAttempt(models.Model):
     redirect_uri = models.CharField(max_length=500, editable=False)
     expires_at = models.DateTimeField(editable=False)
     used_at = models.DateTimeField(null=True, editable=False)
+
+    profile_path: ClassVar[str] = "connection__profile"
+    objects = ProfileManager()
 
     class Meta:
         default_permissions = ()

@@ -19,6 +19,7 @@ from integrations.connectors.contract import ConnectorError, Finding, Grant, Gra
 from integrations.credential_store import connector_for, erase
 from integrations.installation import instance
 from integrations.models import ConnectAttempt, Connection, ConnectionState, IntegrationProfile
+from integrations.scopes import deny_outside
 from integrations.tokens import grant_values, secrets_of, with_grant, without_tokens
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
@@ -39,6 +40,7 @@ class ConnectRefused(Exception):
 
 def start(connection: Connection, *, redirect_uri: str, browser: str, actor: User) -> str:
     """Store the attempt and return the vendor's address to open. Raises ConfigError while the app is not set."""
+    deny_outside(actor, connection.profile_id)
     state = secrets.token_urlsafe(32)
     url = connector_for(connection.profile).oauth().authorize_url(redirect_uri=redirect_uri, state=state)
     with transaction.atomic():
@@ -62,6 +64,7 @@ def finish(*, state: str, code: str, error: str, browser: str, actor: User) -> C
     """Finish the attempt after the vendor sent the browser back. ConnectRefused keeps the former credentials."""
     attempt = _use(state, browser=browser, actor=actor)
     connection = attempt.connection
+    deny_outside(actor, connection.profile_id)
     try:
         if error or not code:
             raise ConnectRefused(_denied(error))
@@ -196,6 +199,7 @@ def _note_refusal(connection: Connection, refused: ConnectRefused, *, actor: Use
 
 def disconnect(connection: Connection, *, actor: Actor) -> str:
     """Delete the tokens, then revoke them at the vendor. Returns a sentence about the result."""
+    deny_outside(actor, connection.profile_id)
     app, token = _app_and_token(connection)
     with transaction.atomic():
         # Storing and archiving lock this row first. The app's values are read after that: an erased one stays erased.

@@ -100,6 +100,9 @@ TABLES: Final[Mapping[str, tuple[Rights, Rights]]] = {
     "auth_user_groups": (ADD_AND_REMOVE, READ),
     "auth_user_user_permissions": (ADD_AND_REMOVE, READ),
     "auth_group_permissions": (ADD_AND_REMOVE, READ),
+    # The worker narrows or widens it where a change has waited long enough.
+    "integrations_accountscope": (ADD_AND_REMOVE, ADD_AND_REMOVE),
+    "integrations_accountscope_profiles": (ADD_AND_REMOVE, ADD_AND_REMOVE),
     "auth_permission": (READ, READ),
     "django_content_type": (READ, READ),
     "django_session": (EVERYTHING, NOTHING),

@@ -27,6 +27,7 @@ from licensehub.translations.stored import as_evidence, in_english
 from licensehub.ui.formatting import name_of
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.accounts.own_seat import own_among, refuse_own_seat
+from subscriptions.accounts.scope import refuse_outside
 from subscriptions.activity.snapshots import keep_replaced
 from subscriptions.bulk_sql import FEW
 from subscriptions.candidates import locks
@@ -80,11 +81,17 @@ def check_reason(reason: str) -> str:
     return reason
 
 
+def refuse_outside_of(people: Iterable[Subscription], *, actor: User) -> None:
+    for profile_id in {row.profile_id for row in people}:
+        refuse_outside(actor, profile_id)
+
+
 def keep(people: Sequence[Subscription], *, days: int, reason: str, actor: User, seconds: float = math.inf) -> Decided:
     """Leave these people alone for some days. After that, people who still need a review are in the list again.
 
     It stops after about `seconds`.
     """
+    refuse_outside_of(people, actor=actor)
     reason = check_reason(reason)
     if not 1 <= days <= MAX_PAUSE_DAYS:
         raise Refused(
@@ -109,6 +116,7 @@ def make_candidates(people: Sequence[Subscription], *, reason: str, actor: User,
     The decision ends when the facts of the person change. If the vendor's date went back and the known one is too new
     for a candidate, the vendor's date counts from now on. It stops after about `seconds`.
     """
+    refuse_outside_of(people, actor=actor)
     reason = check_reason(reason)
 
     def make_these(rows: list[Subscription]) -> Outcome:
@@ -250,6 +258,8 @@ def look_up(people: Iterable[Subscription], *, actor: User) -> Decided:
     if sum(map(len, by_profile.values())) > MAX_LOOKED_UP:
         raise Refused(_("Look up at most {most} people at once.").format(most=MAX_LOOKED_UP))
     decided = Decided()
+    for profile in by_profile:
+        refuse_outside(actor, profile.pk)
     for profile, rows in by_profile.items():
         _look_up(profile, rows, decided, actor=actor)
     return decided

@@ -15,6 +15,7 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 
 from integrations.models import IntegrationProfile
+from integrations.visibility import visible
 from licensehub.ui.lists import counts
 from licensehub.ui.lists.folding import MAX_WORDS, folded, search_words
 from licensehub.ui.lists.id_filter import IdIn, IdList
@@ -162,4 +163,7 @@ SELECT value FROM seen WHERE value IS NOT NULL LIMIT %s
 
 def seen_values(column: str, *, most: int) -> list[str]:
     """The first departments or cost centers in the order of their names, each once."""
+    if visible() is not None:
+        rows = SearchText.objects.exclude(**{column: None}).order_by(column)
+        return list(rows.values_list(column, flat=True).distinct()[:most])
     return [value for (value,) in fetch_all(NEXT_VALUES.format(column=column), [most])]

@@ -237,6 +237,23 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
+        migrations.CreateModel(
+            name="AccountScope",
+            fields=[
+                (
+                    "user",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="profile_scope",
+                        serialize=False,
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                ("profiles", models.ManyToManyField(related_name="+", to="integrations.integrationprofile")),
+            ],
+            options={"default_permissions": ()},
+        ),
         migrations.AddField(
             model_name="connection",
             name="profile",

@@ -108,6 +108,7 @@ class Action(TextChoices):
     USER_CREATED = "user.created", _("Account created")
     USER_CHANGED = "user.changed", _("Account changed")
     USER_ROLES_CHANGED = "user.roles_changed", _("Roles of an account changed")
+    SCOPE_CHANGED = "user.scope_changed", _("Profiles of an account changed")
     USER_PASSWORD_RESET = "user.password_reset", _("Password of an account set by an admin")
     ROLE_CHANGED = "role.changed", _("Rights of a role changed")
     RIGHTS_ASKED = "rights.asked", _("Change of rights asked for")

@@ -95,6 +95,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "licensehub.site.middleware.profiles.ProfilesMiddleware",
     "licensehub.site.middleware.time_zone.TimeZoneMiddleware",
     "licensehub.site.middleware.language.LanguageMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",

@@ -20,17 +20,17 @@ from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, pgettext, pgettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from licensehub.site.accounts import account_changes, account_persons, invitations
+from licensehub.site.accounts import account_changes, account_persons, invitations, scope_fields
+from licensehub.site.accounts.account_texts import roles_text, state_of
 from licensehub.site.accounts.group_admin import GroupAdmin as GroupAdmin
 from licensehub.site.accounts.group_admin import RoleFilter, RolesField
 from licensehub.site.audit.audit_admin import AuditEventAdmin as AuditEventAdmin
-from licensehub.translations.stored import translated
 from licensehub.ui.admin import NoShowAllChangeList, refuse_unless_post, run_and_report, signed_in
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import badge, day_ago, name_of, two_lines
@@ -48,25 +48,7 @@ admin.site.unregister([ClockedSchedule, CrontabSchedule, IntervalSchedule, Perio
 admin.site.unregister([Authenticator, EmailAddress, SocialAccount, SocialApp, SocialToken])
 
 
-def roles_text(user: User) -> str:
-    names = [translated(group.name) for group in user.groups.all()]
-    return ", ".join([_("Superuser"), *names] if user.is_superuser else names) or pgettext("roles", "None yet")
-
-
-def state_of(user: User) -> tuple[str, str, str]:
-    """Label, tone and icon."""
-    if not user.is_active:
-        return _("Deactivated"), "neutral", "block"
-    if hasattr(user, "service_account"):
-        return _("Program"), "info", "smart_toy"
-    if not user.is_staff:
-        return _("Cannot sign in here"), "warning", "lock"
-    if invitations.is_open(user):
-        return _("Invited"), "info", "forward_to_inbox"
-    return _("Active"), "ok", "check_circle"
-
-
-class AccountForm(UserChangeForm):
+class AccountForm(scope_fields.ScopeFields, UserChangeForm):
     def clean_groups(self) -> QuerySet[Group]:
         groups: QuerySet[Group] = self.cleaned_data["groups"]
         invitations.check_roles(groups)
@@ -93,7 +75,13 @@ class UserAdmin(SignedRowsMixin, FoldedSearch, ExportMixin, BaseUserAdmin, Model
                 (gettext_lazy("E-mail"), lambda user: user.email),
             ],
         ),
-        ListColumn("roles", [(gettext_lazy("Roles"), roles_text)]),
+        ListColumn(
+            "roles",
+            [
+                (gettext_lazy("Roles"), roles_text),
+                (gettext_lazy("Profiles"), lambda user: scope_fields.text_for(user) or _("all profiles")),
+            ],
+        ),
         ListColumn("state", [(gettext_lazy("State"), lambda user: state_of(user)[0])]),
         ListColumn("signed_in", [(gettext_lazy("Last sign-in"), lambda user: user.last_login)]),
         ListColumn("joined", [(gettext_lazy("Account since"), lambda user: user.date_joined)]),
@@ -139,16 +127,20 @@ class UserAdmin(SignedRowsMixin, FoldedSearch, ExportMixin, BaseUserAdmin, Model
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        return super().get_queryset(request).select_related("service_account").prefetch_related("groups")
+        rows = super().get_queryset(request).select_related("service_account", "profile_scope")
+        return rows.prefetch_related("groups", "profile_scope__profiles")
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Single permissions and the superuser switch are for superusers only."""
+        holds = (_("Profiles"), {"fields": scope_fields.FIELDS})
+        scope = (holds,) if scope_fields.are_shown() else ()
         if obj is None:
-            return self.add_fieldsets
+            return (*self.add_fieldsets, *scope)
+        fields = (*self.person_fields[:3], *scope, *self.person_fields[3:])
         if not request.user.is_superuser:
-            return self.person_fields
+            return fields
         rights = (_("Single rights"), {"fields": ("is_superuser", "user_permissions"), "classes": ("collapse",)})
-        return (*self.person_fields, rights)
+        return (*fields, rights)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Nobody changes their own address, since four eyes compares it. Who has none yet may enter one."""
@@ -197,7 +189,7 @@ class UserAdmin(SignedRowsMixin, FoldedSearch, ExportMixin, BaseUserAdmin, Model
         """Nothing is saved when a change of the same kind waits already."""
         try:
             return super().changeform_view(request, object_id, *args, **kwargs)
-        except NotActionable as error:
+        except (NotActionable, Refused) as error:
             messages.error(request, str(error))
             return HttpResponseRedirect(request.path)
 
@@ -232,6 +224,8 @@ class UserAdmin(SignedRowsMixin, FoldedSearch, ExportMixin, BaseUserAdmin, Model
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
         actor, user = signed_in(request), form.instance
+        if told := scope_fields.save(form, user, actor=actor):
+            messages.warning(request, told)
         if change:
             account_changes.record_changes(user, form.facts_before, actor=actor)
         else:
@@ -253,8 +247,9 @@ class UserAdmin(SignedRowsMixin, FoldedSearch, ExportMixin, BaseUserAdmin, Model
         return marked(user, two_lines(name_of(user), user.email or user.username))
 
     @admin.display(description=gettext_lazy("Roles"))
-    def roles(self, user: User) -> str:
-        return roles_text(user)
+    def roles(self, user: User) -> SafeString | str:
+        profiles = scope_fields.text_for(user)
+        return two_lines(roles_text(user), profiles) if profiles else roles_text(user)
 
     @admin.display(description=gettext_lazy("State"), ordering="is_active")
     def state(self, user: User) -> SafeString:

@@ -16,10 +16,12 @@ from django.utils.translation import gettext as _
 
 from integrations.connectors.contract import normalized
 from integrations.models import IntegrationProfile
+from integrations.visibility import seen_by
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Row, record, record_rows
 from subscriptions.accounts.mailbox import mailbox
 from subscriptions.accounts.own_seat import accounts_of
+from subscriptions.accounts.scope import refuse_outside
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import AccountPerson, Subscription
 from subscriptions.models.subscription import address_key
@@ -75,6 +77,7 @@ def _members_with(
         yield from rows.filter(email__contains="+")
 
 
+@seen_by(None)
 def find_everywhere(user: User) -> None:
     """Find the persons of one account in all organizations, e.g. when its address has changed."""
     for profile in IntegrationProfile.objects.in_use():
@@ -97,6 +100,7 @@ def link(user: User, profile: IntegrationProfile, external_id: str, *, actor: Us
 
     Returns the member. Raises Refused for an own account, and for an id that no member has.
     """
+    refuse_outside(actor, None)
     _refuse_own_account(user, profile, actor)
     wanted = external_id.strip()
     member = Subscription.objects.filter(profile=profile, external_id=wanted).first() if wanted else None
@@ -123,6 +127,7 @@ def link(user: User, profile: IntegrationProfile, external_id: str, *, actor: Us
 def unlink(person: AccountPerson, *, actor: User) -> None:
     """Remove this person from the account. If the address matches, the next download finds the person again."""
     # Any profile of the organization will do: all of them may be archived by now.
+    refuse_outside(actor, None)
     profile = IntegrationProfile(kind=person.kind, organization_id=person.organization_id)
     _refuse_own_account(person.user, profile, actor)
     with transaction.atomic():

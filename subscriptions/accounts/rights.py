@@ -10,6 +10,7 @@ from django.contrib.auth.models import AnonymousUser, Group, Permission, User
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
+from integrations.scopes import covering, is_company_wide
 from subscriptions.accounts import signed_rights
 from subscriptions.errors import Refused
 from subscriptions.models import ChangeKind, RightsChange
@@ -23,11 +24,17 @@ APPROVER = "Approver"
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
-def people_with(permission: str) -> QuerySet[User]:
-    """Active accounts that can sign in and have this permission. Of a right to decide: those that may use it."""
+def people_with(permission: str, profile_id: int | None = None) -> QuerySet[User]:
+    """Active accounts that can sign in and have this permission. Of a right to decide: those that may use it.
+
+    With a profile, only those whose scope has it.
+    """
     if permission in DECIDING:
-        return deciders(permission)
-    return User.objects.with_perm(permission, backend=BACKEND).filter(is_active=True, is_staff=True)
+        people = deciders(permission)
+    else:
+        people = User.objects.with_perm(permission, backend=BACKEND).filter(is_active=True, is_staff=True)
+    everywhere = profile_id is None and not is_company_wide(permission)
+    return people if everywhere else covering(people, profile_id)
 
 
 def permissions_named(names: tuple[str, ...]) -> QuerySet[Permission]:
@@ -54,9 +61,10 @@ def able(names: tuple[str, ...] = DECIDING) -> QuerySet[User]:
     return holders.exclude(pk__in=administering)
 
 
-def deciders(permission: str = DECIDE) -> QuerySet[User]:
-    """The accounts that may decide now."""
-    return able((permission,)).filter(deciding_right__isnull=False, deciding_right__ended_at=None)
+def deciders(permission: str = DECIDE, profile_id: int | None = None) -> QuerySet[User]:
+    """The accounts that may decide now: on this profile, or on any."""
+    found = able((permission,)).filter(deciding_right__isnull=False, deciding_right__ended_at=None)
+    return found if profile_id is None else covering(found, profile_id)
 
 
 def may(user: User | AnonymousUser, permission: str) -> bool:

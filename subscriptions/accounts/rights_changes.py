@@ -20,7 +20,7 @@ from licensehub.audit.log import Actor, record
 from licensehub.audit.models import AuditEvent
 from licensehub.database_clock import database_now
 from licensehub.sign_in import generations
-from subscriptions.accounts import rights, signed_rights
+from subscriptions.accounts import rights, scope, signed_rights
 from subscriptions.accounts.mailbox import mailbox
 from subscriptions.accounts.origins import tied_to
 from subscriptions.accounts.persons import find_everywhere
@@ -133,7 +133,9 @@ def follow_sign_on(user: User, *, added: set[str]) -> None:
 def _roles_of(user: User) -> str:
     deciding = rights.permissions_named(rights.DECIDING)
     names = user.groups.filter(permissions__in=deciding).distinct().order_by("name").values_list("name", flat=True)
-    return ", ".join(names)[:254]
+    chosen = scope.stored_choice(user)
+    text = ", ".join(names)
+    return (text if chosen is None else f"{text} ({scope.names_in(chosen)})")[:254]
 
 
 # --- Confirm, refuse, withdraw, wait ----------------------------------------------------------------------------------
@@ -195,7 +197,7 @@ def take_due() -> int:
 
 def why_not_confirm(change: RightsChange, actor: User) -> str:
     """Return why this user cannot confirm the change; empty when they can. Only somebody with no part in it can."""
-    if not actor.has_perm(ACCOUNTS):
+    if not actor.has_perm(ACCOUNTS) or not scope.is_inside(actor, None):
         return _("Only a second admin can confirm this change.")
     if _same(actor, change.asked_by):
         return _("You asked for this change. Another admin must confirm it.")
@@ -211,7 +213,9 @@ def why_not_confirm(change: RightsChange, actor: User) -> str:
 
 
 def may_refuse(user: User) -> bool:
-    return user.has_perm(ACCOUNTS) or rights.deciders().filter(pk=user.pk).exists()
+    """Of those whose roles hold for all profiles: the page of these changes is closed to others."""
+    decides = user.has_perm(ACCOUNTS) or rights.deciders().filter(pk=user.pk).exists()
+    return decides and scope.is_inside(user, None)
 
 
 def _same(one: User, other: User | None) -> bool:
@@ -246,6 +250,8 @@ def _take_effect(change: RightsChange, *, actor: Actor, comment: str = "") -> No
         elif change.kind == ChangeKind.PASSWORD:
             _write(user, "password", user.password, password)
             generations.end_sessions(user)
+        elif change.kind == ChangeKind.SCOPE:
+            scope.take_effect(change)
         else:
             _write(user, "is_superuser", False, True)
             generations.end_sessions(user)

@@ -15,6 +15,7 @@ from integrations.models import IntegrationProfile
 from licensehub.ui.formatting import number
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions import review
+from subscriptions.accounts.scope import refuse_outside
 from subscriptions.approvals.splitting import MAX_REQUESTS, Split, request_split
 from subscriptions.candidates import caps, locks
 from subscriptions.errors import NotActionable, Refused
@@ -46,6 +47,7 @@ def ask(
     for row in people:
         by_profile[row.profile].append(row)
     for profile in by_profile:
+        refuse_outside(actor, profile.pk)
         if sentence := why_not_ask(profile):
             raise Refused(sentence)
     decided, made = Decided(), list[ReclaimRequest]()

@@ -17,6 +17,7 @@ from licensehub.database_clock import database_now
 from licensehub.translations.stored import in_english
 from licensehub.ui.formatting import inside, name_of
 from subscriptions.accounts.own_seat import is_own, refuse_own_seat, seats_of
+from subscriptions.accounts.scope import refuse_outside
 from subscriptions.approvals.leaving import SEND_BACK, Keep, keep_seats, release, start_cool_downs
 from subscriptions.bulk_sql import planned_for
 from subscriptions.candidates.locks import lock_candidate, lock_profile, lock_request
@@ -44,6 +45,7 @@ def drop(person: RequestedRemoval, *, actor: User, reason: str, keep: Keep = SEN
 
     Raises Refused without a reason, ConcernsYou for the own seat, NotActionable when it is too late.
     """
+    refuse_outside(actor, person.request.profile_id)
     reason = reason.strip()
     if not reason:
         raise Refused(_("Say in a few words why this person is dropped: an auditor will want to know."))
@@ -144,6 +146,7 @@ def expire_requests() -> int:
 
 def cancel(request: ReclaimRequest, *, actor: User) -> None:
     """The requester withdraws the request. Its people are Ready again; those of a restore stay deactivated."""
+    refuse_outside(actor, request.profile_id)
     if request.requested_by_id != actor.pk:
         raise Refused(_("Only the person who made a request can withdraw it. You can reject it."))
     if not _end(request, RequestState.CANCELED, Action.REQUEST_CANCELED, actor=actor):

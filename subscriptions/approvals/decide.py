@@ -34,6 +34,7 @@ from subscriptions.accounts.own_seat import (
     seats_of,
 )
 from subscriptions.accounts.rights import DECIDE, deciders, refuse_without
+from subscriptions.accounts.scope import refuse_outside
 from subscriptions.approvals.closing import why_ended
 from subscriptions.approvals.deciders import reviewers_of
 from subscriptions.approvals.leaving import SEND_BACK, Keep, keep_seats
@@ -154,7 +155,7 @@ def _decide(
     valid_until = now + settings.APPROVAL_VALIDITY if state == RequestState.APPROVED else None
     rows = ReclaimRequest.objects.filter(
         ~has_own_seat(actor, profile),
-        Exists(deciders(DECIDE).filter(pk=actor.pk)),
+        Exists(deciders(DECIDE, profile.pk).filter(pk=actor.pk)),
         pk=request.pk,
         state=RequestState.OPEN,
         expires_at__gt=now,
@@ -192,6 +193,7 @@ def refuse_first_person(request: ReclaimRequest, *, actor: User, profile: Integr
 
     Returns the ids of these accounts.
     """
+    refuse_outside(actor, profile.pk)
     identities = refuse_parties(request, actor=actor, profile=profile)
     refuse_without(actor, DECIDE)
     return same_person_as([actor.pk], identities)

@@ -33,7 +33,7 @@ def deciders_of(request: ReclaimRequest) -> QuerySet[User]:
     review, or who wrote the rule by which the schedule made it; nor an account that one of these made or reset lately.
     An account without an e-mail address may belong to one of these, so it is not among the deciders.
     """
-    deciders = people_with(DECIDE)
+    deciders = people_with(DECIDE, request.profile_id)
     seats = seats_of(request.removals.not_dropped())
     allowed = set(deciders.values_list("pk", flat=True))
     parties = parties_of(request) | reviewers_of(request)
@@ -63,7 +63,7 @@ def undecidable(profile: IntegrationProfile, requests: Sequence[ReclaimRequest])
     reviewers: dict[int, set[int]] = defaultdict(set)
     for pk, evidence in people.filter(evidence__has_key="review").values_list("request", "evidence"):
         reviewers[pk].add(evidence["review"].get("by_id"))
-    identities, allowed = identities_in(profile), set(people_with(DECIDE).values_list("pk", flat=True))
+    identities, allowed = identities_in(profile), set(people_with(DECIDE, profile.pk).values_list("pk", flat=True))
     made_by, changes = hands(), rule_changes_of(profile)
     parties = {row.pk: parties_of(row, changes) | reviewers[row.pk] for row in requests}
     return [row for row in requests if not _able(identities, allowed, parties[row.pk], seats[row.pk], made_by)]

@@ -29,6 +29,7 @@ from subscriptions.accounts.own_seat import (
     seats_of,
 )
 from subscriptions.accounts.rights import RAISE, deciders, refuse_without
+from subscriptions.accounts.scope import refuse_outside
 from subscriptions.approvals import closing
 from subscriptions.approvals.parties import authors_of
 from subscriptions.bulk_sql import insert_selected, planned_for
@@ -68,6 +69,7 @@ def request_reclaim(
     ids = IdList.read(candidates.filter(state=CandidateState.READY).order_by())
     ready = RemovalCandidate.objects.filter(IdIn("pk", ids), state=CandidateState.READY)
     profile = one_profile(ready)
+    refuse_outside(actor, profile.pk)
     switches.refuse(profile, Operation.REQUEST)
     with transaction.atomic():
         locks.lock_profile(profile.pk)
@@ -195,7 +197,7 @@ def raise_cap(request: ReclaimRequest, *, actor: User, reason: str) -> int:
         people = request.removals.not_dropped().count()
         waiting = ReclaimRequest.objects.filter(
             ~has_own_seat(actor, profile),
-            Exists(deciders(RAISE).filter(pk=actor.pk)),
+            Exists(deciders(RAISE, profile.pk).filter(pk=actor.pk)),
             pk=request.pk,
             state__in=WAITING,
             cap=request.cap,
@@ -218,6 +220,7 @@ def raise_cap(request: ReclaimRequest, *, actor: User, reason: str) -> int:
 
 def refuse_raising(request: ReclaimRequest, *, actor: User, profile: IntegrationProfile) -> list[int]:
     """Raise OwnRequest or ConcernsYou when this user may not raise the cap. Returns the ids of the user's accounts."""
+    refuse_outside(actor, profile.pk)
     identities = identities_in(profile)
     mine = same_person_as([actor.pk], identities)
     sentence = _("You made this request. Another person has to raise its cap, and a third person has to decide.")

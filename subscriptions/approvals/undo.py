@@ -23,6 +23,7 @@ from licensehub.database_clock import database_now
 from licensehub.translations.stored import translated
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.accounts.own_seat import has_own_seat, refuse_own_seat, seats_of
+from subscriptions.accounts.scope import refuse_outside
 from subscriptions.approvals.collecting import clock_runs
 from subscriptions.approvals.decide import refuse_first_person, why_closed
 from subscriptions.approvals.leaving import Keep, pause_reason
@@ -196,6 +197,7 @@ def take_back_in(person: RequestedRemoval, *, actor: User, decides: bool) -> Non
 
     Raises ConcernsYou, Refused or NotActionable; then nothing was changed.
     """
+    refuse_outside(actor, person.request.profile_id)
     with transaction.atomic():
         profile = locks.lock_profile(
             ReclaimRequest.objects.values_list("profile_id", flat=True).get(pk=person.request_id)

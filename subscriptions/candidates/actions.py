@@ -16,6 +16,7 @@ from licensehub.audit.log import Actor, record
 from licensehub.database_clock import database_now
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.accounts.own_seat import refuse_own_seat, seats_of_candidates
+from subscriptions.accounts.scope import refuse_outside
 from subscriptions.bulk_sql import FEW
 from subscriptions.eligibility.evaluate import evaluate_rows
 from subscriptions.eligibility.terms import Terms, current_terms
@@ -117,6 +118,7 @@ def evaluate_people(ids: IdList) -> None:
 
 def resume(candidate: RemovalCandidate, *, actor: Actor) -> None:
     """Make the candidate Ready again, after the cause of a refusal is solved. It needs a new request and approval."""
+    refuse_outside(actor, candidate.profile_id)
     refuse_own_candidate(candidate, actor=actor)
     if send_in_doubt(candidate):
         raise NotActionable(
@@ -134,6 +136,7 @@ def refuse_own_candidate(candidate: RemovalCandidate, *, actor: Actor) -> None:
 
 
 def ready_again(candidate: RemovalCandidate, *, actor: Actor) -> None:
+    refuse_outside(actor, candidate.profile_id)
     move(
         candidate,
         allowed=[CandidateState.ATTENTION_REQUIRED],
@@ -152,6 +155,7 @@ def send_in_doubt(candidate: RemovalCandidate) -> Reclaim | None:
 
 def leave_alone(candidate: RemovalCandidate, *, actor: Actor) -> None:
     """Close the candidate, since a human decided that this person keeps the seat."""
+    refuse_outside(actor, candidate.profile_id)
     refuse_own_candidate(candidate, actor=actor)
     with transaction.atomic():
         move(

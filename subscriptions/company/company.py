@@ -12,6 +12,7 @@ from django.db import transaction
 from django.urls import reverse
 
 from integrations.connectors.contract import english
+from integrations.scopes import deny_outside
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.translations.stored import translated
@@ -62,6 +63,7 @@ def save_company(wanted: CompanyInput, *, seen: int, actor: User) -> bool:
 
     Raises Refused for a text with a wrong placeholder, NotActionable when somebody else changed the company meanwhile.
     """
+    deny_outside(actor, None)
     values: dict[str, Any] = {word: one_line(getattr(wanted, word)) for word in WORDS}
     values["texts"] = _own_texts(wanted.texts)
     if isinstance(wanted.logo, Logo):

@@ -21,6 +21,7 @@ from licensehub.database_clock import database_now
 from licensehub.ui.formatting import inside
 from subscriptions.accounts.origins import tied_to
 from subscriptions.accounts.own_seat import NO_ADDRESS, accounts_of
+from subscriptions.accounts.scope import refuse_outside
 from subscriptions.downloads import follow_up
 from subscriptions.downloads.merge import Merged, leaving, preview_merge
 from subscriptions.downloads.run import StagingLost, write_facts
@@ -73,6 +74,7 @@ def why_not_confirm(run: DownloadRun, user: User) -> str:
 
 def propose(run: DownloadRun, *, reason: str, actor: User) -> None:
     """The first of two steps. Raises Refused, and NotActionable when another user was first."""
+    refuse_outside(actor, run.profile_id)
     if why_not := why_not_acceptable(run):
         raise Refused(_("{run} cannot be accepted. {why_not}").format(run=run, why_not=why_not))
     if not actor.email.strip():
@@ -93,6 +95,7 @@ def accept(run: DownloadRun, *, actor: User) -> None:
 
     The next task, or the sweep, does its follow-up.
     """
+    refuse_outside(actor, run.profile_id)
     if why_not := why_not_confirm(run, actor):
         raise Refused(_("{run} cannot be accepted by you now. {why_not}").format(run=run, why_not=why_not))
     with transaction.atomic():
@@ -121,6 +124,7 @@ def accept(run: DownloadRun, *, actor: User) -> None:
 
 def discard(run: DownloadRun, *, actor: User) -> None:
     """Discard its members. The facts of the last complete download stay."""
+    refuse_outside(actor, run.profile_id)
     with transaction.atomic():
         rows = DownloadRun.objects.filter(pk=run.pk, state=RunState.QUARANTINED)
         values = {"decided_by": actor, "decided_at": database_now(), "acceptable": False}

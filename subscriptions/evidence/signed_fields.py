@@ -311,7 +311,14 @@ def _user(row: User) -> Values:
         "staff": row.is_staff,
         "superuser": row.is_superuser,
         "roles": sorted(group.name for group in row.groups.all()),
+        "profiles": _profiles(row),
     }
+
+
+def _profiles(row: User) -> list[int] | None:
+    """The ids of the profiles for which the roles hold; None for all."""
+    scope = getattr(row, "profile_scope", None)
+    return None if scope is None else sorted(one.pk for one in scope.profiles.all())
 
 
 def _account(event: AuditEvent) -> Values:
@@ -338,10 +345,12 @@ USERS = SignedTable(
         Action.USER_ROLES_CHANGED: lambda event: {"roles": sorted(event.data["after"])},
         Action.ROLES_BY_SIGN_ON: lambda event: {"roles": sorted(event.data["after"])},
         Action.RIGHTS_TOOK_EFFECT: _took_effect,
+        Action.SCOPE_CHANGED: lambda event: {"profiles": event.data["profiles"]},
     },
-    prefetch=("groups",),
+    prefetch=("groups", "profile_scope__profiles"),
     may_say={
         **dict.fromkeys((Action.USER_ROLES_CHANGED, Action.ROLES_BY_SIGN_ON), frozenset({"roles"})),
+        Action.SCOPE_CHANGED: frozenset({"profiles"}),
         Action.RIGHTS_TOOK_EFFECT: frozenset({"email", "superuser"}),
     },
 )

@@ -2382,6 +2382,7 @@ class Migration(migrations.Migration):
                             ("address", "New address"),
                             ("password", "New password"),
                             ("superuser", "Superuser"),
+                            ("scope", "More profiles"),
                         ],
                         max_length=12,
                         verbose_name="change",

@@ -10,6 +10,7 @@ from django.db.models.functions import Coalesce, NullIf
 from django.utils.translation import gettext_lazy as _
 
 from integrations.models import IntegrationProfile
+from integrations.visibility import ProfileManager
 from licensehub.database_clock import database_now
 from subscriptions.models.download import DownloadRun
 from subscriptions.models.subscription import Subscription
@@ -60,6 +61,9 @@ class RemovalCandidateQuerySet(models.QuerySet["RemovalCandidate"]):
         return self.filter(state__in=WITHDRAWABLE)
 
 
+RemovalCandidateManager = ProfileManager.from_queryset(RemovalCandidateQuerySet)
+
+
 class RemovalCandidate(models.Model):
     """A subscription has at most one open candidate."""
 
@@ -100,7 +104,8 @@ class RemovalCandidate(models.Model):
     created_at = models.DateTimeField(_("candidate since"), default=database_now)
     state_changed_at = models.DateTimeField(default=database_now)
 
-    objects = RemovalCandidateQuerySet.as_manager()
+    profile_path: ClassVar[str] = "profile"
+    objects = RemovalCandidateManager()
 
     class Meta:
         verbose_name = _("removal candidate")

@@ -11,6 +11,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from integrations.models import IntegrationProfile
+from integrations.visibility import ProfileManager
 from licensehub.database_clock import database_now
 from subscriptions.models.fields import LabelsField
 
@@ -90,6 +91,9 @@ class DownloadRunQuerySet(models.QuerySet["DownloadRun"]):
     def to_follow_up(self) -> DownloadRunQuerySet:
         """Runs in state Evaluating that no process works on: it gave up the lease, or it was killed."""
         return self.filter(state=RunState.EVALUATING, lease_until__lte=database_now())
+
+
+DownloadRunManager = ProfileManager.from_queryset(DownloadRunQuerySet)
 
 
 class DownloadRun(models.Model):
@@ -172,7 +176,8 @@ class DownloadRun(models.Model):
     # After the evaluation also "verdicts": {verdict: people}.
     stats = models.JSONField(default=dict, editable=False)
 
-    objects = DownloadRunQuerySet.as_manager()
+    profile_path: ClassVar[str] = "profile"
+    objects = DownloadRunManager()
 
     class Meta:
         verbose_name = _("download run")
@@ -234,6 +239,9 @@ class DownloadedMember(models.Model):
     admin_roles = LabelsField(blank=True)
     implausible_dates = models.CharField(max_length=120, blank=True)
 
+    profile_path: ClassVar[str] = "run__profile"
+    objects = ProfileManager()
+
     class Meta:
         managed = False
         db_table = "subscriptions_downloadedmember"
@@ -260,6 +268,9 @@ class DownloadedPerson(models.Model):
     manager_id = models.TextField()
     language = models.TextField()
 
+    profile_path: ClassVar[str] = "run__profile"
+    objects = ProfileManager()
+
     class Meta:
         default_permissions = ()
         # PostgreSQL uses a hash join and needs no index. SQLite looks each member up.
@@ -275,6 +286,9 @@ class SoleTeamAdmin(models.Model):
     run = models.ForeignKey(DownloadRun, on_delete=models.CASCADE, related_name="sole_team_admins")
     external_id = models.CharField(max_length=40)
     team = models.CharField(max_length=120)
+
+    profile_path: ClassVar[str] = "run__profile"
+    objects = ProfileManager()
 
     class Meta:
         default_permissions = ()

@@ -7,6 +7,7 @@ from typing import ClassVar
 from django.db import models
 
 from integrations.models import IntegrationProfile
+from integrations.visibility import ProfileManager
 from licensehub.database_clock import database_now
 from subscriptions.models.subscription import Subscription, Verdict
 
@@ -25,6 +26,9 @@ class Evaluation(models.Model):
     # A copy from the subscription: the lists of one verdict are sorted by it.
     idle_since = models.DateTimeField(null=True)
     evaluated_at = models.DateTimeField()
+
+    profile_path: ClassVar[str] = "subscription__profile"
+    objects = ProfileManager()
 
     class Meta:
         default_permissions: ClassVar = ()
@@ -61,6 +65,9 @@ class Bucket(models.Model):
     admin_roles = models.CharField(max_length=10, blank=True)
     people = models.PositiveIntegerField()
 
+    profile_path: ClassVar[str] = "profile"
+    objects = ProfileManager()
+
     class Meta:
         default_permissions: ClassVar = ()
 
@@ -92,6 +99,9 @@ class PastBucket(models.Model):
     came_back = models.PositiveIntegerField()
     reclaimed = models.PositiveIntegerField()
 
+    profile_path: ClassVar[str] = "profile"
+    objects = ProfileManager()
+
     class Meta:
         default_permissions: ClassVar = ()
 
@@ -107,6 +117,9 @@ class CountDue(models.Model):
 
     profile = models.ForeignKey(IntegrationProfile, on_delete=models.CASCADE, related_name="+")
     since = models.DateTimeField(default=database_now)
+
+    profile_path: ClassVar[str] = "profile"
+    objects = ProfileManager()
 
     class Meta:
         default_permissions: ClassVar = ()

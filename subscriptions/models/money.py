@@ -13,6 +13,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from integrations.models import IntegrationProfile
+from integrations.visibility import ProfileManager
 from licensehub.database_clock import database_now
 
 
@@ -25,6 +26,9 @@ class PriceQuerySet(models.QuerySet["Price"]):
     def valid(self) -> PriceQuerySet:
         """Prices that nobody withdrew; also those of the past and of the future."""
         return self.filter(withdrawn_at=None)
+
+
+PriceManager = ProfileManager.from_queryset(PriceQuerySet)
 
 
 class Price(models.Model):
@@ -48,7 +52,8 @@ class Price(models.Model):
     withdrawn_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
     withdrawn_reason = models.CharField(max_length=200, blank=True, default="")
 
-    objects = PriceQuerySet.as_manager()
+    profile_path: ClassVar[str] = "profile"
+    objects = PriceManager()
 
     class Meta:
         verbose_name = _("price")
@@ -99,6 +104,9 @@ class Contract(models.Model):
     changed_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
     changed_at = models.DateTimeField(default=database_now)
 
+    profile_path: ClassVar[str] = "profile"
+    objects = ProfileManager()
+
     class Meta:
         verbose_name = _("contract")
         verbose_name_plural = _("contracts")
@@ -124,6 +132,9 @@ class SeatFloor(models.Model):
     license = models.CharField(_("license type"), max_length=40)
     seats = models.PositiveIntegerField(validators=[MinValueValidator(1)])
 
+    profile_path: ClassVar[str] = "profile"
+    objects = ProfileManager()
+
     class Meta:
         default_permissions: ClassVar = ()
         constraints: ClassVar = [models.UniqueConstraint(fields=["profile", "license"], name="seat_floor_one")]
@@ -142,6 +153,9 @@ class VerifiedSeats(models.Model):
     seats = models.PositiveIntegerField()
     # All reclaims of the profile that were verified before this moment are counted.
     until = models.DateTimeField()
+
+    profile_path: ClassVar[str] = "profile"
+    objects = ProfileManager()
 
     class Meta:
         default_permissions: ClassVar = ()

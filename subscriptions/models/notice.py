@@ -7,6 +7,7 @@ from typing import ClassVar
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from integrations.visibility import ProfileManager
 from licensehub.database_clock import database_now
 from subscriptions.models.request import RequestedRemoval
 
@@ -54,6 +55,9 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
         return self.filter(state=NoticeState.DUE, due_at__lte=database_now())
 
 
+NoticeManager = ProfileManager.from_queryset(NoticeQuerySet)
+
+
 class Notice(OutgoingMail):
     """A person gets one mail of each kind. The days to answer count from `sent_at`."""
 
@@ -62,7 +66,8 @@ class Notice(OutgoingMail):
     # The moment when LicenseHub learned that it was not delivered after all. `problem` is the reason.
     bounced_at = models.DateTimeField(null=True)
 
-    objects = NoticeQuerySet.as_manager()
+    profile_path: ClassVar[str] = "removal__request__profile"
+    objects = NoticeManager()
 
     class Meta:
         verbose_name = _("notice")

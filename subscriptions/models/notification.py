@@ -14,6 +14,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from integrations.models import IntegrationProfile
+from integrations.visibility import ProfileManager
 from licensehub.database_clock import database_now
 from subscriptions.models.notice import OutgoingMail
 from subscriptions.models.request import ReclaimRequest
@@ -58,6 +59,9 @@ class Notification(models.Model):
     path = models.CharField(max_length=200, blank=True, default="")
     created_at = models.DateTimeField(default=database_now)
     ended_at = models.DateTimeField(null=True)
+
+    profile_path: ClassVar[str] = "profile"
+    objects = ProfileManager()
 
     class Meta:
         verbose_name = _("notification")

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from integrations.visibility import ProfileManager
 from licensehub.database_clock import database_now
 from subscriptions.models.subscription import Subscription
 
@@ -25,6 +26,9 @@ class Erasure(models.Model):
     # Why it could not be done when it was last tried.
     problem = models.CharField(max_length=300, blank=True, default="")
     done_at = models.DateTimeField(null=True)
+
+    profile_path: ClassVar[str] = "subscription__profile"
+    objects = ProfileManager()
 
     class Meta:
         verbose_name = _("erasure")

@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from integrations.connectors.contract import english, normalized
 from integrations.models import IntegrationProfile
+from integrations.visibility import ProfileManager
 from licensehub.database_clock import database_now
 from licensehub.ui.formatting import day, name_of
 from licensehub.ui.lists.row_values import compared, row
@@ -156,6 +157,9 @@ class ProtectionQuerySet(models.QuerySet["Protection"]):
         )
 
 
+ProtectionManager = ProfileManager.from_queryset(ProtectionQuerySet)
+
+
 class Protection(models.Model):
     """A protection is never edited or deleted: it ends, and another one begins. Only `external_id` may follow later.
 
@@ -189,7 +193,8 @@ class Protection(models.Model):
     # The moment since which it covers nobody. Empty when it covers somebody, or when a user has looked at it.
     lost_at = models.DateTimeField(null=True, editable=False)
 
-    objects = ProtectionQuerySet.as_manager()
+    profile_path: ClassVar[str] = "profile"
+    objects = ProtectionManager()
 
     class Meta:
         verbose_name = _("protection")

@@ -9,6 +9,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from integrations.models import IntegrationProfile
+from integrations.visibility import ProfileManager
 from licensehub.database_clock import database_now
 from subscriptions.models.request import Direction, RequestedRemoval
 from subscriptions.models.subscription import Subscription
@@ -65,6 +66,9 @@ class ReclaimQuerySet(models.QuerySet["Reclaim"]):
 UNFINISHED = (ReclaimState.QUEUED, ReclaimState.CLAIMED, ReclaimState.SENDING)
 
 
+ReclaimManager = ProfileManager.from_queryset(ReclaimQuerySet)
+
+
 class Reclaim(models.Model):
     """One approved deactivation or activation, from the queue until it is verified."""
 
@@ -101,7 +105,8 @@ class Reclaim(models.Model):
     # The result in one sentence, in the vendor's words if it answered.
     outcome = models.TextField(blank=True, default="")
 
-    objects = ReclaimQuerySet.as_manager()
+    profile_path: ClassVar[str] = "profile"
+    objects = ReclaimManager()
 
     class Meta:
         ordering: ClassVar = ["-queued_at", "-pk"]

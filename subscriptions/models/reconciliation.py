@@ -9,6 +9,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from integrations.models import IntegrationProfile
+from integrations.visibility import ProfileManager
 from licensehub.database_clock import database_now
 
 
@@ -29,6 +30,9 @@ class Reconciliation(models.Model):
     findings = models.JSONField(default=list)
     # Why it could not be finished; empty when it was.
     problem = models.TextField(blank=True, default="")
+
+    profile_path: ClassVar[str] = "profile"
+    objects = ProfileManager()
 
     class Meta:
         verbose_name = _("reconciliation")

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from integrations.connectors.contract import normalized
 from integrations.models import IntegrationProfile
+from integrations.visibility import ProfileManager
 from licensehub.database_clock import database_now
 from subscriptions.models.candidate import RemovalCandidate
 
@@ -91,6 +92,9 @@ class ReclaimRequest(models.Model):
     # The end of the approval: after this moment nothing more is sent.
     valid_until = models.DateTimeField(null=True)
 
+    profile_path: ClassVar[str] = "profile"
+    objects = ProfileManager()
+
     class Meta:
         verbose_name = _("reclaim request")
         verbose_name_plural = _("approvals")
@@ -160,6 +164,9 @@ class RequestedRemovalQuerySet(models.QuerySet["RequestedRemoval"]):
         ]
 
 
+RequestedRemovalManager = ProfileManager.from_queryset(RequestedRemovalQuerySet)
+
+
 class RequestedRemoval(models.Model):
     """One person in a request. Somebody who is dropped is marked. Nobody is added but people who were in it before."""
 
@@ -181,7 +188,8 @@ class RequestedRemoval(models.Model):
     kept_as = models.CharField(max_length=10, choices=KeptAs.choices, blank=True, default="", db_default="")
     kept_until = models.DateTimeField(null=True)
 
-    objects = RequestedRemovalQuerySet.as_manager()
+    profile_path: ClassVar[str] = "request__profile"
+    objects = RequestedRemovalManager()
 
     class Meta:
         verbose_name = _("requested removal")

@@ -37,6 +37,7 @@ class ChangeKind(models.TextChoices):
     ADDRESS = "address", _("New address")
     PASSWORD = "password", _("New password")
     SUPERUSER = "superuser", _("Superuser")
+    SCOPE = "scope", _("More profiles")
 
 
 class ChangeState(models.TextChoices):
@@ -63,7 +64,7 @@ class RightsChange(models.Model):
     )
     kind = models.CharField(_("change"), max_length=12, choices=ChangeKind)
     state = models.CharField(_("state"), max_length=12, choices=ChangeState, default=ChangeState.WAITING)
-    # The address, or the roles that give the right.
+    # The address, or the roles that give the right, or profiles: see `accounts.scope.text_of`.
     before = models.CharField(_("before"), max_length=254, blank=True)
     after = models.CharField(_("after"), max_length=254, blank=True)
     # The hash of the new password, until the change has ended.

@@ -9,6 +9,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from integrations.models import IntegrationProfile
+from integrations.visibility import ProfileManager
 
 THRESHOLD = [
     MinValueValidator(1, _("Enter the threshold in days, at least 1. Usual values are 30, 60 and 90.")),
@@ -147,6 +148,9 @@ class ReclaimRule(models.Model):
     evaluated_at = models.DateTimeField(null=True, editable=False)
     changed_at = models.DateTimeField(auto_now=True)
 
+    profile_path: ClassVar[str] = "profile"
+    objects = ProfileManager()
+
     class Meta:
         verbose_name = _("reclaim rule")
         verbose_name_plural = _("reclaim rules")
@@ -162,6 +166,9 @@ class LicenseThreshold(models.Model):
     rule = models.ForeignKey(ReclaimRule, on_delete=models.CASCADE, related_name="license_thresholds")
     license = models.CharField(_("license type"), max_length=40)
     last_activity_threshold = models.PositiveIntegerField(_("last activity threshold"), validators=THRESHOLD)
+
+    profile_path: ClassVar[str] = "rule__profile"
+    objects = ProfileManager()
 
     class Meta:
         verbose_name = _("threshold for a license type")

@@ -13,6 +13,7 @@ from typing import ClassVar
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from integrations.visibility import ProfileManager
 from subscriptions.models.download import DownloadRun
 from subscriptions.models.subscription import Subscription
 
@@ -46,6 +47,9 @@ class ActivitySnapshot(ReplacedFacts):
         DownloadRun, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
     )
 
+    profile_path: ClassVar[str] = "subscription__profile"
+    objects = ProfileManager()
+
     class Meta:
         verbose_name = _("activity snapshot")
         default_permissions = ("view",)
@@ -63,6 +67,9 @@ class RecheckSnapshot(ReplacedFacts):
 
     subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, related_name="recheck_snapshots")
     seen_at = models.DateTimeField()
+
+    profile_path: ClassVar[str] = "subscription__profile"
+    objects = ProfileManager()
 
     class Meta:
         verbose_name = _("recheck snapshot")

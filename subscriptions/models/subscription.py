@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from integrations.connectors.contract import is_plain, normalized
 from integrations.models import IntegrationProfile
+from integrations.visibility import ProfileManager
 from licensehub.translations.stored import translated
 from subscriptions.models.download import DownloadRun
 from subscriptions.models.fields import LabelsField, position_of
@@ -150,6 +151,9 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
         return self.with_verdict(Verdict.CANDIDATE)
 
 
+SubscriptionManager = ProfileManager.from_queryset(SubscriptionQuerySet)
+
+
 class Subscription(models.Model):
     """One person in one organization: the facts from the vendor. `Evaluation` has the verdict on them."""
 
@@ -225,7 +229,8 @@ class Subscription(models.Model):
         db_index=False,
         db_constraint=False,
     )
-    objects = SubscriptionQuerySet.as_manager()
+    profile_path: ClassVar[str] = "profile"
+    objects = SubscriptionManager()
 
     class Meta:
         verbose_name = _("subscription")
@@ -311,6 +316,9 @@ class VendorFacts(models.Model):
     reclaimable = models.BooleanField()
     gone_at = models.DateTimeField(null=True)
 
+    profile_path: ClassVar[str] = "profile_id"
+    objects = ProfileManager()
+
     class Meta:
         managed = False
         db_table = "subscriptions_subscription"
@@ -338,6 +346,9 @@ class SearchText(models.Model):
     # NULL and not an empty text, so that lists show those people last in either direction.
     department = models.CharField(max_length=120, null=True)
     cost_center = models.CharField(max_length=120, null=True)
+
+    profile_path: ClassVar[str] = "subscription__profile"
+    objects = ProfileManager()
 
     class Meta:
         default_permissions: ClassVar = ()

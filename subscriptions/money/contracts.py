@@ -15,6 +15,7 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.database_clock import database_now
 from licensehub.ui.time_zones import company_day
+from subscriptions.accounts.scope import refuse_outside
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import Contract
 
@@ -53,6 +54,7 @@ def save_contract(profile: IntegrationProfile, wanted: ContractInput, *, seen: s
 
     Raises Refused for values that cannot be right, NotActionable when somebody changed it meanwhile.
     """
+    refuse_outside(actor, profile.pk)
     check_input(wanted)
     values = {**asdict(replace(wanted, owner=None)), "owner": wanted.owner}
     with transaction.atomic():

@@ -15,6 +15,7 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.ui.formatting import number
 from licensehub.ui.time_zones import company_day
+from subscriptions.accounts.scope import refuse_outside
 from subscriptions.eligibility.people_counts import current_counts
 from subscriptions.eligibility.terms import terms_of
 from subscriptions.errors import Refused
@@ -93,6 +94,7 @@ def few_free(use: LicenseUse) -> str:
 
 def set_floors(profile: IntegrationProfile, wanted: Mapping[str, int | None], *, actor: User) -> bool:
     """Set the floor of these license types; None removes one. Returns whether one has changed. Raises Refused."""
+    refuse_outside(actor, profile.pk)
     if any(seats is not None and not 1 <= seats <= MAX_FLOOR for seats in wanted.values()):
         raise Refused(_("A seat floor is a number of licenses, at least 1. Leave it empty for none."))
     with transaction.atomic():

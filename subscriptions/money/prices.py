@@ -18,6 +18,7 @@ from licensehub.database_clock import database_now
 from licensehub.ui.formatting import day as day_text
 from licensehub.ui.names import joined
 from licensehub.ui.time_zones import company_day, company_midnight
+from subscriptions.accounts.scope import refuse_outside
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import Per, Price
 from subscriptions.money.currencies import amount_text, currencies
@@ -39,6 +40,7 @@ class PriceInput:
 
 def enter_price(profile: IntegrationProfile, wanted: PriceInput, *, actor: Actor) -> Price:
     """Store a price, which follows the one before it. Raises Refused."""
+    refuse_outside(actor, profile.pk)
     if wanted.currency not in currencies():
         raise Refused(
             _("“{currency}” is no currency of ISO 4217. Enter three letters, like USD or EUR.").format(
@@ -76,6 +78,7 @@ def withdraw_price(row: Price, *, reason: str, actor: Actor) -> None:
 
     Raises NotActionable when it was withdrawn before.
     """
+    refuse_outside(actor, row.profile_id)
     with transaction.atomic():
         withdrawn = Price.objects.valid().filter(pk=row.pk)
         if not withdrawn.update(withdrawn_at=database_now(), withdrawn_by=actor, withdrawn_reason=reason):

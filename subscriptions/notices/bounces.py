@@ -11,6 +11,7 @@ from integrations.connectors.contract import english
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from licensehub.database_clock import database_now
+from subscriptions.accounts.scope import refuse_outside
 from subscriptions.candidates import locks
 from subscriptions.candidates.actions import refuse_own_candidate
 from subscriptions.errors import NotActionable
@@ -55,6 +56,7 @@ def enter(candidate: RemovalCandidate, *, reason: str, actor: User) -> None:
 
     Raises ConcernsYou for the user's own seat: with this note the person would leave the request.
     """
+    refuse_outside(actor, candidate.profile_id)
     refuse_own_candidate(candidate, actor=actor)
     notice = last_handed_over(candidate)
     if notice is None or not came_back(notice, reason=reason or english("Entered by hand."), actor=actor):

@@ -15,6 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
+from integrations.visibility import seen_by
 from subscriptions.errors import NotActionable
 from subscriptions.models import Answer
 from subscriptions.notices.answers import BadLink, Link, answer, read_link
@@ -25,6 +26,7 @@ from subscriptions.notices.self_service import page_context
 HEADERS = {"X-Robots-Tag": "noindex, nofollow", "Referrer-Policy": "same-origin"}
 
 
+@seen_by(None)  # a signed-in colleague answers here for their own seat
 @never_cache
 @csrf_protect
 @csp_replace({"script-src": [NONE], "style-src": [SELF]})  # type: ignore[arg-type]  # typed for views without arguments

@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from integrations.scopes import covering
 from licensehub.database_clock import database_now
 from subscriptions.accounts.rights import DECIDE, people_with
 from subscriptions.approvals.deciders import deciders_of
@@ -209,3 +210,10 @@ KINDS = {
         _("The clock of a host is wrong, or somebody else writes to the broker."),
     ),
 }
+
+
+def audience_of(notification: Notification) -> QuerySet[User]:
+    """The users who should know it now. Their roles hold for its profile, or for all if it concerns the company."""
+    of_request = notification.request.profile_id if notification.request else None
+    people = KINDS[NotificationKind(notification.kind)].audience(notification)
+    return covering(people, notification.profile_id or of_request)

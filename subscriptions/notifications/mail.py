@@ -20,7 +20,7 @@ from subscriptions.models import (
 )
 from subscriptions.notices.mail import HEADERS
 from subscriptions.notifications.choices import choices_for
-from subscriptions.notifications.kinds import KINDS
+from subscriptions.notifications.kinds import KINDS, audience_of
 from subscriptions.notifications.texts import Item, item_for
 
 
@@ -83,7 +83,7 @@ def still_wanted(mail: NotificationMail) -> list[NotificationRecipient]:
 
 def _is_wanted(row: NotificationRecipient) -> bool:
     kind = NotificationKind(row.notification.kind)
-    if not KINDS[kind].audience(row.notification).filter(pk=row.user_id).exists():
+    if not audience_of(row.notification).filter(pk=row.user_id).exists():
         return False
     whose = row.instead_of_id or row.user_id
     return choices_for(kind, [whose])[whose] != Delivery.OFF

@@ -17,7 +17,7 @@ from subscriptions.models import (
 )
 from subscriptions.notifications.choices import choices_for
 from subscriptions.notifications.deputies import away_today, stand_in
-from subscriptions.notifications.kinds import KINDS
+from subscriptions.notifications.kinds import KINDS, audience_of
 
 
 class Recipient(NamedTuple):
@@ -78,7 +78,7 @@ def recipients_of(notification: Notification) -> dict[int, Recipient]:
     digest gets the mail at once.
     """
     kind = KINDS[NotificationKind(notification.kind)]
-    audience = list(kind.audience(notification).order_by("pk").values_list("pk", flat=True))
+    audience = list(audience_of(notification).order_by("pk").values_list("pk", flat=True))
     choices = choices_for(NotificationKind(notification.kind), audience)
     away = away_today() if kind.for_deputy else {}
     found: dict[int, Recipient] = {}

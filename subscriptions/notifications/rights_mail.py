@@ -24,6 +24,7 @@ from licensehub.audit.log import record
 from licensehub.ui.formatting import name_of
 from subscriptions.accounts.rights import people_with
 from subscriptions.accounts.rights_changes import ACCOUNTS, BY_SIGN_ON
+from subscriptions.accounts.scope import names_in, profiles_in
 from subscriptions.accounts.settings import mail_language_of
 from subscriptions.models import ChangeKind, RightsChange
 from subscriptions.notices.mail import HEADERS
@@ -122,6 +123,16 @@ def sentence_of(change: RightsChange) -> str:
         text = _("{name} asks to change the address of {account} ({username}) from {before} to {after}.")
     elif change.kind == ChangeKind.PASSWORD:
         text = _("{name} asks to set a new password for {account} ({username}).")
+    elif change.kind == ChangeKind.SCOPE:
+        text = _("{name} asks to let the roles of {account} ({username}) hold for {after}; today: {before}.")
     else:
         text = _("{name} asks to make {account} ({username}) a superuser.")
-    return text.format(**values, before=change.before or "–", after=change.after or _("single rights"))
+    before, after = values_of(change)
+    return text.format(**values, before=before or "–", after=after or _("single rights"))
+
+
+def values_of(change: RightsChange) -> tuple[str, str]:
+    """What it changes, before and after, for readers: names of profiles in place of their ids."""
+    if change.kind != ChangeKind.SCOPE:
+        return change.before, change.after
+    return names_in(profiles_in(change.before)), names_in(profiles_in(change.after))

@@ -18,6 +18,7 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record, record_many
 from licensehub.database_clock import database_now
 from licensehub.ui.formatting import number
+from subscriptions.accounts.scope import refuse_outside
 from subscriptions.candidates import caps
 from subscriptions.candidates.locks import lock_candidates
 from subscriptions.downloads import follow_up, staging
@@ -92,6 +93,7 @@ def archive(profile: IntegrationProfile, *, typed_name: str, actor: Actor) -> st
 
     Raises Refused when it cannot be archived now, NotActionable when it is archived already.
     """
+    refuse_outside(actor, profile.pk)
     if typed_name.strip() != profile.name:
         raise Refused(
             _("Type the name of the profile, “{profile}”, exactly. Nothing was archived.").format(profile=profile)

@@ -14,6 +14,7 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from licensehub.database_clock import database_now
 from licensehub.ui.names import joined
+from subscriptions.accounts.scope import refuse_outside
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import DownloadRun, ReclaimRule, RunState
 from subscriptions.reclaims import switches
@@ -24,6 +25,7 @@ from subscriptions.schedules.schedules import ensure_schedules
 
 def create_profile(*, name: str, organization_id: str, kind: str, actor: Actor) -> IntegrationProfile:
     """Create a profile in state Draft. Raises Refused with a sentence when a value is not valid."""
+    refuse_outside(actor, None)
     profile = IntegrationProfile(name=name, organization_id=organization_id.strip(), kind=kind)
     try:
         profile.full_clean()
@@ -110,6 +112,7 @@ def release_hold(profile: IntegrationProfile, *, actor: Actor, checked: str) -> 
 
     Raises Refused or NotActionable; then nothing was changed.
     """
+    refuse_outside(actor, profile.pk)
     if len(checked.strip()) < MIN_REASON_LENGTH:
         raise Refused(_("Say in a sentence what you checked before you release sending."))
     with transaction.atomic():
@@ -121,6 +124,7 @@ def release_hold(profile: IntegrationProfile, *, actor: Actor, checked: str) -> 
 
 def switch_reclaim(profile: IntegrationProfile, *, enabled: bool, actor: Actor) -> None:
     """While it is off, candidates still appear, but nothing is requested, approved or sent."""
+    refuse_outside(actor, profile.pk)
     with transaction.atomic():
         rows = IntegrationProfile.objects.filter(pk=profile.pk, reclaim_enabled=not enabled)
         if rows.update(reclaim_enabled=enabled) != 1:
@@ -137,6 +141,7 @@ def make_download_due(profile: IntegrationProfile, *, actor: Actor) -> None:
     Raises NotActionable while one is running, so that a late click starts no second one. By then the UPDATE has locked
     the profile's row. A download that begins must write that row too, so none can begin unnoticed.
     """
+    refuse_outside(actor, profile.pk)
     with transaction.atomic():
         allowed = switches.profiles_allowing(Operation.DOWNLOAD_BY_HAND).filter(pk=profile.pk)
         if allowed.update(download_due_at=database_now(), download_due_by=actor) != 1:
@@ -152,6 +157,7 @@ def make_download_due(profile: IntegrationProfile, *, actor: Actor) -> None:
 
 def rename(profile: IntegrationProfile, name: str, *, actor: Actor) -> None:
     """Change the name. Nothing else of an existing profile can be edited, and its organization never changes."""
+    refuse_outside(actor, profile.pk)
     with transaction.atomic():
         former = IntegrationProfile.objects.select_for_update().get(pk=profile.pk).name
         if former == name:
@@ -162,6 +168,7 @@ def rename(profile: IntegrationProfile, name: str, *, actor: Actor) -> None:
 
 
 def _switch(profile: IntegrationProfile, *, stopped: bool, action: Action, actor: Actor) -> None:
+    refuse_outside(actor, profile.pk)
     with transaction.atomic():
         rows = IntegrationProfile.objects.filter(pk=profile.pk, sending_stopped=not stopped)
         if rows.update(sending_stopped=stopped) != 1:
@@ -181,6 +188,7 @@ def _move(
     actor: Actor,
     **values: Any,
 ) -> None:
+    refuse_outside(actor, profile.pk)
     with transaction.atomic():
         rows = IntegrationProfile.objects.filter(pk=profile.pk, state__in=allowed)
         if rows.update(state=to, **values) != 1:

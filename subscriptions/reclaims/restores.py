@@ -22,6 +22,7 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.log import record
 from licensehub.database_clock import database_now
 from subscriptions.accounts.own_seat import refuse_own_seat, seats_of
+from subscriptions.accounts.scope import refuse_outside
 from subscriptions.bulk_sql import FEW, planned_for
 from subscriptions.candidates import locks
 from subscriptions.candidates.request_digest import approval_of, first_digests
@@ -162,6 +163,7 @@ def restore(reclaim: Reclaim, *, actor: User, reason: str) -> Reclaim:
 
     Raises Refused or NotActionable; then nothing was changed.
     """
+    refuse_outside(actor, reclaim.profile_id)
     with transaction.atomic():
         profile = locks.lock_profile(reclaim.profile_id)
         if sentence := why_not_restore(reclaim):
@@ -210,6 +212,7 @@ def _create(
     profile: IntegrationProfile, reclaims: QuerySet[Reclaim], *, actor: User, reason: str, now: datetime, **values: Any
 ) -> ReclaimRequest:
     """Make the request with its people, each with the evidence of the reclaim that it takes back."""
+    refuse_outside(actor, profile.pk)
     if not reason.strip():
         raise Refused(_("Say in a few words why this is restored: an auditor will want to know."))
     switches.refuse(profile, Operation.RESTORE)

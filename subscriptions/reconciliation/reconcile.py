@@ -21,6 +21,7 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from licensehub.database_clock import database_now
 from licensehub.translations.stored import as_evidence
+from subscriptions.accounts.scope import refuse_outside
 from subscriptions.bulk_sql import large_tables
 from subscriptions.eligibility.evaluate import evaluate_rows
 from subscriptions.eligibility.terms import current_terms
@@ -72,6 +73,7 @@ def reconcile_profile(profile: IntegrationProfile, *, actor: Actor) -> Reconcili
 
 def request_by(profile: IntegrationProfile, *, actor: User) -> None:
     """Note who asks for a reconciliation by hand, before a worker is asked to do it."""
+    refuse_outside(actor, profile.pk)
     IntegrationProfile.objects.filter(pk=profile.pk).update(reconcile_due_by=actor)
 
 

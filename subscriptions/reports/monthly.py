@@ -17,6 +17,7 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.database_clock import database_now
 from licensehub.ui.time_zones import company_day, company_midnight
+from subscriptions.accounts.scope import refuse_outside
 from subscriptions.errors import Refused
 from subscriptions.models import DownloadRun, MonthlyReport, ReportSettings
 from subscriptions.models.installation import LAST_DAY
@@ -75,6 +76,7 @@ def save_settings(*, enabled: bool, day: int, recipients: Sequence[User], seen: 
 
     Raises Refused for impossible values, NotActionable when somebody else changed the settings meanwhile.
     """
+    refuse_outside(actor, None)
     if not 1 <= day <= LAST_DAY:
         raise Refused(_("Enter a day from 1 to {last}, which each month has.").format(last=LAST_DAY))
     if enabled and not recipients:

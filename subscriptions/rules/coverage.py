@@ -19,6 +19,7 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record_many
 from licensehub.database_clock import database_now
+from subscriptions.accounts.scope import refuse_outside
 from subscriptions.errors import NotActionable
 from subscriptions.models import Protection
 from subscriptions.models.protection import count_people
@@ -74,6 +75,8 @@ def accept_loss(protections: Iterable[Protection], *, actor: User) -> int:
     with transaction.atomic():
         rows = Protection.objects.lost().filter(pk__in=[one.pk for one in protections])
         seen = list(rows.select_for_update(of=("self",)).select_related("profile"))
+        for profile_id in {one.profile_id for one in seen}:
+            refuse_outside(actor, profile_id)
         values = {"covered": 0, "lost_at": None}
         updated = Protection.objects.lost().filter(pk__in=[one.pk for one in seen]).update(**values)
         if not seen or updated != len(seen):

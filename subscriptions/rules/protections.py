@@ -24,6 +24,7 @@ from licensehub.audit.log import Actor, record_many
 from licensehub.database_clock import database_now
 from licensehub.ui.formatting import name_of
 from licensehub.ui.lists.id_filter import IdList
+from subscriptions.accounts.scope import refuse_outside
 from subscriptions.candidates import locks
 from subscriptions.candidates.actions import evaluate_people
 from subscriptions.candidates.withdraw import withdraw
@@ -199,6 +200,7 @@ def _in_force_already(profile: IntegrationProfile, chosen: Sequence[Wanted]) -> 
 
 
 def _make(profile: IntegrationProfile, wanted: list[Wanted], *, actor: User) -> list[Protection]:
+    refuse_outside(actor, profile.pk)
     for details in {one.details for one in wanted}:
         check_input(details)
     made = Protection.objects.bulk_create(
@@ -269,6 +271,8 @@ def _end(protections: Iterable[Protection], *, actor: Actor) -> list[Protection]
     with transaction.atomic():
         rows = Protection.objects.filter(pk__in=ids, ended_at=None).order_by("pk").select_related("profile")
         ending = list(rows.select_for_update(of=("self",)))
+        for profile_id in {one.profile_id for one in ending}:
+            refuse_outside(actor, profile_id)
         values = {"ended_at": database_now(), "ended_by": actor}
         mine = Protection.objects.filter(pk__in=[one.pk for one in ending], ended_at=None)
         if mine.update(**values) != len(ending):

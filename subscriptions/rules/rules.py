@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from licensehub.database_clock import database_now
+from subscriptions.accounts.scope import refuse_outside
 from subscriptions.eligibility.terms import COLUMNS
 from subscriptions.errors import NotActionable
 from subscriptions.models import LicenseThreshold, ReclaimRule
@@ -38,6 +39,7 @@ def change_rule(
 
     Returns whether anything differs. Raises ValidationError, and NotActionable when somebody else was faster.
     """
+    refuse_outside(actor, rule.profile_id)
     found = ReclaimRule.objects.get(pk=rule.pk)
     thresholds = found.license_thresholds.order_by("license").values_list("license", "last_activity_threshold")
     before = {**{name: getattr(found, name) for name in FIELDS}, "by_license": dict(thresholds)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from integrations.connectors.contract import UNKNOWN_WORDS
 from integrations.models import IntegrationProfile
+from integrations.visibility import visible
 from subscriptions.bulk_sql import fetch_column
 from subscriptions.models import ProtectionKind, Subscription
 
@@ -25,8 +26,12 @@ SELECT word FROM seen WHERE word IS NOT NULL
 
 
 def seen_words(kind: ProtectionKind) -> list[str]:
-    """The licenses or roles of all people of all profiles."""
-    words = fetch_column(DISTINCT.format(column=COLUMNS[kind]))
+    """The licenses or roles of all people of all profiles that the reader may see."""
+    column = COLUMNS[kind]
+    if visible() is None:
+        words = fetch_column(DISTINCT.format(column=column))
+    else:
+        words = list(Subscription.objects.order_by(column).values_list(column, flat=True).distinct())
     return [word for word in words if word not in UNKNOWN_WORDS]
 
 

@@ -21,6 +21,7 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from licensehub.database_clock import database_now
 from licensehub.ui.names import joined
+from subscriptions.accounts.scope import refuse_outside
 from subscriptions.models import DownloadRun, HoldReason, Reclaim, ReclaimState
 from subscriptions.schedules import occurrences
 
@@ -104,6 +105,7 @@ def ensure_schedules(profile: IntegrationProfile) -> None:
 
 def change_schedule(profile: IntegrationProfile, task: str, plan: Plan, *, actor: Actor) -> None:
     """Change the schedule from now on: no past slot becomes due. An equal schedule is not written."""
+    refuse_outside(actor, profile.pk)
     with transaction.atomic():
         found, crontab = _locked(profile, task), plan.crontab()
         if found.crontab == crontab:
@@ -116,6 +118,7 @@ def change_schedule(profile: IntegrationProfile, task: str, plan: Plan, *, actor
 
 def switch_schedule(profile: IntegrationProfile, task: str, *, enabled: bool, actor: Actor) -> None:
     """Pause or resume the schedule. While it is paused, no download starts by itself, or no reclaim is sent."""
+    refuse_outside(actor, profile.pk)
     with transaction.atomic():
         found = _locked(profile, task)
         if found.enabled == enabled:

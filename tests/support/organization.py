@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.messages import get_messages
-from django.db import connection
+from django.db import connection, transaction
 from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -17,6 +17,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from integrations.models import IntegrationProfile, ProfileState
+from subscriptions.accounts import scope
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.candidates.propose import propose_candidates
 from subscriptions.candidates.request_digest import shown_digest
@@ -72,15 +73,17 @@ class Organization:
         propose_candidates(self.run)
 
     def ask(self, alice: User, *, count: int = 3, reason: str = "True-up") -> ReclaimRequest:
-        ready = RemovalCandidate.objects.filter(state="ready").values_list("pk", flat=True)[:count]
+        ready = RemovalCandidate.objects.filter(state="ready", profile=self.profile).values_list("pk", flat=True)[
+            :count
+        ]
         return request_reclaim(RemovalCandidate.objects.filter(pk__in=list(ready)), actor=alice, reason=reason)
 
 
-def make_organization() -> Organization:
+def make_organization(name: str = "Northwind", organization_id: str = "3074457345") -> Organization:
     """Without anybody."""
     now = timezone.now()
     profile = IntegrationProfile.objects.create(
-        name="Northwind", organization_id="3074457345", kind="miro_enterprise", state=ProfileState.PUBLISHED
+        name=name, organization_id=organization_id, kind="miro_enterprise", state=ProfileState.PUBLISHED
     )
     ReclaimRule.objects.create(profile=profile, licenses=[*profile.connector.default_licenses])
     without_caps(profile)
@@ -109,6 +112,32 @@ def organization(db, request) -> Organization:
 
     cached_world.current().scene(request, make)
     return Organization(IntegrationProfile.objects.get(), DownloadRun.objects.get())
+
+
+@pytest.fixture
+def us(organization: Organization) -> Organization:
+    """A second organization: one active person, and four candidates who work in the department *Ranching*."""
+    made = make_organization("Northwind US", "3074457999")
+    Subscription.objects.bulk_create(
+        made.person(
+            number,
+            idle=3 if number == 50 else 100 + number,
+            email=f"rancher{number}@northwind.example",
+            name=f"Rancher {number}",
+            department="Ranching",
+        )
+        for number in range(50, 55)
+    )
+    refresh_search(made.profile)
+    made.propose()
+    return made
+
+
+def limited_to(user: User, *profiles: IntegrationProfile) -> User:
+    """The roles of this account hold for these profiles only. Returns the account as a page loads it."""
+    with transaction.atomic():
+        scope.write(user, frozenset(profile.pk for profile in profiles), actor=None)
+    return User.objects.get(pk=user.pk)
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ ACTIVITIES: Final = {
     "sign_in.factor_added": (ACCOUNT_CHANGE, 10),
     "sign_in.factor_removed": (ACCOUNT_CHANGE, 11),
     "user.password_reset": (ACCOUNT_CHANGE, 4),
+    "user.scope_changed": (ACCOUNT_CHANGE, 99),
     "user.created_by_sign_on": (ACCOUNT_CHANGE, 1),
     "user.created": (ACCOUNT_CHANGE, 1),
     "user.invited": (ACCOUNT_CHANGE, 1),

@@ -29,6 +29,7 @@ from integrations.connectors.contract import english, normalized
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.sign_in.passwords.guessing import may_sign_in_locally
+from licensehub.site.accounts.scope_fields import ScopeFields
 from licensehub.translations.stored import translated
 from subscriptions.accounts.rights import refuse_both
 from subscriptions.accounts.settings import mail_language_of
@@ -48,7 +49,7 @@ The link works once, for {days}. Your username is {username}.
 """)
 
 
-class InvitationForm(forms.ModelForm):
+class InvitationForm(ScopeFields, forms.ModelForm):
     """The form of a new account. The address becomes the username."""
 
     class Meta:
@@ -62,7 +63,7 @@ class InvitationForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name in self.fields:
+        for name in self.Meta.fields:
             self.fields[name].required = True
         self.fields["email"].help_text = _(
             "The invitation goes to it. It is compared with the people being reclaimed: nobody decides on their own "

@@ -23,7 +23,7 @@ from licensehub.sign_in.sessions import sessions
 from licensehub.sign_in.sso.sso import providers
 from licensehub.sign_in.tokens.tokens import open_tokens
 from licensehub.site.accounts import account_persons
-from licensehub.site.admin import roles_text
+from licensehub.site.accounts.account_texts import roles_text
 from licensehub.ui.admin import run_and_report, signed_in
 from licensehub.ui.formatting import ago, day, day_and_time, name_of
 from subscriptions.errors import NotActionable

@@ -7,6 +7,7 @@ Mails, tasks and pages for people without an account keep `TIME_ZONE`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.contrib.auth.models import User
@@ -14,17 +15,23 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 
+from integrations.scopes import within_scope
 from licensehub.sign_in.passwords.guessing import PasswordBackend
 from licensehub.ui.time_zones import known_zone, zone_of_browser
 from subscriptions.accounts.settings import time_zone_of
 
 
 class AccountBackend(PasswordBackend):
-    """Loads an account with its settings and the number of its sessions, since every page needs them."""
+    """Loads an account with its settings, its scope and the number of its sessions, since every page needs them."""
 
     def get_user(self, user_id: int) -> User | None:
-        user = User.objects.select_related("account_settings", "session_generation").filter(pk=user_id).first()
+        of_pages = ("account_settings", "profile_scope", "session_generation")
+        user = User.objects.select_related(*of_pages).filter(pk=user_id).first()
         return user if user and self.user_can_authenticate(user) else None
+
+    def get_all_permissions(self, user_obj: Any, obj: Any = None) -> set[str]:
+        """What belongs to the whole company is closed to an account whose roles hold for some profiles only."""
+        return within_scope(user_obj, super().get_all_permissions(user_obj, obj))
 
 
 class TimeZoneMiddleware:

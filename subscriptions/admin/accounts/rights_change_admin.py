@@ -26,7 +26,7 @@ from subscriptions.accounts.origins import origin_of
 from subscriptions.admin.widgets.actions import run_action
 from subscriptions.models import ChangeState, RightsChange
 from subscriptions.models.rights import WAIT
-from subscriptions.notifications.rights_mail import sentence_of
+from subscriptions.notifications.rights_mail import sentence_of, values_of
 
 VIEW = "subscriptions.view_rightschange"
 BADGES = {
@@ -72,8 +72,8 @@ class RightsChangeAdmin(StateTabs, ExportMixin, ReadOnlyAdmin):
             "what",
             [
                 (gettext_lazy("Change"), lambda row: row.get_kind_display()),
-                (gettext_lazy("Before"), lambda row: row.before),
-                (gettext_lazy("After"), lambda row: row.after),
+                (gettext_lazy("Before"), lambda row: values_of(row)[0]),
+                (gettext_lazy("After"), lambda row: values_of(row)[1]),
             ],
         ),
         ListColumn(
@@ -133,7 +133,8 @@ class RightsChangeAdmin(StateTabs, ExportMixin, ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("Change"), ordering="kind")
     def what(self, row: RightsChange) -> SafeString:
-        detail = row.after if not row.before else f"{row.before} → {row.after}"
+        before, after = values_of(row)
+        detail = after if not before else f"{before} → {after}"
         return two_lines(row.get_kind_display(), detail)
 
     @admin.display(description=gettext_lazy("Account"))

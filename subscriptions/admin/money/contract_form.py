@@ -78,7 +78,7 @@ class ContractForm(forms.Form):
         super().__init__(data, initial={**initial, "seen": version_of(row)})
         fields: dict[str, Any] = self.fields
         fields["license"].choices = [(word, profile.license_label(word)) for word in profile.connector.licenses]
-        fields["owner"].queryset = people_with("subscriptions.view_contract").order_by("username")
+        fields["owner"].queryset = people_with("subscriptions.view_contract", profile.pk).order_by("username")
 
     @property
     def contract(self) -> ContractInput:

@@ -20,7 +20,7 @@ from subscriptions.models import Price, ReclaimRule, RemovalCandidate, Subscript
 from tests.licensehub.site.test_role_matrix import LISTS
 from tests.support.api import Program, problem
 from tests.support.fixtures import person
-from tests.support.organization import Organization, seen
+from tests.support.organization import Organization, limited_to, seen
 
 # Address -> the list of the screens with the same rows.
 ADDRESSES = {
@@ -190,3 +190,13 @@ def test_the_audit_is_read_newest_first(organization: Organization, program, car
     assert [event["action"]["code"] for event in events] == ["request.opened"]
     newest = sent.get("/audit", limit=1)
     assert newest["items"][0]["sequence"] == AuditEvent.objects.order_by("-sequence").first().sequence
+
+
+def test_the_token_of_an_account_for_some_profiles_sees_no_others(organization, us, program, alice, carol):
+    asked = organization.ask(alice, count=1)
+    sent = program(limited_to(carol, us.profile))
+    assert {row["profile"] for row in sent.get("/subscriptions")["items"]} == {us.profile.pk}
+    assert [row["id"] for row in sent.get("/profiles")["items"]] == [us.profile.pk]
+    assert problem(sent.call("GET", f"/requests/{asked.pk}"), 404) == "not_found"
+    assert sent.get("/requests")["items"] == []
+    assert problem(sent.call("GET", "/audit"), 403) == "forbidden"

@@ -12,6 +12,7 @@ for people who have.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
@@ -24,7 +25,7 @@ from django.template.response import SimpleTemplateResponse
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from integrations.models import IntegrationProfile
+from integrations.models import Connection, IntegrationProfile
 from licensehub import urls
 from licensehub.audit.models import AuditEvent
 from subscriptions.accounts import rights_changes
@@ -43,6 +44,7 @@ from subscriptions.models import (
     Subscription,
 )
 from tests.support.fixtures import person
+from tests.support.organization import limited_to, make_organization
 
 # Looks at answers only, which are the same on each database.
 pytestmark = pytest.mark.markup
@@ -347,13 +349,18 @@ def clients(db) -> dict[str, Client]:
 @pytest.fixture
 def rows(run: DownloadRun, alice: User, bob: User, carol: User) -> dict[str, int]:
     """Model -> a row of it."""
-    profile = IntegrationProfile.objects.get()
-    ready = list(RemovalCandidate.objects.filter(state="ready").values_list("pk", flat=True))
+    carol.groups.add(Group.objects.get(name="Approver"))
+    rights_changes.follow(actor=None)
+    return rows_of(run, alice, bob, carol)
+
+
+def rows_of(run: DownloadRun, alice: User, bob: User, carol: User) -> dict[str, int]:
+    """A row of each model, in the profile of this run."""
+    profile = run.profile
+    ready = list(RemovalCandidate.objects.filter(state="ready", profile=profile).values_list("pk", flat=True))
     approved = request_reclaim(RemovalCandidate.objects.filter(pk__in=ready[:1]), actor=alice)
     decide.approve(approved, actor=bob)
     waiting = request_reclaim(RemovalCandidate.objects.filter(pk__in=ready[1:3]), actor=alice)
-    carol.groups.add(Group.objects.get(name="Approver"))
-    rights_changes.follow(actor=None)
     price = Price.objects.create(
         profile=profile, license="full", amount="10", currency="EUR", per="year", valid_from="2026-01-01"
     )
@@ -372,12 +379,12 @@ def rows(run: DownloadRun, alice: User, bob: User, carol: User) -> dict[str, int
         "deputy": Deputy.objects.create(user=alice, deputy=bob, starts=day, ends=day).pk,
         "integrationprofile": profile.pk,
         "profile": profile.pk,
-        "reclaim": Reclaim.objects.get().pk,
+        "reclaim": Reclaim.objects.get(profile=profile).pk,
         "reconciliation": Reconciliation.objects.create(profile=profile).pk,
-        "subscription": Subscription.objects.first().pk,
-        "persontoreview": Subscription.objects.first().pk,
+        "subscription": Subscription.objects.filter(profile=profile)[0].pk,
+        "persontoreview": Subscription.objects.filter(profile=profile)[0].pk,
         "protection": protection.pk,
-        "reclaimrule": ReclaimRule.objects.get().pk,
+        "reclaimrule": ReclaimRule.objects.get(profile=profile).pk,
         "auditevent": AuditEvent.objects.first().pk,
         "group": Group.objects.get(name="Auditor").pk,
         "user": carol.pk,
@@ -456,3 +463,85 @@ def test_an_address_that_nobody_has_decided_about_is_found():
     assert meant("subscriptions_newlist_changelist", table) is None
     assert meant("subscriptions_reclaimrequest_export", table) == ("CMAUS", "CMAUS")
     assert len(LISTS) + len(table) > 80
+
+
+# --- Accounts whose roles hold for some profiles only -----------------------------------------------------------------
+
+# What concerns the whole company is closed to them. Everything else is open, and has the rows of their profiles only.
+COMPANY = (
+    *("audit_auditevent", "auth_user", "auth_group", "subscriptions_rightschange"),
+    *("subscriptions_company", "subscriptions_monthlyreport", "integrations_sendingcontrol_action"),
+    *("subscriptions_subscription_evidence_pack", "subscriptions_subscription_personal_data"),
+    *("subscriptions_subscription_erase", "subscriptions_reclaimrequest_evidence_pack"),
+    *("integrations_integrationprofile_add", "integrations_checkresult"),
+)
+NO_ROW = 9_999_999
+# Rows that belong to accounts, not to a profile. Their own tests ask who reaches them.
+OF_ACCOUNTS = ("subscriptions_notificationchoice",)
+
+
+@pytest.fixture
+def limited(clients, rows) -> dict[str, Client]:
+    """The roles of these hold for the first profile only. A superuser's hold for all."""
+    profile = IntegrationProfile.objects.get(pk=rows["profile"])
+    for letter in "CMAUO":
+        limited_to(User.objects.get(username=f"matrix-{letter}"), profile)
+    return {letter: clients[letter] for letter in "CMAUO"}
+
+
+@pytest.fixture
+def us_rows(us_of_matrix: DownloadRun, alice: User, bob: User, carol: User) -> dict[str, int]:
+    return rows_of(us_of_matrix, alice, bob, carol)
+
+
+@pytest.fixture
+def us_of_matrix(rows) -> DownloadRun:
+    made = make_organization("Northwind US", "3074457999")
+    Connection.objects.create(profile=made.profile, slot="rest")
+    Subscription.objects.bulk_create(made.person(number, idle=100 + number) for number in range(50, 56))
+    made.propose()
+    return made.run
+
+
+def answer_of(client: Client, path: str, method: str) -> tuple[int, str]:
+    """Status and target, without the id in it. What the request did is taken back."""
+    kept = {name: morsel.value for name, morsel in client.cookies.items()}
+    with transaction.atomic():
+        try:
+            answer = getattr(client, method)(path)
+            if answer.streaming:
+                list(answer.streaming_content)
+        finally:
+            transaction.set_rollback(True)
+            client.cookies = SimpleCookie(kept)
+    return answer.status_code, re.sub(r"\d+", "#", answer.headers.get("Location", ""))
+
+
+def is_company_wide(name: str) -> bool:
+    return name.startswith(COMPANY)
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_rows_of_another_profile_are_like_rows_that_do_not_exist(limited, rows, us_rows, _only_who_may, method):
+    """Each address that names an object, by each role whose scope is another profile: the same answer as for an id that
+    no row has, and never the page or the act. Rooms of the company are closed.
+    """
+    table, wrong, asked = acts(), [], 0
+    nothing = dict.fromkeys(rows, NO_ROW)
+    places = zip(addresses(rows), addresses(us_rows), addresses(nothing), strict=True)
+    for mine, theirs, none in places:
+        roles = [letter for letter in (meant(mine.name, table) or ("", ""))[method == "post"] if letter in limited]
+        if mine.name in (*OWN, *SIGN_IN) or mine.name.startswith(OF_ACCOUNTS) or "**" in mine.name:
+            continue
+        for letter in roles if mine.name in table else roles[:1]:
+            client = limited[letter]
+            if is_company_wide(mine.name):
+                if answer_of(client, mine.path, method)[0] != 403:
+                    wrong.append(f"{mine.name}: {letter} of a profile gets into a room of the company")
+            elif theirs.path != none.path:
+                asked += 1
+                found, expected = answer_of(client, theirs.path, method), answer_of(client, none.path, method)
+                if found != expected or found[0] == 200:
+                    wrong.append(f"{mine.name}: {letter} gets {found} for another profile, {expected} for no row")
+    assert wrong == []
+    assert asked > 40

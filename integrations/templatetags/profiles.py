@@ -1,0 +1,19 @@
+"""The line on every admin page of a reader whose roles hold for some profiles only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import template
+from django.template import RequestContext
+
+from integrations.scopes import names_in_scope
+
+register = template.Library()
+
+
+@register.inclusion_tag("admin/profiles_banner.html", takes_context=True)
+def profiles_banner(context: RequestContext) -> dict[str, Any]:
+    """Empty for everybody else."""
+    request = context.get("request")
+    return {"profiles": ", ".join(names_in_scope(request.user)) if request else ""}
