@@ -26,10 +26,7 @@ OF_STATUS: Final[Mapping[int, tuple[str, str]]] = {
     415: ("wrong_type", "Send the body as application/json."),
     422: ("invalid", "Some values are wrong. `errors` lists each with its place."),
     429: ("too_many", "Too many calls. Wait as long as Retry-After says."),
-    500: (
-        "failed",
-        "LicenseHub could not answer. Nothing of this call was done. The log of LicenseHub has the reason.",
-    ),
+    500: ("failed", "LicenseHub could not answer; its log has the reason. Repeat an act with its Idempotency-Key."),
     503: ("unavailable", "LicenseHub takes no changes now, so nothing was done. Try again in a few minutes."),
 }
 

@@ -54,25 +54,33 @@ def test_only_the_header_counts(program, alice):
 
 
 def test_a_token_ends_with_what_ends_the_sessions(program, alice, bob):
-    """Password, role, state, and the end of all sessions by a worker; and nothing brings it back."""
+    """Password, role, rights of a role, state in SQL, all sessions by a worker. Nothing brings it back."""
+    manager = Group.objects.get(name="License manager")
     changes = {
-        "password": lambda user: (user.set_password("another long password"), user.save()),
-        "role": lambda user: user.groups.add(Group.objects.get(name="Auditor")),
-        "state": lambda user: User.objects.filter(pk=user.pk).update(is_active=False),
-        "sessions": end_sessions,
+        "password": (lambda user: (user.set_password("another long password"), user.save()), "ended"),
+        "role": (lambda user: user.groups.add(Group.objects.get(name="Auditor")), "ended"),
+        "rights": (lambda user: manager.permissions.remove(manager.permissions.first()), "ended"),
+        "state": (lambda user: User.objects.filter(pk=user.pk).update(is_active=False), "account_changed"),
+        "sessions": (end_sessions, "account_changed"),
     }
-    for name, change in changes.items():
+    for name, (change, code) in changes.items():
         user = person(f"user-{name}", "License manager")
         sent = program(user)
         assert me(sent) == 200
         change(user)
-        assert problem(sent.call("GET", "/me"), 401) == "token_account_changed", name
+        assert problem(sent.call("GET", "/me"), 401) == f"token_{code}", name
         User.objects.filter(pk=user.pk).update(is_active=True)
         assert problem(sent.call("GET", "/me"), 401) == "token_ended", name
         event = AuditEvent.objects.get(action="api_token.ended", target_id=user.pk)
-        assert event.data["why"] == "account changed" and event.actor_id is None
+        assert "changed" in event.data["why"] and event.actor_id is None
     refused = AuditEvent.objects.filter(action="api_token.refused")
     assert refused.count() == len(changes) and refused.first().data["address"] == "203.0.113.7"
+    # Django stores the same password with a newer hash: nothing has changed.
+    alice.set_password("the same password as ever")
+    alice.save()
+    sent = program(alice)
+    User.objects.get(pk=alice.pk).save(update_fields=["password"])
+    assert me(sent) == 200
 
 
 def test_a_token_that_is_over_is_refused_and_recorded_once(program, alice):
@@ -221,8 +229,11 @@ def test_the_event_of_an_act_names_the_token(organization, alice):
     assert [event.data.get("token") for event in events] == [7, None]
 
 
-def test_errors_below_the_api_are_problems(program, alice, settings):
+def test_errors_below_the_api_are_problems(program, alice, settings, monkeypatch):
     sent = program(alice)
+    with monkeypatch.context() as patch:
+        patch.setattr("licensehub.api.reading.me.is_service", lambda user: 1 / 0)
+        assert problem(sent.call("GET", "/me"), 500) == "failed"
     assert problem(sent.call("GET", "/nothing"), 404) == "not_found"
     wrong = sent.call("PUT", "/me")
     assert problem(wrong, 405) == "wrong_method" and wrong["Allow"]

@@ -42,7 +42,7 @@ def do(request: HttpRequest, act: Act) -> HttpResponse:
 
 def _once(caller: Caller, key: str, digest: str, act: Act) -> HttpResponse:
     """A second call with the same key waits for the first one: at the row that both want to insert."""
-    IdempotentCall.objects.filter(token=caller.token, made_at__lt=database_now() - KEPT).delete()
+    IdempotentCall.objects.filter(made_at__lt=database_now() - KEPT).delete()
     with transaction.atomic():
         if call := _begin(caller, key, digest):
             with acting(caller):

@@ -31,6 +31,7 @@ from licensehub.sign_in.generations import generation_of, stored_generation
 from licensehub.sign_in.models import AccountSession
 from licensehub.sign_in.sessions import kept_forms
 from licensehub.sign_in.sessions.devices import device_name
+from licensehub.sign_in.tokens import tokens
 
 # Keys of the session.
 STARTED: Final = "signed_in_at"
@@ -201,7 +202,8 @@ def end_others(user: User, request: HttpRequest) -> int:
 
 
 def end_everywhere(user: User, *, why: str) -> int:
-    """End all sessions of this account."""
+    """End all sessions of this account, and its tokens. Returns how many sessions ended."""
+    tokens.end_all(user, why=why)
     return _end(user, AccountSession.objects.filter(user=user), why=why, request=None)
 
 

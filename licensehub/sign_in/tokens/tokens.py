@@ -57,11 +57,14 @@ def digest_of(text: str) -> str:
 
 
 def standing_of(user: User) -> str:
-    """A digest of what must not change under a token: password, state, roles, single rights, ended sessions."""
+    """A digest of what must not change under a token: state, roles, single rights, sessions that a worker ended.
+
+    It finds what was changed past Django's models. Every other change, also of the password, comes to `end_all`.
+    """
     roles = sorted(user.groups.values_list("pk", flat=True))
     single = sorted(user.user_permissions.values_list("pk", flat=True))
     facts = (user.is_active, user.is_staff, user.is_superuser, stored_generation(user), roles, single)
-    return hashlib.sha256(f"{user.password}{facts}".encode()).hexdigest()
+    return hashlib.sha256(str(facts).encode()).hexdigest()
 
 
 def is_service(user: User) -> bool:
@@ -189,6 +192,12 @@ def end(token: ApiToken, *, actor: Actor, why: str = "ended by a person") -> boo
         if ended:
             _record(Action.API_TOKEN_ENDED, token, actor=actor, data={**_data(token), "why": why})
     return ended == 1
+
+
+def end_all(user: User, *, why: str) -> None:
+    """End the tokens of an account, as its sessions: its password, state, roles or rights have changed."""
+    for token in ApiToken.objects.filter(user=user, ended_at=None):
+        end(token, actor=None, why=why)
 
 
 def note_use(token: ApiToken, address: str | None) -> None:
