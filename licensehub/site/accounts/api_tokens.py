@@ -48,7 +48,7 @@ class TokenForm(forms.Form):
     days = forms.TypedChoiceField(label=gettext_lazy("Valid for"), coerce=int, initial=tokens.DEFAULT_DAYS)
 
     def __init__(self, *args: Any, account: User, **kwargs: Any) -> None:
-        super().__init__(*args, label_suffix="", **kwargs)
+        super().__init__(*args, **{"label_suffix": "", **kwargs})
         choices: Any = self.fields
         choices["role"].queryset = tokens.roles_for(account)
         choices["role"].label_from_instance = lambda role: translated(role.name)
@@ -69,7 +69,7 @@ class ServiceAccountForm(forms.Form):
     role = forms.ModelChoiceField(Group.objects.none(), label=gettext_lazy("Role"), empty_label=None)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, label_suffix="", **kwargs)
+        super().__init__(*args, **{"label_suffix": "", **kwargs})
         for_people = rights.permissions_named((*rights.DECIDING, *rights.ADMINISTERING)).values("pk")
         choices: Any = self.fields
         choices["role"].queryset = Group.objects.exclude(permissions__in=for_people).order_by("name")
