@@ -202,7 +202,7 @@ def end_all(user: User, *, why: str) -> None:
 
 def note_use(token: ApiToken, address: str | None) -> None:
     now = database_now()
-    if token.used_at is None or token.used_at < now - NOTED_EVERY or token.used_from != address:
+    if token.used_at is None or token.used_at < now - NOTED_EVERY:
         ApiToken.objects.filter(pk=token.pk).update(used_at=now, used_from=address)
 
 
