@@ -8,6 +8,7 @@ What the pages show is read by the rows. An act asks the audit as well, since ro
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from django.contrib.auth.models import AnonymousUser, User
@@ -71,6 +72,18 @@ def _scope_rows(user: User | AnonymousUser) -> list[IntegrationProfile] | None:
     if "_rows" not in kept:
         kept["_rows"] = list(_organizations_of(chosen_by(user)).only("name", "state").order_by("name", "pk"))
     return kept["_rows"]
+
+
+def narrow(user: User, profiles: Iterable[int]) -> None:
+    """For as long as this object of the account is used, its roles hold only for those of these profiles that are in
+    its scope, e.g. since its owner made an API token for them. Nothing is stored.
+    """
+    own = scope_of(user)
+    chosen = _every_profile().filter(pk__in=list(profiles))
+    rows = _organizations_of(chosen).only("name", "state").order_by("name", "pk")
+    scope = AccountScope(user=user)
+    scope.__dict__["_rows"] = [row for row in rows if own is None or row.pk in own]
+    user._state.fields_cache["profile_scope"] = scope
 
 
 def chosen_by(user: User) -> QuerySet[IntegrationProfile]:

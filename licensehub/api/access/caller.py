@@ -16,6 +16,7 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest
 from ninja.security import HttpBearer
 
+from integrations.scopes import narrow, within_scope
 from licensehub.api.access.counters import counters, seconds_left
 from licensehub.api.problems import Problem
 from licensehub.audit.actions import Action
@@ -98,7 +99,7 @@ def _called_by(request: HttpRequest) -> Caller:
         raise Problem(
             429, "too_many_wrong_tokens", "Too many wrong tokens from this address.", headers={"Retry-After": f"{wait}"}
         )
-    token = tokens.find(text) if prefix else None
+    token = tokens.find(text, "user__profile_scope") if prefix else None
     if token is None:
         counters().add(of_address)
         raise Problem(401, "wrong_token", "This token is not known.", headers=CHALLENGE)
@@ -111,7 +112,10 @@ def _called_by(request: HttpRequest) -> Caller:
 
 def caller_for(token: ApiToken) -> Caller:
     """The account of this token, with no other rights than those of the token."""
-    user, rights = token.user, tokens.rights_of(token)
+    user = token.user
+    if token.profiles:
+        narrow(user, token.profiles)
+    rights = frozenset(within_scope(user, set(tokens.rights_of(token))))
     # What `has_perm` reads. A superuser would be asked nothing.
     user.is_superuser = False
     user.__dict__ |= {"_perm_cache": set(rights), "_user_perm_cache": set(), "_group_perm_cache": set(rights)}

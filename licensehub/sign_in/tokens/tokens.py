@@ -151,9 +151,11 @@ def open_tokens() -> QuerySet[ApiToken]:
     return ApiToken.objects.filter(ended_at=None, expires_at__gt=database_now())
 
 
-def find(text: str) -> ApiToken | None:
-    """The row of this token, also of one that is over. Only a text with a known prefix costs a digest."""
-    token = ApiToken.objects.select_related("user", "role").filter(prefix=prefix_in(text)).first()
+def find(text: str, *related: str) -> ApiToken | None:
+    """The row of this token, also of one that is over, with these related rows. Only a text with a known prefix costs a
+    digest.
+    """
+    token = ApiToken.objects.select_related("user", "role", *related).filter(prefix=prefix_in(text)).first()
     if token is None or not constant_time_compare(token.digest, digest_of(text)):
         return None
     return token

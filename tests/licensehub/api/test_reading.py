@@ -119,6 +119,19 @@ def test_a_token_of_some_profiles_sees_no_others(organization, program, alice, c
     assert problem(seen_one.call("GET", "/savings", query={"profile": organization.profile.pk}), 404) == "not_found"
 
 
+def test_a_token_of_an_account_with_a_scope_sees_no_more_than_the_account(organization, us, program, alice):
+    """Also a token that names other profiles, and one for all."""
+    request = us.ask(person("root", "License manager"), count=1)
+    alice = limited_to(alice, organization.profile)
+    for sent in (program(alice), program(alice, profiles=[organization.profile.pk, us.profile.pk])):
+        assert {row["profile"] for row in sent.get("/subscriptions", limit=200)["items"]} == {organization.profile.pk}
+        assert [row["id"] for row in sent.get("/profiles")["items"]] == [organization.profile.pk]
+        assert problem(sent.call("GET", f"/requests/{request.pk}"), 404) == "not_found"
+        theirs = RemovalCandidate.objects.filter(profile=us.profile, state="ready").first().pk
+        assert problem(sent.post("/requests", {"candidates": [theirs]}), 422) == "invalid"
+    assert program(alice, profiles=[us.profile.pk]).get("/subscriptions")["items"] == []
+
+
 def test_a_request_shows_what_a_decision_has_to_name(organization, program, alice, bob):
     request = organization.ask(alice, count=3)
     page = program(bob).get(f"/requests/{request.pk}")
