@@ -76,6 +76,10 @@ _REQUEST: Final = ("direction", "profile_id", "requested_by_id", "requested_at",
 _PERSON: Final = ("request_id", "candidate_id", "evidence", "restores_id")
 _CANDIDATE: Final = ("profile_id", "subscription_id", "created_at")
 _PROTECTION: Final = ("profile_id", "kind", "removal_id", "created_by_id", "created_at")
+_PACK: Final = (
+    *("state", "token", "lease_until", "tries", "problem"),
+    *("name", "digest", "as_of", "size", "ends_at"),
+)
 _TOKENS: Final = (
     *("ciphertext", "state", "state_changed_at", "error", "learned"),
     *("expires_at", "refresh_at", "refresh_lease", "refresh_lease_until"),
@@ -140,6 +144,9 @@ TABLES: Final[Mapping[str, tuple[Rights, Rights]]] = {
     "subscriptions_evaluation": (EVERYTHING, EVERYTHING),
     # Only the owner erases: `manage.py erase_people`.
     "subscriptions_erasure": (_changes("problem"), _changes("problem")),
+    # A page asks for a pack, a worker makes it, and either removes its file.
+    "subscriptions_evidencepack": (_changes("state", "problem"), _changes(*_PACK, insert=False)),
+    "subscriptions_evidencepackpart": (Rights(delete=True), ADD_AND_REMOVE),
     "subscriptions_activitysnapshot": (_all_but("subscription_id", "run_id", delete=True),) * 2,
     "subscriptions_rechecksnapshot": (ADD, ADD_AND_REMOVE),
     "subscriptions_bucket": (EVERYTHING, EVERYTHING),

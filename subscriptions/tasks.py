@@ -28,6 +28,7 @@ from subscriptions.downloads.parts import part_seconds
 from subscriptions.downloads.run import download_subscriptions
 from subscriptions.eligibility.buckets import count_buckets, profiles_to_count
 from subscriptions.errors import Refused
+from subscriptions.evidence import kept_packs
 from subscriptions.models import DownloadRun
 from subscriptions.models.download import StartedBy
 from subscriptions.money.verified_seats import count_all_verified
@@ -181,6 +182,16 @@ def reconcile_ledger(profile_id: int) -> None:
         logger.warning("A reconciliation took longer than %s seconds, and was ended.", reconcile.MAX_SECONDS)
 
 
+@shared_task(soft_time_limit=kept_packs.MAX_SECONDS, time_limit=kept_packs.MAX_SECONDS + 60)
+def make_evidence_pack(pack_id: int) -> None:
+    """Triggered by the page that asks for a long pack, and by the sweep; one at a time."""
+    try:
+        kept_packs.make_asked(pack_id)
+    except SoftTimeLimitExceeded:
+        kept_packs.took_too_long(pack_id)
+    _enqueue_all(kept_packs.packs_to_make, make_evidence_pack)
+
+
 @shared_task
 def thin_history() -> None:
     """Triggered by beat every night: count the savings of the ended days anew, and keep nothing for too long."""
@@ -204,8 +215,10 @@ def sweep() -> None:
         (profiles_with_due_slot, download_daily),
         (profiles_to_ask, ask_people),
         (profiles_to_reclaim, reclaim),
+        (kept_packs.packs_to_make, make_evidence_pack),
     ):
         findings.run_step(task.name, partial(_enqueue_all, find, task))
+    findings.run_step("remove_evidence_packs", kept_packs.remove_due)
     findings.run_step("notify", notify)
     if notifications.anything_due() or rights_mail.anything_to_announce():
         enqueue_task(notify_colleagues)

@@ -136,6 +136,7 @@ class Action(TextChoices):
     PERSON_ERASED = "person.erased", _("Person erased")
     PERSON_EXPORTED = "person.exported", _("All data on a person exported")
     EVIDENCE_PACK_MADE = "evidence.pack_made", _("Evidence pack made")
+    EVIDENCE_PACK_DOWNLOADED = "evidence.pack_downloaded", _("Evidence pack downloaded")
     SIGNED_IN = "sign_in.done", _("Signed in")
     SIGN_IN_FAILED = "sign_in.failed", _("Sign-in failed")
     SIGN_IN_LOCKED = "sign_in.locked", _("Sign-in paused after wrong passwords")

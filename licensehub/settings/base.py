@@ -235,6 +235,8 @@ SNAPSHOT_DAYS = reader.number("SNAPSHOT_DAYS", 400)
 GONE_PEOPLE_DAYS = reader.number("GONE_PEOPLE_DAYS", 0)
 # Readers who may see no names see no department or cost center with fewer people; 0 shows all.
 MIN_GROUP_SIZE = reader.number("MIN_GROUP_SIZE", 0)
+# The file of a long evidence pack is removed after so many hours.
+EVIDENCE_PACK_HOURS = reader.at_least_one("EVIDENCE_PACK_HOURS", 24)
 
 # --- Security of the transport ----------------------------------------------------------------------------------------
 # Plain HTTP is for loopback only; everything else sets HTTPS=on (the default without DEBUG).

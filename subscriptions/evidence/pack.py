@@ -7,9 +7,9 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
@@ -29,6 +29,8 @@ from subscriptions.evidence.scope import Scope
 from subscriptions.evidence.tables import TABLES
 
 FORMAT = "licensehub-evidence-pack-1"
+# A pack has events of the audit, and the people of a request.
+PERMISSIONS = ("audit.view_auditevent", "subscriptions.view_reclaimrequest")
 CHANGED = english("A new record was added while LicenseHub made the pack. Make the pack again.")
 
 
@@ -43,6 +45,11 @@ class Pack:
     name: str
     digest: str
     as_of: int
+    language: str
+
+
+def may_have_packs(user: Any) -> bool:
+    return bool(user.has_perms(PERMISSIONS))
 
 
 def make_pack(scope: Scope, file: IO[bytes], *, language: str, actor: Actor) -> Pack:
@@ -50,18 +57,49 @@ def make_pack(scope: Scope, file: IO[bytes], *, language: str, actor: Actor) -> 
 
     The same rows, scope and language give the same bytes. Raises PackChanged.
     """
-    as_of = scope.last_event()
-    about = {"format": FORMAT, "subject": scope.subject.value, "name": scope.name, "language": language, "as_of": as_of}
-    keys = keys_of_this_installation()
-    with Archive(file, about, sign=lambda manifest: sign_manifest(manifest, keys)) as archive:
-        _fill(archive, scope, as_of, language, keys)
-        # A file that is not whole has no manifest.
-        if scope.last_event() != as_of:
-            raise PackChanged(CHANGED)
-    pack = Pack(f"evidence-{scope.name}-{language}.zip", archive.manifest_digest, as_of)
+    pack = write_pack(scope, file, language=language)
     with transaction.atomic():
-        record_rows(Action.EVIDENCE_PACK_MADE, actor=actor, rows=[_event(scope, pack, language)])
+        note(Action.EVIDENCE_PACK_MADE, scope, pack, actor=actor)
     return pack
+
+
+def write_pack(scope: Scope, file: IO[bytes], *, language: str) -> Pack:
+    """Write the pack, and record nothing. Raises PackChanged."""
+    with _one_state():
+        as_of = scope.last_event()
+        about = manifest_of(scope, language, as_of)
+        keys = keys_of_this_installation()
+        with Archive(file, about, sign=lambda manifest: sign_manifest(manifest, keys)) as archive:
+            _fill(archive, scope, as_of, language, keys)
+            # A file that is not whole has no manifest.
+            if scope.last_event() != as_of:
+                raise PackChanged(CHANGED)
+    return Pack(f"evidence-{scope.name}-{language}.zip", archive.manifest_digest, as_of, language)
+
+
+def manifest_of(scope: Scope, language: str, as_of: int) -> dict[str, Any]:
+    """What the manifest says beside its files."""
+    return {"format": FORMAT, "subject": scope.subject.value, "name": scope.name, "language": language, "as_of": as_of}
+
+
+def note(action: Action, scope: Scope, pack: Pack, *, actor: Actor) -> None:
+    """Record that this pack was made or downloaded, in the transaction of the caller."""
+    record_rows(action, actor=actor, rows=[_event(scope, pack)])
+
+
+@contextmanager
+def _one_state() -> Iterator[None]:
+    """Read everything in the block as it is at its begin, so that records which come meanwhile refuse no pack.
+
+    SQLite has one writer, which must not wait for this: there, such a record refuses the pack.
+    """
+    if connection.vendor != "postgresql" or connection.in_atomic_block:
+        yield
+        return
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        yield
 
 
 def sign_manifest(manifest: bytes, keys: Keys) -> str:
@@ -121,8 +159,13 @@ class _Counted:
             yield piece
 
 
-def _event(scope: Scope, pack: Pack, language: str) -> Row:
-    data = {"subject": scope.subject.value, "language": language, "as_of": pack.as_of, "manifest_sha256": pack.digest}
+def _event(scope: Scope, pack: Pack) -> Row:
+    data = {
+        "subject": scope.subject.value,
+        "language": pack.language,
+        "as_of": pack.as_of,
+        "manifest_sha256": pack.digest,
+    }
     if scope.target is None:
         first, last = scope.name.split("-to-")
         return Row(AuditEvent._meta.label_lower, pack.as_of, f"{first} to {last}", data)

@@ -1,6 +1,7 @@
 """The scope of one evidence pack: one request, one person, or one period.
 
-The events that say that a pack was made are in no pack. Else a second pack of the same state would be another file.
+The events that say that a pack was made or downloaded are in no pack. Else a second pack of the same state would be
+another file.
 """
 
 from __future__ import annotations
@@ -8,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
-from django.db.models import Max, Model, Q, QuerySet
+from django.db.models import Max, Min, Model, Q, QuerySet
 from django.utils import timezone
 
 from integrations.connectors.contract import normalized
@@ -27,6 +28,11 @@ from subscriptions.models import (
     RequestedRemoval,
     Subscription,
 )
+
+# A pack with more is made by a worker. The extract has a line for each event between the first and the last one.
+LONG_PEOPLE: Final = 200
+LONG_EVENTS: Final = 5000
+OF_PACKS: Final = (Action.EVIDENCE_PACK_MADE, Action.EVIDENCE_PACK_DOWNLOADED)
 
 
 class Subject(StrEnum):
@@ -48,6 +54,7 @@ class Scope:
     removals: QuerySet[RequestedRemoval]
     events: QuerySet[AuditEvent]
     target: Model | None = None
+    days: tuple[date, date] | None = None
 
     @property
     def reclaims(self) -> QuerySet[Reclaim]:
@@ -60,6 +67,13 @@ class Scope:
     def last_event(self) -> int:
         """The sequence of the newest event of this scope; 0 without any."""
         return self.events.order_by().aggregate(last=Max("sequence"))["last"] or 0
+
+    def is_long(self) -> bool:
+        """Whether its pack may take longer than a page: many people, or events that are far apart in the chain."""
+        if self.removals.order_by()[LONG_PEOPLE : LONG_PEOPLE + 1].exists():
+            return True
+        ends = self.events.order_by().aggregate(first=Min("sequence"), last=Max("sequence"))
+        return (ends["last"] or 0) - (ends["first"] or 0) > LONG_EVENTS
 
 
 def scope_of_request(request: ReclaimRequest) -> Scope:
@@ -96,7 +110,8 @@ def scope_of_period(first: date, last: date) -> Scope:
     requests = ReclaimRequest.objects.filter(of_period | Q(pk__in=sent.order_by().values("removal__request")))
     removals = RequestedRemoval.objects.filter(request__in=_ids(requests)).order_by("pk")
     name = f"{first:%Y-%m-%d}-to-{last:%Y-%m-%d}"
-    return Scope(Subject.PERIOD, name, requests.order_by("pk"), removals, _events(_within("at", begin, end)))
+    events = _events(_within("at", begin, end))
+    return Scope(Subject.PERIOD, name, requests.order_by("pk"), removals, events, days=(first, last))
 
 
 def protections_of_person(rows: list[Subscription]) -> QuerySet[Protection]:
@@ -115,7 +130,7 @@ def _with_followers(known: set[int]) -> set[int]:
 
 
 def _events(which: Q) -> QuerySet[AuditEvent]:
-    return AuditEvent.objects.filter(which).exclude(action=Action.EVIDENCE_PACK_MADE).order_by("sequence")
+    return AuditEvent.objects.filter(which).exclude(action__in=OF_PACKS).order_by("sequence")
 
 
 def _about(model: type[Model], rows: QuerySet[Any]) -> Q:

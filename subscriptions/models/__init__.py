@@ -9,6 +9,7 @@ from subscriptions.models.download import (
     SoleTeamAdmin,
 )
 from subscriptions.models.evaluation import Bucket, CountDue, Evaluation, PastBucket
+from subscriptions.models.evidence import EvidencePack, EvidencePackPart, PackState
 from subscriptions.models.installation import Company, ReportSettings
 from subscriptions.models.money import Contract, Per, Price, SeatFloor, VerifiedSeats
 from subscriptions.models.notice import Notice, NoticeKind, NoticeState
@@ -55,6 +56,8 @@ __all__ = [
     "DownloadedPerson",
     "Erasure",
     "Evaluation",
+    "EvidencePack",
+    "EvidencePackPart",
     "FileRequests",
     "HoldReason",
     "KeepMeans",
@@ -70,6 +73,7 @@ __all__ = [
     "NotificationKind",
     "NotificationMail",
     "NotificationRecipient",
+    "PackState",
     "PastBucket",
     "Per",
     "PersonToReview",

@@ -25,10 +25,12 @@ from licensehub.database_clock import database_now
 from licensehub.ui.models import SavedView
 from subscriptions.candidates.locks import lock_audit
 from subscriptions.errors import NotActionable, Refused
+from subscriptions.evidence import kept_packs
 from subscriptions.models import (
     DownloadedMember,
     DownloadedPerson,
     Erasure,
+    EvidencePack,
     SearchText,
     Subscription,
 )
@@ -141,6 +143,8 @@ def _erase(erasure: Erasure, person: Person, *, actor: Actor) -> Result:
     with transaction.atomic():
         if Erasure.objects.filter(pk=erasure.pk, done_at=None).update(done_at=database_now(), problem="") != 1:
             raise NotActionable(_("This person is already erased."))
+        # Any of them may name the person.
+        kept_packs.remove_files(EvidencePack.objects.all())
         rows = _clean_rows_of(person, words) + sum(_clean_texts(model, words) for model in _models())
         # Nobody appends from here on, so no request is made and no switch is set.
         lock_audit()

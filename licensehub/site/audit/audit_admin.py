@@ -37,6 +37,7 @@ from licensehub.ui.lists.changelist import PagedChangeList
 from licensehub.ui.lists.columns import ListColumn
 from licensehub.ui.lists.folding import MAX_WORDS, spellings
 from licensehub.ui.names import named, names_by_account
+from subscriptions.admin.evidence import kept_pack_page
 from subscriptions.admin.evidence.chosen_pack import pack_of_choice
 
 DETAILS_IN_LIST = 3
@@ -133,6 +134,7 @@ class AuditEventAdmin(ExportMixin, ReadOnlyAdmin):
             path("evidence/", view(self.evidence), name="audit_auditevent_evidence"),
             path("verify/", view(self.verify), name="audit_auditevent_verify"),
             path("evidence-pack/", view(self.evidence_pack), name="audit_auditevent_evidence_pack"),
+            *kept_pack_page.urls(view),
             path("verifier/", view(self.verifier), name="audit_auditevent_verifier"),
             *super().get_urls(),
         ]

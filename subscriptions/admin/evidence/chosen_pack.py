@@ -13,9 +13,9 @@ from django.http.response import HttpResponseBase
 from django.urls import reverse
 
 from integrations.connectors.contract import english, normalized
-from licensehub.ui.admin import sentence_of
+from licensehub.ui.admin import sentence_of, signed_in
 from licensehub.ui.time_zones import company_day
-from subscriptions.admin.evidence import packs
+from subscriptions.admin.evidence import kept_pack_page, packs
 from subscriptions.errors import Refused
 from subscriptions.evidence.scope import Scope, scope_of_period, scope_of_person, scope_of_request
 from subscriptions.models import ReclaimRequest, Subscription
@@ -29,7 +29,10 @@ NO_DAYS = english("Enter a request or a person, or a first and a last day. The l
 
 def pack_card(request: HttpRequest) -> dict[str, Any]:
     card = packs.card(request, reverse("admin:audit_auditevent_evidence_pack"))
-    return {**card, "today": company_day().isoformat()} if card else {}
+    if not card:
+        return {}
+    lately = kept_pack_page.packs_lately(signed_in(request))
+    return {**card, "today": company_day().isoformat(), "lately": lately}
 
 
 def pack_of_choice(request: HttpRequest) -> HttpResponseBase:

@@ -202,6 +202,9 @@ subscriptions_reclaimrule_preview                       CMAUS     CMAUS
 subscriptions_reclaimrule_change                        CMAUS     CMS
 audit_auditevent_evidence                              CUS       CUS
 audit_auditevent_evidence_pack                         .         CUS
+audit_auditevent_pack                                  CUS       CUS
+audit_auditevent_pack_live                             CUS       CUS
+audit_auditevent_pack_file                             CUS       CUS
 audit_auditevent_verifier                              CUS       CUS
 audit_auditevent_verify                                 .         CUS
 auth_group_add                                          S         S

@@ -39,7 +39,7 @@ DECIDED_NO = {
 READ_ONLY = (
     *("changelist", "delete", "history", "progress", "live", "export", "preview", "dry_run", "due", "people", "counts"),
     *("columns", "views", "save_view", "export_shown", "savings", "verify", "evidence_pack", "evidence", "verifier"),
-    "personal_data",
+    *("personal_data", "auditevent_pack"),
 )
 
 

@@ -23,10 +23,13 @@ from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.approvals.undo import take_back_rejection
 from subscriptions.errors import NotActionable, Refused
+from subscriptions.evidence import kept_packs
 from subscriptions.models import (
     AccountPerson,
     ActivitySnapshot,
     Erasure,
+    EvidencePack,
+    EvidencePackPart,
     Notice,
     Notification,
     Protection,
@@ -105,11 +108,15 @@ def test_no_table_has_the_name_or_the_address_and_what_happened_stays(left, worl
         assert len(places_of(word)) >= 2, f"the test shows something only if {word} was there"
     removal = RequestedRemoval.objects.get(candidate__subscription=left, request__direction="deactivate")
     others = {row.pk: row.name for row in Subscription.objects.exclude(pk=left.pk)}
+    pack = EvidencePack.objects.create(asked_by=carol, language="en", subscription=left)
+    kept_packs.make_asked(pack.pk)
+    assert EvidencePackPart.objects.exists()
     events = AuditEvent.objects.count()
 
     result = erase(ask_for_erasure(left, actor=alice, reason="Asked by mail on November 3"))
 
     assert [places_of(word) for word in (NAME, EMAIL, FORMER, "Zoë", "E-17")] == [[], [], [], [], []]
+    assert not EvidencePackPart.objects.exists(), "a kept pack names the person"
     assert verify_chain().findings == []
     assert AuditEvent.objects.count() > events, "no event is gone"
     assert result.events == AuditEvent.objects.filter(salt="").count() > 5
