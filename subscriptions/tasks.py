@@ -172,9 +172,11 @@ def reconcile_all() -> None:
 
 @shared_task(soft_time_limit=reconcile.MAX_SECONDS, time_limit=reconcile.MAX_SECONDS + 60)
 def reconcile_ledger(profile_id: int) -> None:
-    """Triggered every night, and by *Reconcile now*; of several at once, one does the work."""
+    """Triggered every night, by *Reconcile now*, and by the sweep; of several at once, one does the work."""
+    profile = IntegrationProfile.objects.get(pk=profile_id)
+    if not reconcile.is_due(profile):
+        return
     try:
-        profile = IntegrationProfile.objects.get(pk=profile_id)
         reconcile.reconcile_profile(profile, actor=reconcile.take_requester(profile))
     except Refused as error:
         logger.info("%s", error)
@@ -215,6 +217,7 @@ def sweep() -> None:
         (profiles_with_due_slot, download_daily),
         (profiles_to_ask, ask_people),
         (profiles_to_reclaim, reclaim),
+        (reconcile.profiles_asked_for, reconcile_ledger),
         (kept_packs.packs_to_make, make_evidence_pack),
     ):
         findings.run_step(task.name, partial(_enqueue_all, find, task))

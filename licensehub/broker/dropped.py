@@ -34,7 +34,7 @@ class _Counted:
 
 
 def note(reason: str) -> None:
-    """Count one dropped message. `reason` is `unreadable` or `unsigned`."""
+    """Count one dropped message. `reason` is `unreadable`, `unsigned` or `old`."""
     _Counted.reasons[reason] += 1
     reported = _Counted.reported_at
     if reported is None or time.monotonic() - reported >= REPORT_SECONDS:
@@ -47,7 +47,7 @@ def report() -> None:
         return
     _Counted.reported_at = time.monotonic()
     counted = {"count": _Counted.reasons.total(), **_Counted.reasons}
-    log.error("Messages of the broker were dropped, since no process of LicenseHub made them: %s", counted)
+    log.error("Messages of the broker were dropped, since they are not from LicenseHub, or too old: %s", counted)
     try:
         with transaction.atomic():
             rows = [Row(TARGET, 1, "The broker", counted)]
@@ -63,6 +63,9 @@ def report() -> None:
 
 
 def dropped_lately() -> int:
-    """How many messages were dropped in the last days."""
+    """How many messages were dropped in the last days that LicenseHub had not made.
+
+    Old ones are not counted: after an outage, they are our own.
+    """
     events = AuditEvent.objects.filter(action=Action.MESSAGES_DROPPED, at__gte=database_now() - SHOWN_FOR)
-    return sum(int(data.get("count", 0)) for data in events.values_list("data", flat=True))
+    return sum(int(data.get("count", 0)) - int(data.get("old", 0)) for data in events.values_list("data", flat=True))

@@ -2,35 +2,52 @@
 
 The signature is an HMAC-SHA-256 (RFC 2104) with BROKER_KEY over everything in a message that a worker reads. The two
 marks that say that a message is delivered again are left out: kombu adds them on the way.
+
+It covers when the message was made, too. One that was recorded and sent again later is dropped, and within that time a
+task may run twice. Work whose message waited for so long is found again by the sweep.
 """
 
 from __future__ import annotations
 
 import hmac
 import json
+import time
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from django.conf import settings
 
 NAME: Final = "signature"
+MADE: Final = "made_at"
 AGAIN: Final = "redelivered"
+# Longer than any task of ours takes, and than a worker that died holds its message.
+MAX_AGE_SECONDS: Final = 3600
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str).encode
 
 
 def signed(message: Mapping[str, Any]) -> dict[str, Any]:
-    """The message with its signature."""
-    return {**message, NAME: _signature(message)}
+    """The message with the time and its signature."""
+    dated = {**message, MADE: int(time.time())}
+    return {**dated, NAME: _signature(dated)}
 
 
-def is_signed(message: object) -> bool:
-    """Whether one of our processes made this message, and nobody changed it."""
+def why_dropped(message: object) -> str:
+    """`unsigned` if none of our processes made this message or somebody changed it, `old`, or an empty text."""
     if not isinstance(message, dict) or not isinstance(message.get(NAME), str):
-        return False
+        return "unsigned"
     try:
-        return hmac.compare_digest(message[NAME].encode(), _signature(message).encode())
-    except (TypeError, ValueError, AttributeError, RecursionError):
-        return False
+        if not hmac.compare_digest(message[NAME].encode(), _signature(message).encode()):
+            return "unsigned"
+        return "" if abs(time.time() - _due(message)) <= MAX_AGE_SECONDS else "old"
+    except (TypeError, ValueError, AttributeError, KeyError, RecursionError):
+        return "unsigned"
+
+
+def _due(message: Mapping[str, Any]) -> float:
+    """When the message was made, or for when, as seconds since 1970. A clock that is wrong must not make it last."""
+    eta = (message.get("headers") or {}).get("eta")
+    return float(datetime.fromisoformat(eta).timestamp() if eta else message[MADE])
 
 
 def _signature(message: Mapping[str, Any]) -> str:
@@ -42,6 +59,7 @@ def _signature(message: Mapping[str, Any]) -> str:
         message.get("content-encoding"),
         _without_mark(message.get("headers") or {}),
         properties,
+        message.get(MADE),
     ]
     return hmac.digest(settings.BROKER_KEY.encode(), _canonical(parts).encode(), "sha256").hex()
 

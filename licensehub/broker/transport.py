@@ -1,4 +1,4 @@
-"""kombu's transport for Redis, which signs each message, and drops what is not signed or cannot be read.
+"""kombu's transport for Redis, which signs each message, and drops what is not signed, is old or cannot be read.
 
 kombu reads a message before it calls anything that could catch an error, so one message that is no JSON would end the
 worker. Here such a message is taken out of the queue, counted and reported.
@@ -12,7 +12,7 @@ from typing import Any
 from kombu.transport.redis import Channel, QoS, Transport
 
 from licensehub.broker.dropped import note
-from licensehub.broker.signatures import is_signed, signed
+from licensehub.broker.signatures import signed, why_dropped
 
 
 class SignedQoS(QoS):
@@ -55,8 +55,8 @@ class SignedChannel(Channel):
                 raise
             note("unreadable")
             raise Empty from error
-        if not is_signed(message):
-            note("unsigned")
+        if why := why_dropped(message):
+            note(why)
             raise Empty
         return message
 
@@ -76,10 +76,10 @@ class SignedChannel(Channel):
 
     def _do_restore_message(self, payload: Any, *args: Any, **kwargs: Any) -> None:
         """A message that was delivered and not acknowledged. Nobody may bring one in here either."""
-        if is_signed(payload):
-            super()._do_restore_message(payload, *args, **kwargs)  # type: ignore[misc]
+        if why := why_dropped(payload):
+            note(why)
         else:
-            note("unsigned")
+            super()._do_restore_message(payload, *args, **kwargs)  # type: ignore[misc]
 
 
 class SignedTransport(Transport):
@@ -87,8 +87,8 @@ class SignedTransport(Transport):
     delivering = False
 
     def _deliver(self, message: Any, queue: str | None) -> None:
-        if not is_signed(message):
-            note("unsigned")
+        if why := why_dropped(message):
+            note(why)
             return
         self.delivering = True
         super()._deliver(message, queue)

@@ -46,6 +46,9 @@ FIRST_LOG_SPAN = timedelta(days=1)
 # How long an unexplained deactivation stays a difference.
 MAX_UNEXPLAINED_AGE = timedelta(days=30)
 
+# Longer than a message in the broker is valid.
+NOT_AGAIN_WITHIN = timedelta(hours=2)
+
 PROFILE_STATES = (ProfileState.PUBLISHED, ProfileState.PAUSED)
 ENDED = tuple(state for state in ReclaimState if state not in UNFINISHED)
 
@@ -75,6 +78,21 @@ def request_by(profile: IntegrationProfile, *, actor: User) -> None:
     """Note who asks for a reconciliation by hand, before a worker is asked to do it."""
     refuse_outside(actor, profile.pk)
     IntegrationProfile.objects.filter(pk=profile.pk).update(reconcile_due_by=actor)
+
+
+def profiles_asked_for() -> list[int]:
+    """Profiles for which somebody asked for a reconciliation that no worker has begun."""
+    return sorted(
+        IntegrationProfile.objects.filter(state__in=PROFILE_STATES, reconcile_due_by__isnull=False).values_list(
+            "pk", flat=True
+        )
+    )
+
+
+def is_due(profile: IntegrationProfile) -> bool:
+    """Whether somebody asked for it, or none was begun lately: a message that comes twice starts nothing."""
+    lately = Reconciliation.objects.filter(profile=profile, started_at__gt=database_now() - NOT_AGAIN_WITHIN)
+    return profile.reconcile_due_by_id is not None or not lately.exists()
 
 
 def take_requester(profile: IntegrationProfile) -> Actor:
