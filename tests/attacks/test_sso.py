@@ -14,9 +14,11 @@ from allauth.mfa.webauthn.forms import LoginWebAuthnForm
 from allauth.socialaccount.models import SocialAccount
 from django.contrib.auth.models import Group, Permission, User
 from django.core import mail
+from django.db import transaction
 from django.urls import reverse
 
 from licensehub.audit.models import AuditEvent
+from licensehub.sign_in.sso.saml_subject import ADDRESS, TRANSIENT
 from subscriptions.accounts import rights
 from subscriptions.accounts.rights import deciders
 from subscriptions.models import RightsChange
@@ -347,3 +349,19 @@ def test_an_answer_of_saml_counts_once_and_in_its_own_browser(saml):
     assert bring(visitor, xml).status_code == 302 and visitor.is_in()
     visitor.client.post(reverse("admin:logout"))
     assert bring(visitor, xml).status_code == 403 and not visitor.is_in()
+
+
+def test_an_id_that_does_not_last_makes_no_account(saml):
+    """Control: as allauth has it, each transient NameID makes a new account, and a reused address opens the old one."""
+    subject_id = {"urn:oasis:names:tc:SAML:attribute:subject-id": ["zoe-17@northwind.example"]}
+    for name_id, subject in ((TRANSIENT, "_7f3a"), (TRANSIENT, "_91bc"), (ADDRESS, "zoe@northwind.example")):
+        visitor = Visitor()
+        xml = saml.response(begin(visitor, saml), ACS, AUDIENCE, subject=subject, name_id=name_id, attributes=ZOE)
+        assert "no lasting id of you" in text_of(bring(visitor, xml), status=403) and not visitor.is_in()
+        assert not User.objects.exists() and not SocialAccount.objects.exists()
+        # With the attribute, the format of the NameID does not matter.
+        xml = saml.response(begin(visitor, saml), ACS, AUDIENCE, name_id=name_id, attributes={**ZOE, **subject_id})
+        with transaction.atomic():
+            assert bring(visitor, xml)["Location"] == reverse("admin:index")
+            assert SocialAccount.objects.get().uid == "zoe-17@northwind.example"
+            transaction.set_rollback(True)

@@ -17,6 +17,7 @@ from onelogin.saml2.utils import OneLogin_Saml2_Utils
 
 NS = 'xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion"'
 ENTITY = "https://idp.northwind.example/saml"
+PERSISTENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
 SSO_URL = "https://idp.northwind.example/sso"
 
 
@@ -55,6 +56,7 @@ class SamlProvider:
         audience: str,
         *,
         subject: str = "subject-1",
+        name_id: str = PERSISTENT,
         attributes: dict[str, list[str]] | None = None,
         valid_minutes: int = 5,
         sign: bool = True,
@@ -71,7 +73,7 @@ class SamlProvider:
         )
         assertion = f"""<saml:Assertion {NS} ID="_assertion{in_response_to}" Version="2.0" IssueInstant="{issued}">
 <saml:Issuer>{ENTITY}</saml:Issuer><saml:Subject>
-<saml:NameID Format="urn:oasis:names:tc:SAML:2.0:nameid-format:persistent">{subject}</saml:NameID>
+<saml:NameID Format="{name_id}">{subject}</saml:NameID>
 <saml:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer">
 <saml:SubjectConfirmationData NotOnOrAfter="{end}" Recipient="{acs}" InResponseTo="{in_response_to}"/>
 </saml:SubjectConfirmation></saml:Subject>

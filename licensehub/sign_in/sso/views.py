@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
 from licensehub.sign_in.sso import sso
+from licensehub.sign_in.sso.saml_subject import FinishView
 
 View = Callable[..., HttpResponse]
 
@@ -35,7 +36,7 @@ def at_public_url(view: View) -> View:
 
 oidc_login, oidc_callback = at_public_url(oidc.login), at_public_url(oidc.callback)
 saml_login, saml_metadata = at_public_url(saml.login), at_public_url(saml.metadata)
-saml_acs, saml_finish_acs = at_public_url(saml.acs), at_public_url(saml.finish_acs)
+saml_acs, saml_finish_acs = at_public_url(saml.acs), at_public_url(FinishView.as_view())
 # The provider posts to it, from its own site.
 saml_acs.csrf_exempt = True  # type: ignore[attr-defined]
 
