@@ -9,6 +9,8 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from licensehub.audit.anchors.keys import WrongKeys, current_keys, encoded, keys_of, new_keys
+from licensehub.embedded import processes
+from licensehub.embedded.errors import CannotRunError
 
 
 def run(*words: str) -> str:
@@ -58,3 +60,16 @@ def test_wrong_keys_are_refused_without_naming_them():
             keys_of(text)
         assert private[8:] not in str(error.value)
     assert keys_of("# only a comment\n\n").public == {}
+
+
+def test_the_embedded_mode_makes_a_key_once(settings, tmp_path):
+    settings.ANCHOR_KEYS, settings.ANCHOR_KEY_FILE = "", tmp_path / "var" / "anchor-keys"
+    processes.make_anchor_key()
+    first = current_keys().signing_id
+    processes.make_anchor_key()
+    assert current_keys().signing_id == first != ""
+    settings.ANCHOR_KEY_FILE = tmp_path / "var" / "anchor-keys" / "below"
+    with pytest.raises(CannotRunError, match="ANCHOR_KEY_FILE"):
+        processes.make_anchor_key()
+    settings.ANCHOR_KEYS = ",".join(new_keys().words())
+    processes.make_anchor_key()
