@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from licensehub.audit.anchors.destinations import configured
+from django.conf import settings
+
+from licensehub.audit.anchors.destinations import MAIL, configured
 from licensehub.audit.anchors.keys import WrongKeys, current_keys
-from licensehub.audit.anchors.write import newest_genuine, this_host
+from licensehub.audit.anchors.write import MISSED_AFTER, last_taken, newest_genuine, this_host
 from licensehub.audit.models import AuditEvent, Destination, StoredAnchor
 from licensehub.audit.stream.streams import streams
 from licensehub.database_clock import database_now
 
-# An anchor is written every hour. One that is older was missed.
-MISSED_AFTER = timedelta(hours=2)
 # A stream sends every minute.
 BEHIND_AFTER = timedelta(minutes=30)
 
@@ -70,6 +70,8 @@ def _anchors(rows: dict[str, Destination], now: datetime) -> list[AuditFinding]:
     for name in configured(this_host()):
         row = rows.get(name)
         waiting = StoredAnchor.objects.filter(pk__gt=row.position if row else 0, at__lt=now - MISSED_AFTER)
+        if name == MAIL and row and (last := last_taken(name, row.position)):
+            waiting = waiting.filter(at__gte=last.at + timedelta(hours=settings.ANCHOR_MAIL_HOURS))
         if oldest := waiting.order_by("pk").first():
             found.append(AuditFinding(Problem.NOT_TAKEN, name, oldest.at, row.error if row else ""))
     return found

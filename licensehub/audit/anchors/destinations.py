@@ -25,6 +25,8 @@ from licensehub.audit.outgoing import post
 from licensehub.audit.outside import NotTaken, refuse_in_transaction
 from licensehub.database_clock import database_now
 
+# The name of its row.
+MAIL = "anchor.mail"
 # So many of the newest anchors are read from a bucket. Older ones are in the file.
 MAX_READ = 5000
 
@@ -160,7 +162,7 @@ def configured(host: str) -> dict[str, AnchorDestination]:
     """All destinations that are set up, by the names of their rows."""
     found: dict[str, AnchorDestination] = {"anchor.file": AnchorFile()}
     if settings.ANCHOR_MAIL_TO:
-        found["anchor.mail"] = ByMail()
+        found[MAIL] = ByMail()
     if settings.ANCHOR_HTTPS_URL:
         found["anchor.https"] = ByHttps()
     if settings.ANCHOR_S3_BUCKET:

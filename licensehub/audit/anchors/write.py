@@ -5,22 +5,26 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
+from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext_noop
 
 from licensehub.audit.anchors.anchor import Anchor
 from licensehub.audit.anchors.anchor_file import AnchorFile, LockHeld
-from licensehub.audit.anchors.destinations import AnchorDestination, Bucket, configured
+from licensehub.audit.anchors.destinations import MAIL, AnchorDestination, Bucket, configured
 from licensehub.audit.anchors.keys import Keys, WrongKeys, current_keys
 from licensehub.audit.chain.checkpoint import checkpoint_of_database
-from licensehub.audit.models import AuditEvent, StoredAnchor
+from licensehub.audit.models import AuditEvent, Destination, StoredAnchor
 from licensehub.audit.outside import NotTaken, send_pending
 from licensehub.database_clock import database_now
 
 logger = logging.getLogger(__name__)
 
 SECONDS = 60  # for one destination
+# An anchor is written every hour. One that is older was missed.
+MISSED_AFTER = timedelta(hours=2)
 # So many rows are looked at for the newest one that is genuine.
 LOOKED_AT = 20
 
@@ -117,7 +121,8 @@ def instance_id() -> str:
 def send_anchors() -> None:
     """Send the stored anchors to each destination that has not taken them."""
     for name, destination in configured(this_host()).items():
-        send_pending(_Sender(name, destination), seconds=SECONDS)
+        seldom = name == MAIL and settings.ANCHOR_MAIL_HOURS
+        send_pending(_SeldomSender(name, destination) if seldom else _Sender(name, destination), seconds=SECONDS)
 
 
 class _Sender:
@@ -154,6 +159,46 @@ class _Sender:
                     return position
                 raise
         return row.pk
+
+
+class _SeldomSender(_Sender):
+    """Sends only the newest anchor, which proves those before it: so many hours after the last, and after a case.
+
+    A case is an anchor that was missed, or another destination that takes none.
+    """
+
+    def send_after(self, position: int) -> int:
+        keys = current_keys()
+        rows = StoredAnchor.objects.filter(pk__gt=position).order_by("-pk")[:LOOKED_AT]
+        newest = next((row for row in rows if anchor_of(row).is_genuine(keys)), None)
+        if newest is None or not (self._is_due(position, newest) or _was_missed(newest)):
+            return position
+        self._destination.take(anchor_of(newest))
+        return newest.pk
+
+    def _is_due(self, position: int, newest: StoredAnchor) -> bool:
+        last = last_taken(self.name, position)
+        if last is None or newest.at - last.at >= timedelta(hours=settings.ANCHOR_MAIL_HOURS):
+            return True
+        # One mail for each failure: the anchor of this mail is newer than its begin.
+        failing = Destination.objects.filter(failing_since__gt=last.at, failing_since__lt=newest.at)
+        return failing.filter(name__startswith="anchor.").exclude(name=self.name).exists()
+
+
+def last_taken(name: str, position: int) -> StoredAnchor | None:
+    """The anchor that a destination has taken last; None if it has taken none that one of our keys has signed."""
+    if Destination.objects.filter(name=name, began_after=position).exists():
+        return None
+    row = StoredAnchor.objects.filter(pk=position).first()
+    return row if row and anchor_of(row).is_genuine(current_keys()) else None
+
+
+def _was_missed(row: StoredAnchor) -> bool:
+    """Whether events had waited for this anchor for too long."""
+    before = StoredAnchor.objects.filter(pk__lt=row.pk).order_by("-pk").first()
+    events = AuditEvent.objects.filter(sequence__gt=before.sequence if before else 0).order_by("sequence")
+    first = events.values_list("at", flat=True).first()
+    return first is not None and row.at - first > MISSED_AFTER
 
 
 # --- Read back --------------------------------------------------------------------------------------------------------

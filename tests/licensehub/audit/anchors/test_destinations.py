@@ -9,15 +9,20 @@ from datetime import timedelta
 
 import pytest
 from django.core import mail
+from django.db import connection
+from django.db.models import F
 from django.utils import timezone
 
 from licensehub.audit.anchors.anchor import Anchor
 from licensehub.audit.anchors.destinations import Bucket
 from licensehub.audit.anchors.keys import current_keys
 from licensehub.audit.anchors.time_stamp import stamped_at
-from licensehub.audit.anchors.write import anchors_read_back, send_anchors, this_host
-from licensehub.audit.models import Destination, StoredAnchor
+from licensehub.audit.anchors.write import anchors_read_back, send_anchors, this_host, write_anchor
+from licensehub.audit.findings import Problem, audit_findings
+from licensehub.audit.models import AuditEvent, Destination, StoredAnchor
 from licensehub.audit.outside import NotTaken
+from licensehub.audit.triggers import create, drop
+from tests.support.anchors import act
 from tests.support.object_store import ObjectStore
 from tests.support.scripted_server import Reply
 from tests.support.time_stamp_authority import Authority
@@ -43,6 +48,62 @@ def test_a_mail_holds_the_anchor(anchoring, settings):
     assert message.to == ["archive@northwind.example"]
     assert str(anchor.sequence) in message.subject
     assert Anchor.from_text(message.body.strip().splitlines()[-1], where="") == anchor
+
+
+def test_one_mail_a_day_and_one_in_each_case(anchoring, settings, receiver):
+    settings.ANCHOR_MAIL_TO = ["archive@northwind.example"]
+
+    def later(**passed: float) -> None:
+        """So much time passes: all that is there is older now."""
+        drop(connection)
+        for model in (StoredAnchor, AuditEvent):
+            model.objects.update(at=F("at") - timedelta(**passed))
+        create(connection)
+        names = ("sequence", "hash", "at", "count", "instance")
+        for row in StoredAnchor.objects.exclude(signature="x"):
+            signed = Anchor.signed(current_keys(), **{name: getattr(row, name) for name in names})
+            StoredAnchor.objects.filter(pk=row.pk).update(signature=signed.signature)
+        began = F("failing_since") - timedelta(**passed)
+        for row in Destination.objects.all():
+            mark = StoredAnchor.objects.filter(pk=row.position).values_list("signature", flat=True).first() or ""
+            Destination.objects.filter(pk=row.pk).update(mark=mark, failing_since=began)
+
+    def mails() -> int:
+        send_anchors()
+        return len(mail.outbox)
+
+    anchoring.anchor()
+    for _ in range(23):
+        later(minutes=59)
+        anchoring.anchor()
+    assert mails() == 1 and audit_findings() == []
+    later(hours=1, minutes=30)
+    newest = anchoring.anchor()
+    assert mails() == 2 and f'"sequence":{newest.sequence}' in mail.outbox[1].body
+    # Another destination begins to refuse: one mail, however long it goes on.
+    settings.ANCHOR_HTTPS_URL = f"{receiver.url}/anchors"
+    receiver.replies = [Reply(500, {})]
+    for _ in range(3):
+        anchoring.anchor()
+        send_anchors()
+    assert mails() == 3
+    settings.ANCHOR_HTTPS_URL = ""
+    # An anchor is missed: events had waited for more than two hours.
+    act()
+    later(hours=2, minutes=1)
+    assert write_anchor() and mails() == 4
+    # A row that somebody forged, and that looks newer, holds no mail back.
+    forged = StoredAnchor.objects.latest("pk")
+    forged.pk, forged.at, forged.signature = None, timezone.now() + timedelta(days=900), "x"
+    forged.save()
+    later(hours=25)
+    anchoring.anchor()
+    assert mails() == 5
+    later(hours=23)
+    anchoring.anchor()
+    assert mails() == 5 and Problem.NOT_TAKEN not in {one.problem for one in audit_findings()}
+    settings.ANCHOR_MAIL_HOURS = 0
+    assert mails() == 6, "each anchor"
 
 
 def test_an_endpoint_gets_a_signed_body_and_no_redirect_is_followed(anchoring, settings, receiver):
