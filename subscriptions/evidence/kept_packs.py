@@ -152,7 +152,13 @@ def _make(pack: EvidencePack) -> None:
 
 def _store(pack: EvidencePack, scope: Scope, made: Pack, file: IO[bytes], size: int) -> None:
     """Keep the file, and record that it was made. Another process may have taken over meanwhile."""
-    ready = {"state": PackState.READY, "token": None, "lease_until": None, "size": size, "as_of": made.as_of}
+    ready: dict[str, Any] = {
+        "state": PackState.READY,
+        "token": None,
+        "lease_until": None,
+        "size": size,
+        "as_of": made.as_of,
+    }
     ready |= {
         "name": made.name,
         "digest": made.digest,

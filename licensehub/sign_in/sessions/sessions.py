@@ -119,8 +119,9 @@ def _note_activity(request: HttpRequest, user: User) -> None:
     if BACKGROUND in request.headers or now - session[SEEN] < NOTED_EVERY:
         return
     session[SEEN] = now
-    listed = AccountSession.objects.filter(session_key=session.session_key)
-    if not listed.update(seen_at=timezone.now(), address=address_of(request)) and session.exists(session.session_key):
+    key = session.session_key or ""
+    listed = AccountSession.objects.filter(session_key=key)
+    if not listed.update(seen_at=timezone.now(), address=address_of(request)) and session.exists(key):
         # Each session that is in use is in the list, whatever began it, and whoever removed its row.
         _list(request, user)
 

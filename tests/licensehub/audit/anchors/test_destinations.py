@@ -64,9 +64,9 @@ def test_one_mail_a_day_and_one_in_each_case(anchoring, settings, receiver):
             signed = Anchor.signed(current_keys(), **{name: getattr(row, name) for name in names})
             StoredAnchor.objects.filter(pk=row.pk).update(signature=signed.signature)
         began = F("failing_since") - timedelta(**passed)
-        for row in Destination.objects.all():
-            mark = StoredAnchor.objects.filter(pk=row.position).values_list("signature", flat=True).first() or ""
-            Destination.objects.filter(pk=row.pk).update(mark=mark, failing_since=began)
+        for place in Destination.objects.all():
+            mark = StoredAnchor.objects.filter(pk=place.position).values_list("signature", flat=True).first() or ""
+            Destination.objects.filter(pk=place.pk).update(mark=mark, failing_since=began)
 
     def mails() -> int:
         send_anchors()
