@@ -58,6 +58,8 @@ ENVIRONMENT: Final = {
     "CONN_MAX_AGE": ("E015", "Write seconds, such as 60."),
     "SECURE_HSTS_SECONDS": ("E015", "Write seconds, such as 31536000."),
     "WEB_PORT": ("E015", "Write a port, such as 8000."),
+    "EVIDENCE_PACK_HOURS": ("E015", "Write hours, such as 24."),
+    "ANCHOR_MAIL_HOURS": ("E015", "Write hours, such as 24, or 0 for each anchor."),
     "SNAPSHOT_DAYS": ("E015", "Write days, such as 400."),
     "PROXY_COUNT": ("E015", "Write the number of proxies, such as 1."),
     "SESSION_IDLE_MINUTES": ("E015", "Write minutes, such as 30."),

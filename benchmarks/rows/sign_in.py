@@ -100,7 +100,7 @@ def _served() -> Iterator[str]:
 
 def _wait_for(url: str) -> None:
     for _ in range(200):
-        with contextlib.suppress(requests.ConnectionError):
+        with contextlib.suppress(requests.ConnectionError, requests.Timeout):
             if requests.get(f"{url}/health/live", timeout=5).ok:
                 return
         time.sleep(0.1)

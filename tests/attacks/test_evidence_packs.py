@@ -76,7 +76,7 @@ def test_a_long_pack_is_made_by_a_worker_and_has_the_same_bytes(asked, carol, al
     assert ask(client, asked) == pack, "many clicks ask for one pack"
     assert all_are_long == [pack.pk] * 2 and not EvidencePackPart.objects.exists()
     waiting = text_of(client.get(page_of(pack)))
-    assert "LicenseHub is making this pack" in waiting and "Download the pack" not in waiting
+    assert "This pack waits for a worker" in waiting and "Download the pack" not in waiting
     live = f"{page_of(pack, '_live')}?was=waiting"
     assert "HX-Refresh" not in client.get(live)
     tasks.make_evidence_pack(pack.pk)

@@ -38,7 +38,7 @@ def test_a_long_pack_is_followed_and_downloaded(
     page.goto(evidence)
     page.get_by_label("Request or person").fill(asked.number)
     page.get_by_role("button", name="Download the pack").click()
-    expect(page.get_by_role("heading", name="LicenseHub is making this pack")).to_be_visible()
+    expect(page.get_by_role("heading", name="This pack waits for a worker")).to_be_visible()
     widths(page, screenshot, "making")
     pack = EvidencePack.objects.get()
     tasks.make_evidence_pack(pack.pk)
