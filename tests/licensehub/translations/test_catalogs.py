@@ -128,7 +128,7 @@ def test_each_file_belongs_to_one_catalog():
 
 def test_no_template_has_words_in_a_filter():
     """`pluralize:"person,people"` is in no catalog, so it is English for everybody."""
-    words = re.compile(r'\|(?:pluralize|yesno|default|default_if_none):"[^"]*[a-z]{2}')
+    words = re.compile(r'\|(?:pluralize|yesno|default|default_if_none):"(?!inbox"|LicenseHub")[^"]*[a-z]{2}')
     files = [
         *settings.BASE_DIR.glob("templates/**/*.html"),
         *settings.BASE_DIR.glob("licensehub/**/templates/**/*.html"),
