@@ -32,22 +32,27 @@ def signed(message: Mapping[str, Any]) -> dict[str, Any]:
     return {**dated, NAME: _signature(dated)}
 
 
-def why_dropped(message: object) -> str:
-    """`unsigned` if none of our processes made this message or somebody changed it, `old`, or an empty text."""
+def is_signed(message: object) -> bool:
+    """Whether one of our processes made this message, and nobody changed it."""
     if not isinstance(message, dict) or not isinstance(message.get(NAME), str):
-        return "unsigned"
+        return False
     try:
-        if not hmac.compare_digest(message[NAME].encode(), _signature(message).encode()):
-            return "unsigned"
-        return "" if abs(time.time() - _due(message)) <= MAX_AGE_SECONDS else "old"
-    except (TypeError, ValueError, AttributeError, KeyError, RecursionError):
+        return hmac.compare_digest(message[NAME].encode(), _signature(message).encode())
+    except (TypeError, ValueError, AttributeError, RecursionError):
+        return False
+
+
+def why_dropped(message: Any) -> str:
+    """`unsigned` if it is not ours, `old` if it was sent again or waited for too long, else an empty text."""
+    if not is_signed(message):
         return "unsigned"
+    return "" if abs(time.time() - _due(message)) <= MAX_AGE_SECONDS else "old"
 
 
 def _due(message: Mapping[str, Any]) -> float:
-    """When the message was made, or for when, as seconds since 1970. A clock that is wrong must not make it last."""
+    """When the message was made, or for when, as seconds since 1970; it is signed."""
     eta = (message.get("headers") or {}).get("eta")
-    return float(datetime.fromisoformat(eta).timestamp() if eta else message[MADE])
+    return datetime.fromisoformat(eta).timestamp() if eta else float(message[MADE])
 
 
 def _signature(message: Mapping[str, Any]) -> str:
