@@ -9,6 +9,7 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from zipfile import ZipFile
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection, transaction
 from django.urls import reverse
 from django.utils import timezone, translation
 
@@ -153,8 +155,6 @@ def test_the_same_state_gives_the_same_bytes(done, alice, carol, profile_event):
 
 @pytest.fixture
 def profile_event(world):
-    from django.db import transaction
-
     def write(target=None) -> None:
         with transaction.atomic():
             record(Action.PROFILE_CHANGED, actor=None, target=target or world.profile)
@@ -190,6 +190,35 @@ def test_events_that_come_meanwhile_refuse_the_pack(done, profile_event, monkeyp
     with pytest.raises(PackChanged, match="Make the pack again"):
         make_pack(scope_of_request(request), file, language="en", actor=None)
     assert not AuditEvent.objects.filter(action="evidence.pack_made").exists()
+
+
+def test_a_pack_is_of_one_moment_where_the_database_can_read_one(real_transactions, organization, alice, monkeypatch):
+    """In a busy company, events come all the time. Control: without `_one_state`, PostgreSQL refuses the pack, too."""
+    request = organization.ask(alice, count=2)
+    pdf = packs.as_pdf
+
+    def write() -> None:
+        with transaction.atomic():
+            record(Action.PROFILE_CHANGED, actor=None, target=request)
+        connection.close()
+
+    def slow(report):
+        writer = threading.Thread(target=write)
+        writer.start()
+        writer.join()
+        return pdf(report)
+
+    before = scope_of_request(request).last_event()
+    monkeypatch.setattr(packs, "as_pdf", slow)
+    file = io.BytesIO()
+    if connection.vendor == "sqlite":
+        with pytest.raises(PackChanged):
+            make_pack(scope_of_request(request), file, language="en", actor=None)
+        return
+    assert make_pack(scope_of_request(request), file, language="en", actor=None).as_of == before
+    with opened(file.getvalue()) as files:
+        assert json.loads(files.read("manifest.json"))["as_of"] == before
+        assert "profile.changed" not in files.read("events.jsonl").decode()
 
 
 def test_only_readers_of_the_audit_make_packs(done, alice, bob, carol, dave, as_user):
