@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import inspect
 import json
 import time
 import uuid
@@ -257,7 +258,7 @@ def test_each_task_that_comes_twice_does_nothing_more(world, alice, bob, carol, 
 
     def each_once() -> tuple[object, ...]:
         for task in ours:
-            takes = task.run.__code__.co_argcount
+            takes = len(inspect.signature(task.run).parameters)
             task(*[ids.get(task.__name__, world.profile.pk)] * takes)
         while waiting:
             task, arguments = waiting.pop()
