@@ -24,6 +24,7 @@ TASKS: Final[Mapping[str, tuple[str, ...]]] = {
         "subscriptions.tasks.evaluate_again",
         "subscriptions.tasks.count_people",
         "subscriptions.tasks.reconcile_ledger",
+        "subscriptions.tasks.make_evidence_pack",
         "subscriptions.tasks.thin_history",
     ),
     # Sends what is approved.
