@@ -247,6 +247,8 @@ def test_each_task_that_comes_twice_does_nothing_more(world, alice, bob, carol, 
     for module in (tasks, "subscriptions.admin.widgets.actions"):
         target = module if isinstance(module, str) else module.__name__
         monkeypatch.setattr(f"{target}.enqueue_task", lambda task, *ids: waiting.append((task, ids)) or True)
+    # The checks of the doctor ask addresses outside, and keep their own results only.
+    monkeypatch.setattr("licensehub.operations.results.run_checks", lambda names, memory: {})
     world.first_download()
     request = request_reclaim(world.candidates(2), actor=alice, reason="True-up")
     decide.approve(request, actor=bob)
