@@ -155,15 +155,16 @@ class Cluster:
     folder: Path
     user: pwd.struct_passwd | None
     settings: tuple[str, ...] = ()
+    port: int = 5432
 
     @classmethod
-    def make(cls, programs: Path, settings: tuple[str, ...] = ()) -> Cluster:
-        """In /tmp, since a socket's path must be short."""
+    def make(cls, programs: Path, settings: tuple[str, ...] = (), port: int = 5432) -> Cluster:
+        """In /tmp, since a socket's path must be short. TCP asks for passwords, if `settings` switch it on."""
         folder = Path(tempfile.mkdtemp(prefix="licensehub-pg-", dir="/tmp"))
         user = unprivileged_user() if os.getuid() == 0 else None
         if user:
             os.chown(folder, user.pw_uid, user.pw_gid)
-        return cls(programs, folder, user, settings)
+        return cls(programs, folder, user, settings, port)
 
     @classmethod
     def of_environment(cls) -> Cluster | None:
@@ -180,10 +181,11 @@ class Cluster:
 
     def start(self) -> None:
         self._make_programs_reachable()
-        access = ["--username", OWNER, "--auth", "trust"]
+        access = ["--username", OWNER, "--auth-local", "trust", "--auth-host", "scram-sha-256"]
         self._run("initdb", "-D", self._data, *access, "--encoding", "UTF8", "--no-locale", "--no-sync")
         self._serve()
-        self._run("createdb", "--host", str(self.folder), "--username", OWNER, OWNER)
+        server = ["--host", str(self.folder), "--port", str(self.port)]
+        self._run("createdb", *server, "--username", OWNER, OWNER)
 
     def restart(self) -> None:
         """Crash it and start it again: what was committed is still there."""
@@ -203,7 +205,7 @@ class Cluster:
     def _serve(self) -> None:
         """No fsync: what was committed outlives the server, but need not outlive the machine."""
         settings = ("full_page_writes=off", "track_commit_timestamp=on", *self.settings)
-        options = " ".join([f"-k {self.folder} -h '' -F", *(f"-c {setting}" for setting in settings)])
+        options = " ".join([f"-k {self.folder} -h '' -p {self.port} -F", *(f"-c {setting}" for setting in settings)])
         self._run("pg_ctl", "-D", self._data, "-w", "-l", str(self.folder / "log"), "-o", options, "start")
 
     def _stop(self) -> None:

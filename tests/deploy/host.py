@@ -1,0 +1,173 @@
+"""A host in a scratch folder: the files of `deploy/` at their places, with other paths and unprivileged ports."""
+
+from __future__ import annotations
+
+import getpass
+import re
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from django.conf import settings
+
+from tests.deploy.units import DEPLOY, Unit, read, read_environment
+
+BASE = Path(settings.BASE_DIR)
+# The folders of a host, where a path begins.
+PLACES = re.compile(r"(?<![\w./-])/(?:opt/licensehub/\.venv/bin|opt/licensehub|etc/licensehub|run|var)(?=/|\s|$)")
+
+
+@dataclass
+class Process:
+    """A process that the host runs, with its output in a file."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+    stop_seconds: float
+
+    def text(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def stop(self) -> int:
+        """As systemd stops it; returns the exit code. Too late is an error."""
+        self.process.terminate()
+        try:
+            return self.process.wait(timeout=self.stop_seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+
+@dataclass
+class Host:
+    root: Path
+    http: int
+    https: int
+    running: list[Process] = field(default_factory=list)
+
+    @property
+    def base(self) -> str:
+        return f"https://localhost:{self.https}"
+
+    def make(self) -> None:
+        """The folders of tmpfiles.d, and the files that an admin copies."""
+        for folder in ("/run", "/var/lib/licensehub", "/var/log/nginx", "/etc/licensehub/tls"):
+            self.path(folder).mkdir(parents=True, exist_ok=True)
+        (self.root / "run" / "licensehub").mkdir()
+        for name in ("licensehub.env", "worker-short.env"):
+            text = (DEPLOY / "etc" / name).read_text()
+            text = text.replace("https://licensehub.example.com", self.base)
+            self.path(f"/etc/licensehub/{name}").write_text(text.replace("licensehub.example.com", "localhost"))
+        script = self.path("/usr/local/sbin/licensehub-manage")
+        script.parent.mkdir(parents=True)
+        text = (DEPLOY / "bin" / "licensehub-manage").read_text()
+        script.write_text(self.here(text).replace("user=licensehub\n", f"user={getpass.getuser()}\n"))
+        script.chmod(0o700)
+
+    def path(self, path: str) -> Path:
+        """The place of a path of the host."""
+        return self.root / path.lstrip("/")
+
+    def here(self, text: str) -> str:
+        """The text of a file or a command, with the places of this host."""
+        return PLACES.sub(lambda found: self._place(found[0]), text)
+
+    def _place(self, path: str) -> str:
+        if path == "/opt/licensehub/.venv/bin":
+            return str(Path(sys.executable).parent)
+        return str(BASE) if path == "/opt/licensehub" else f"{self.root}{path}"
+
+    def manage(self, *words: str, **variables: str) -> str:
+        """`licensehub-manage` on the host, which must succeed."""
+        script = str(self.path("/usr/local/sbin/licensehub-manage"))
+        done = subprocess.run(
+            [script, *words], env={**self.clean(), **variables}, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, f"licensehub-manage {shlex.join(words)}\n{done.stdout}{done.stderr}"
+        return done.stdout + done.stderr
+
+    def clean(self) -> dict[str, str]:
+        """The environment that a service gets: nothing of the settings of the tests."""
+        return {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+
+    def start_unit(self, name: str) -> Process:
+        """Start what the unit file says, with its variables and its credentials only."""
+        unit = read(name)
+        environment = {**self.clean(), **{key: self.here(text) for key, text in unit.environment().items()}}
+        if "EnvironmentFile" in unit.values:
+            # The minus says that it may be missing.
+            path = self.path(unit.one("EnvironmentFile").removeprefix("-"))
+            environment |= read_environment(path) if path.exists() else {}
+        environment["CREDENTIALS_DIRECTORY"] = str(self._credentials(unit))
+        command = [self.here(word) for word in unit.command(environment)]
+        folder = self.here(unit.one("WorkingDirectory"))
+        return self.start(name, command, environment, folder, stop_seconds=float(unit.one("TimeoutStopSec")))
+
+    def start(
+        self, name: str, command: list[str], environment: dict[str, str], folder: str, stop_seconds: float = 20
+    ) -> Process:
+        log = self.root / f"{name}.log"
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                command, env=environment, cwd=folder, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        self.running.append(Process(name, process, log, stop_seconds))
+        return self.running[-1]
+
+    def _credentials(self, unit: Unit) -> Path:
+        folder = self.root / "run" / "credentials" / unit.name
+        folder.mkdir(parents=True, mode=0o700)
+        for name, source in unit.credentials().items():
+            file = folder / name
+            file.write_bytes(self.path(source).read_bytes())
+            file.chmod(0o400)
+        return folder
+
+    def wait_until(self, condition: Callable[[], object], what: str, seconds: float = 60) -> None:
+        """Fails with the logs, also when a process ends by itself."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            ended = [one.name for one in self.running if one.process.poll() is not None]
+            if ended or time.monotonic() > deadline:
+                logs = "\n".join(f"--- {one.name}\n{one.text()[-3000:]}" for one in self.running)
+                pytest.fail(f"{what} did not happen. Ended by themselves: {ended}\n{logs}")
+            time.sleep(0.2)
+
+    def stop(self) -> dict[str, int]:
+        """Stop all in the opposite order. Name -> exit code."""
+        codes = {}
+        while self.running:
+            one = self.running.pop()
+            codes[one.name] = one.stop()
+        return codes
+
+
+def write_certificate(folder: Path) -> Path:
+    """A certificate for localhost that signs itself; nginx and the visitors read it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    begins = datetime.now(UTC) - timedelta(hours=1)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(begins)
+        .not_valid_after(begins + timedelta(days=2))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    plain = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "privkey.pem").write_bytes(key.private_bytes(*plain))
+    (folder / "fullchain.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    return folder / "fullchain.pem"
