@@ -8,3 +8,10 @@ from django.apps import AppConfig
 class OperationsConfig(AppConfig):
     name = "licensehub.operations"
     label = "operations"
+
+    def ready(self) -> None:
+        """Error reports and traces, if somebody has set where they go."""
+        from licensehub.operations import error_reports, traces
+
+        error_reports.start()
+        traces.start()

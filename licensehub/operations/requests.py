@@ -10,6 +10,7 @@ from typing import Final
 from django.http import HttpRequest, HttpResponse
 
 from licensehub import log_context
+from licensehub.operations import traces
 
 HEADER: Final = "X-Request-ID"
 
@@ -25,7 +26,11 @@ class RequestIdMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         request_id, began = log_context.begin_request(), time.perf_counter()
         try:
-            response = self.get_response(request)
+            with traces.span(request.method or "") as facts:
+                response = self.get_response(request)
+                # The route, and not the path: a path may have a link that works without a sign-in.
+                route = request.resolver_match.route if request.resolver_match else "none"
+                facts |= {"name": f"{request.method} {route}", "status": response.status_code}
             response.headers[HEADER] = request_id
             # The path only: a query may hold what a person searched for.
             facts = {"method": request.method, "path": request.path, "status": response.status_code}

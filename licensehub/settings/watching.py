@@ -27,3 +27,7 @@ MIDDLEWARE.insert(
     MIDDLEWARE.index("django.middleware.security.SecurityMiddleware"),
     "licensehub.operations.requests.RequestIdMiddleware",
 )
+
+# Reports of errors and traces leave the house only if somebody says where to. docs/operations.md says what is in them.
+SENTRY_DSN = env.str("SENTRY_DSN", default="").strip()
+OTEL_ENDPOINT = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", default="").strip()

@@ -16,6 +16,7 @@ from celery.signals import before_task_publish, task_postrun, task_prerun
 from django.db import DatabaseError, connections
 
 from licensehub import log_context
+from licensehub.operations import traces
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ def stamp(headers: dict[str, Any] | None = None, **_: Any) -> None:
     """Note when a message was enqueued, and for which request. One that is delivered again keeps its first moment."""
     if headers is not None:
         headers.setdefault(ENQUEUED, time.time())
-        headers.setdefault(CONTEXT, log_context.to_carry())
+        headers.setdefault(CONTEXT, {**log_context.to_carry(), **traces.to_carry()})
 
 
 @task_prerun.connect
@@ -103,7 +104,10 @@ def begin(task: Any = None, task_id: str = "", args: Any = (), **_: Any) -> None
     code = task.run.__code__
     names = code.co_varnames[: code.co_argcount]
     ids = {name: value for name, value in zip(names, args or (), strict=False) if isinstance(value, int)}
-    log_context.begin_task(task.name, task_id, task.request.get(CONTEXT), ids)
+    carried = task.request.get(CONTEXT)
+    log_context.begin_task(task.name, task_id, carried, ids)
+    task.request.span = traces.span(task.name, carried if isinstance(carried, dict) else None)
+    task.request.facts = task.request.span.__enter__()
 
 
 @task_postrun.connect
@@ -112,6 +116,8 @@ def end(task: Any = None, state: str = "", **_: Any) -> None:
     began = getattr(task.request, "began", None) if task is not None else None
     if began is None:
         return
+    task.request.facts["state"] = state
+    task.request.span.__exit__(None, None, None)
     log_context.end()
     from integrations.models import TaskRun
 
