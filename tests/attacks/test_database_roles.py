@@ -15,11 +15,15 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.test import Client
 from django.urls import reverse
 
-from integrations.models import IntegrationProfile
+from integrations.installation import processes as heartbeats
+from integrations.models import CheckResult, IntegrationProfile, MailTrial, ProcessKind
 from licensehub import checks_database, database_rights, database_roles
 from licensehub.audit.models import AuditEvent
 from licensehub.database_clock import database_now
 from licensehub.database_roles import Role
+from licensehub.operations import queues, results
+from licensehub.operations.page import shown_to
+from licensehub.operations.tasks import send_mail_trial
 from subscriptions import tasks
 from subscriptions.accounts import rights_changes
 from subscriptions.activity.retention import thin_past_activity
@@ -248,3 +252,27 @@ def test_sqlite_refuses_to_replace_an_event(db):
     assert AuditEvent.objects.get().actor_name == event.actor_name
     with pytest.raises(CommandError, match="SQLite has no roles"):
         call_command("grant_roles")
+
+
+@on_postgresql
+def test_the_workers_check_the_installation_and_a_page_can_hide_nothing(
+    roles, valkey, live_server, settings, allow_http
+):
+    allow_http(settings.PUBLIC_URL)
+    nils = person("nils", "Operator")
+    with acting(Role.WORKER):
+        heartbeats.beat(ProcessKind.WORKER, "celery@one", queues=["default"])
+        heartbeats.scheduled("gen7@one", database_now())
+        results.run_and_keep(everything=True)
+        queues.forget_old()
+    titles = dict(CheckResult.objects.values_list("check_id", "title"))
+    assert [name for name, title in titles.items() if title.startswith("This check failed")] == []
+    with acting(Role.WEB):
+        assert shown_to(nils).tiles
+        trial = MailTrial.objects.create(user=nils)
+        for change in ("UPDATE integrations_checkresult SET level = 'ok'", "DELETE FROM integrations_heartbeat"):
+            with pytest.raises(DatabaseError), transaction.atomic():
+                sql(change)
+    with acting(Role.WORKER):
+        send_mail_trial(trial.pk)
+    assert MailTrial.objects.get().ended_at
