@@ -35,7 +35,10 @@ SPECIAL = ("label", "header", "dropdown")
 
 @register.tag
 def list_rows(parser: Parser, token: Token) -> InclusionAdminNode:
-    return InclusionAdminNode(parser, token, func=table_of, template_name="change_list_results.html")
+    # The types are those of Django 6.1, where the name of the tag comes first.
+    tag: Any = InclusionAdminNode
+    node: InclusionAdminNode = tag(parser, token, func=table_of, template_name="change_list_results.html")
+    return node
 
 
 def table_of(context: dict[str, Any], cl: ChangeList) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
@@ -16,7 +18,7 @@ def test_all_lists_have_the_cells_of_unfold(world, alice, bob, client: Client):
     client.force_login(User.objects.create_superuser("admin", "admin@northwind.example", "a long password"))
     cells = 0
     for name in all_pages.LISTS:
-        context = client.get(reverse(f"admin:{name}_changelist")).context
+        context: Any = client.get(reverse(f"admin:{name}_changelist")).context
         ours, theirs = (table(context, context["cl"]) for table in (list_rows.table_of, unfold_list.result_list))
         assert ours["result_headers"] == theirs["result_headers"], name
         assert [list(row) for row in ours["results"]] == [list(row) for row in theirs["results"]], name
