@@ -61,7 +61,7 @@ def test_each_secret_is_a_setting_and_is_in_the_docs():
     folder = Path(project.BASE_DIR)
     source = "".join(file.read_text() for file in (folder / "licensehub" / "settings").glob("*.py"))
     assert not {name for name in SECRETS if f'("{name}"' not in source}
-    names = set(re.findall(r"env\.\w+\(\"(\w+(?:KEYS?|TOKEN|SECRET|FALLBACKS))\"", source))
+    names = set(re.findall(r"env\.\w+\(\"(\w+(?:KEYS?|TOKEN|SECRET|FALLBACKS|DSN))\"", source))
     assert len(names) > 9 and names <= SECRETS
     docs = (folder / "docs" / "configuration.md").read_text()
     [paragraph] = [part for part in docs.split("\n\n") if part.startswith("This holds for `SECRET_KEY`")]
