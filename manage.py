@@ -9,6 +9,12 @@ from django.db import DatabaseError
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "licensehub.settings")
+    if sys.argv[1:] in (["version"], ["--version"]):
+        # Django's command of this name prints the version of Django.
+        from licensehub.build import version
+
+        sys.stdout.write(f"LicenseHub {version()}\n")
+        sys.exit()
     try:
         execute_from_command_line(sys.argv)
     except DatabaseError as error:
