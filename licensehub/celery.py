@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import Any
 
+import billiard
 from celery import Celery
-from celery.signals import worker_init, worker_shutdown
+from celery.signals import worker_init, worker_shutdown, worker_shutting_down
 from kombu.transport import TRANSPORT_ALIASES
 
+from licensehub import stopping
 from licensehub.operations.processes.worker import HeartbeatStep
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "licensehub.settings")
@@ -40,9 +43,26 @@ def check_database_before_the_first_task(**_: Any) -> None:
         connections.close_all()
 
 
+@worker_shutting_down.connect
+def stop_soon(**_: Any) -> None:
+    """Ask the tasks to end, and set the time after which the worker ends in any case. SIGTERM has just come."""
+    stopping.request()
+    signal.signal(signal.SIGALRM, _end_now)
+    signal.setitimer(signal.ITIMER_REAL, stopping.MAX_STOP_SECONDS)
+
+
+def _end_now(*_: Any) -> None:
+    """A call hangs. The rest is what follows a kill: leases end, and the sweep enqueues again what is due."""
+    for process in billiard.active_children():
+        if process.pid:
+            os.kill(process.pid, signal.SIGKILL)
+    os._exit(1)
+
+
 @worker_shutdown.connect
 def report_dropped_messages(**_: Any) -> None:
-    """Report what was dropped since the last report."""
+    """Report what was dropped since the last report. After that, the worker has ended in time."""
     from licensehub.broker import dropped
 
     dropped.report()
+    signal.setitimer(signal.ITIMER_REAL, 0)

@@ -16,6 +16,7 @@ from integrations import credential_store
 from integrations.connectors.contract import ConnectorError, english
 from integrations.installation import findings
 from integrations.models import IntegrationProfile
+from licensehub import stopping
 from licensehub.audit.log import record_many
 from licensehub.database_clock import database_now
 from licensehub.ui.lists.id_filter import IdIn, IdList
@@ -161,7 +162,7 @@ def read_back_doubts(profile: IntegrationProfile, *, seconds: float = math.inf) 
         return 0  # the connection is in Error and shows it; the items stay in doubt until it works
     ended = 0
     for item in doubts:
-        if time.monotonic() >= ends_at:
+        if stopping.is_over(ends_at):
             break
         try:
             read_back(item, connector)

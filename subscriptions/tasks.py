@@ -19,6 +19,7 @@ from kombu.exceptions import OperationalError
 
 from integrations.installation import findings
 from integrations.models import IntegrationProfile
+from licensehub import stopping
 from licensehub.audit.log import Actor
 from subscriptions.activity.retention import thin_past_activity
 from subscriptions.apply_rule import apply_rule
@@ -137,7 +138,7 @@ def reclaim(profile_id: int) -> None:
     read_back_doubts(profile, seconds=TASK_SECONDS / 2)
     reclaim_due(profile, seconds=ends_at - time.monotonic())
     # The remaining items go on at once, and not with the next sweep.
-    if time.monotonic() >= ends_at and profile_id in profiles_to_reclaim():
+    if stopping.is_over(ends_at) and profile_id in profiles_to_reclaim():
         enqueue_task(reclaim, profile_id)
 
 
@@ -177,9 +178,12 @@ def reconcile_ledger(profile_id: int) -> None:
     if not reconcile.is_due(profile):
         return
     try:
-        reconcile.reconcile_profile(profile, actor=reconcile.take_requester(profile))
+        reconcile.reconcile_requested(profile)
     except Refused as error:
         logger.info("%s", error)
+    except stopping.Stopped:
+        # The broker keeps it for the next worker.
+        enqueue_task(reconcile_ledger, profile_id)
     except SoftTimeLimitExceeded:
         logger.warning("A reconciliation took longer than %s seconds, and was ended.", reconcile.MAX_SECONDS)
 

@@ -20,6 +20,7 @@ from integrations.connectors.request import Limits as Limits
 from integrations.connectors.request import Rate as Rate
 from integrations.connectors.response import Answer, AnswerCheck
 from integrations.connectors.transport import Transport
+from licensehub import stopping
 
 Token = Callable[[str], str]
 
@@ -195,5 +196,4 @@ class ApiSession:
         pause = max(at_least, random.uniform(0, longest))  # noqa: S311 - spreads load, guards nothing
         if pause >= call.seconds_left():
             return False
-        time.sleep(pause)
-        return True
+        return stopping.sleep(pause)

@@ -25,6 +25,7 @@ from redis.exceptions import RedisError
 
 from integrations.connectors.contract import RateBudget, TransientError, english
 from integrations.connectors.request import Rate
+from licensehub import stopping
 from licensehub.redis_client import Breaker, RedisAway, connect
 
 logger = logging.getLogger(__name__)
@@ -259,7 +260,7 @@ class RateLimiter:
             self._reserved.discard(rate.bucket)
             return
         while (seconds := self._budget.take(rate.bucket, cost=rate.cost, limit=rate.limit, window=rate.window)) > 0:
-            if time.monotonic() + seconds >= ends_at:
+            if time.monotonic() + seconds >= ends_at or not stopping.sleep(seconds):
                 raise TransientError(
                     english(
                         "{vendor}'s rate limit is used up for the next {seconds:.0f} seconds. "
@@ -268,7 +269,6 @@ class RateLimiter:
                     retry_after=seconds,
                     code="rate_limited",
                 )
-            time.sleep(seconds)
 
     def reserve(self, rate: Rate, *, ends_at: float) -> None:
         """Take the units of the next call in this bucket now. Raises as `wait`."""

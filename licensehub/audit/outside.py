@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db.models import F, Q, Value
 from django.db.models.functions import Coalesce, Now
 
+from licensehub import stopping
 from licensehub.audit.models import Destination
 from licensehub.audit.transactions import open_transactions
 
@@ -83,7 +84,7 @@ def _send_until(sender: Sender, token: uuid.UUID, ends_at: float) -> None:
         logger.warning("The database is another one than %s knows. It is sent again from there.", sender.name)
         position = sender.start_again()
         mine.update(began_after=position)
-    while time.monotonic() < ends_at:
+    while not stopping.is_over(ends_at):
         taken = sender.send_after(position)
         renewed = {"position": taken, "mark": sender.mark_of(taken), "lease_until": Now() + LEASE}
         if not mine.update(**renewed, **_WORKS, sent_at=Now()) or taken == position:

@@ -20,6 +20,7 @@ from django.conf import settings
 from django.db.models import Max, QuerySet
 
 from integrations.models import IntegrationProfile
+from licensehub import stopping
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.database_clock import database_now
@@ -67,7 +68,7 @@ def thin_past_activity(*, seconds: float = math.inf) -> int:
     ends_at, thinned = time.monotonic() + seconds, 0
     for profile in IntegrationProfile.objects.all():
         for month in due_months(profile):
-            if time.monotonic() >= ends_at:
+            if stopping.is_over(ends_at):
                 return thinned
             thinned += _thin(profile, month)
     return thinned

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from integrations.connectors.contract import TransientError
+from licensehub import stopping
 from subscriptions.downloads import lease
 from subscriptions.downloads.parts import PartOver, Work
 from subscriptions.models import DownloadRun
@@ -40,6 +41,8 @@ def with_retries(work: Work, function: Callable[[], T]) -> T:
             return function()
         except TransientError as error:
             delay = error.retry_after
+            if stopping.is_requested():
+                raise PartOver(resume_in=delay or 0.0) from error
             if not delay:
                 delay = OUTAGE_DELAYS[run.outages] if run.outages < len(OUTAGE_DELAYS) else 0.0
                 run.outages += 1
@@ -55,7 +58,9 @@ def with_retries(work: Work, function: Callable[[], T]) -> T:
 
 
 def _wait(run: DownloadRun, seconds: float) -> None:
+    """Raises PartOver if the worker is to stop."""
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:
         lease.renew(run, waited=run.waited, outages=run.outages)
-        time.sleep(min(left, RENEW_DELAY))
+        if not stopping.sleep(min(left, RENEW_DELAY)):
+            raise PartOver(resume_in=until - time.monotonic())

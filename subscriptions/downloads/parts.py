@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from django.conf import settings
 
 from integrations.connectors.contract import Connector, Usage
+from licensehub import stopping
 from subscriptions.models import DownloadRun
 
 # After this share of a task's soft limit no call and no statement begins. The rest of the time is for those that have
@@ -41,7 +42,8 @@ class Part:
 
     @property
     def seconds_left(self) -> float:
-        return self._ends_at - time.monotonic()
+        """None are left if the worker is to stop."""
+        return 0.0 if stopping.is_requested() else self._ends_at - time.monotonic()
 
     def check(self) -> None:
         """Raise PartOver if the time is over. Call it where the work can be continued later."""

@@ -20,6 +20,7 @@ from django.db.models import F, QuerySet
 
 from integrations.connectors.contract import english
 from integrations.mail_config import mail_problem
+from licensehub import stopping
 from licensehub.audit.actions import Action
 from licensehub.database_clock import database_now
 from subscriptions.models import NoticeState
@@ -90,7 +91,7 @@ class Outbox(ABC, Generic[Mail]):
             return 0
         until = time.monotonic() + seconds
         with MailServer() as server:
-            while time.monotonic() < until and (mail := self.next_mail()):
+            while not stopping.is_over(until) and (mail := self.next_mail()):
                 mail.email = self.address_of(mail)
                 if why_not := self._why_unusable(mail.email):
                     self.end(mail, to=NoticeState.FAILED, reason=why_not)

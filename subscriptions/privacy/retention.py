@@ -13,6 +13,7 @@ from datetime import timedelta
 from django.conf import settings
 
 from integrations.connectors.contract import english
+from licensehub import stopping
 from licensehub.database_clock import database_now
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import Erasure, Subscription
@@ -48,7 +49,7 @@ def erase_due(*, seconds: float) -> tuple[int, list[str]]:
         return 0, []
     done, problems, ends_at = 0, [], time.monotonic() + seconds
     for erasure in Erasure.objects.filter(done_at=None).select_related("subscription__profile").order_by("pk"):
-        if time.monotonic() >= ends_at:
+        if stopping.is_over(ends_at):
             break
         try:
             erase(erasure)

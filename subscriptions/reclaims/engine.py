@@ -18,7 +18,7 @@ from django.db.models import Exists, Q
 from integrations import connection_state, credential_store
 from integrations.connectors.contract import ConfigError, Connector, ConnectorError, PermanentError, TransientError
 from integrations.models import IntegrationProfile
-from licensehub import log_context
+from licensehub import log_context, stopping
 from licensehub.audit.log import record
 from licensehub.database_clock import database_now
 from subscriptions.candidates import caps, locks
@@ -115,7 +115,7 @@ def _send_due(profile: IntegrationProfile, direction: Direction, tally: Tally, u
     The switches are read before and after that: the calls may take minutes, and somebody may stop sending meanwhile.
     """
     hold = profile_hold(profile, direction) or unfit_connections(profile, direction)
-    while not hold and time.monotonic() < until:
+    while not hold and not stopping.is_requested() and time.monotonic() < until:
         if hold := profile_hold(profile, direction):
             break
         items = claim(profile, direction=direction)
@@ -155,7 +155,7 @@ def _work_on(profile: IntegrationProfile, items: list[Reclaim], tally: Tally, un
     connection_state.mark_working(profile, profile.connector.download_slot)
     batch = _Batch(profile, connector, rolling=caps.caps_of(profile).rolling)
     for number, item in enumerate(items):
-        if number and time.monotonic() >= until:
+        if stopping.is_requested() or (number and time.monotonic() >= until):
             # The others were not sent. The next task can claim them again before the lease ends.
             mine = Reclaim.objects.filter(profile=profile, token=item.token, state=ReclaimState.CLAIMED)
             mine.update(state=ReclaimState.QUEUED, token=None, lease_until=None)

@@ -15,8 +15,9 @@ from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.utils.translation import gettext as _
 
 from integrations import connection_state, credential_store
-from integrations.connectors.contract import ConfigError, Connector, ConnectorError, Member
+from integrations.connectors.contract import ConfigError, Connector, ConnectorError, Member, english
 from integrations.models import IntegrationProfile, ProfileState
+from licensehub import stopping
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from licensehub.database_clock import database_now
@@ -48,6 +49,7 @@ MAX_UNEXPLAINED_AGE = timedelta(days=30)
 
 # Longer than a message in the broker is valid.
 NOT_AGAIN_WITHIN = timedelta(hours=2)
+STOPPED = english("The worker was stopped before the end. The next worker starts this reconciliation again.")
 
 PROFILE_STATES = (ProfileState.PUBLISHED, ProfileState.PAUSED)
 ENDED = tuple(state for state in ReclaimState if state not in UNFINISHED)
@@ -60,18 +62,36 @@ def profiles_to_reconcile() -> list[int]:
 def reconcile_profile(profile: IntegrationProfile, *, actor: Actor) -> Reconciliation:
     """Reconcile now. Raises Refused while another reconciliation of the profile is running.
 
-    After an error of the vendor, `problem` says what was not read. The findings before it are kept.
+    After an error of the vendor, `problem` says what was not read. The findings before it are kept. Raises Stopped if
+    the worker was to stop before the end.
     """
     row = _begin(profile)
     try:
         with as_evidence():
             _reconcile(profile, row)
+    except stopping.Stopped:
+        row.problem = STOPPED
     except ConnectorError as error:
         row.problem = error.message
         if isinstance(error, ConfigError):
             connection_state.mark_failed(profile, error)
+    if row.problem and stopping.is_requested():
+        row.problem = STOPPED
     _finish(row, actor=actor)
+    if row.problem == STOPPED:
+        raise stopping.Stopped
     return row
+
+
+def reconcile_requested(profile: IntegrationProfile) -> None:
+    """Reconcile for whoever asked for it by hand, else for nobody. Raises Refused and Stopped as above."""
+    actor = take_requester(profile)
+    try:
+        reconcile_profile(profile, actor=actor)
+    except stopping.Stopped:
+        if isinstance(actor, User):
+            request_by(profile, actor=actor)
+        raise
 
 
 def request_by(profile: IntegrationProfile, *, actor: User) -> None:
@@ -90,9 +110,12 @@ def profiles_asked_for() -> list[int]:
 
 
 def is_due(profile: IntegrationProfile) -> bool:
-    """Whether somebody asked for it, or none was begun lately: a message that comes twice starts nothing."""
+    """Whether somebody asked for it, or none was made lately: a message that comes twice starts nothing.
+
+    One that was stopped with its worker begins again.
+    """
     lately = Reconciliation.objects.filter(profile=profile, started_at__gt=database_now() - NOT_AGAIN_WITHIN)
-    return profile.reconcile_due_by_id is not None or not lately.exists()
+    return profile.reconcile_due_by_id is not None or not lately.exclude(problem=STOPPED).exists()
 
 
 def take_requester(profile: IntegrationProfile) -> Actor:
@@ -198,7 +221,12 @@ def _look_up(profile: IntegrationProfile, items: Iterable[Reclaim], connector: C
         found: Iterable[Member] = connector.people(people)
     else:
         found = (member for page in connector.members() for member in page.members)
-    return {member.external_id: member for member in found if member.external_id in people}
+    members: dict[str, Member] = {}
+    for member in found:
+        stopping.check()
+        if member.external_id in people:
+            members[member.external_id] = member
+    return members
 
 
 # --- Against the vendor's own log -------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from integrations.connectors.contract import (
     english,
 )
 from integrations.models import IntegrationProfile
+from licensehub import stopping
 from licensehub.ui.formatting import day_and_time
 from subscriptions.models import Direction, Reclaim, ReclaimState, Subscription
 from subscriptions.reconciliation.differences import NOW_ACTIVE, Difference, Kind
@@ -83,6 +84,7 @@ def read_log(connector: Connector, *, since: datetime, until: datetime) -> Vendo
 def _read(connector: Connector, log: VendorLog) -> None:
     stop = time.monotonic() + MAX_SECONDS
     for event in connector.events(since=log.since, until=log.until):
+        stopping.check()
         log.events += 1
         if event.event in connector.deactivated_words:
             log.deactivated.append(event)

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from django.db.models import Q
 
 from integrations.models import IntegrationProfile
+from licensehub import stopping
 from licensehub.database_clock import database_now
 from subscriptions.candidates.withdraw import withdraw
 from subscriptions.eligibility.buckets import count_buckets
@@ -86,7 +87,7 @@ def evaluate_again(
     ends_at = time.monotonic() + seconds
 
     def before_batch() -> None:
-        if time.monotonic() >= ends_at:
+        if stopping.is_over(ends_at):
             raise _TimeOver
         rules.update(evaluation_lease_until=database_now() + LEASE)
 

@@ -36,6 +36,8 @@ class MailServer:
     connections: int = 0
     # The number of mails after which it closes a connection, at the next command. 0 is no limit.
     max_per_connection: int = 0
+    # How long HANG_AFTER takes, in seconds.
+    hangs: float = 10.0
 
     def addresses(self) -> list[str]:
         return [str(mail["To"]) for mail in self.mails]
@@ -102,7 +104,7 @@ class Session(socketserver.StreamRequestHandler):
             return self.say("554 5.6.0 Refused")
         self.state.mails.append(message_from_bytes(b"".join(lines), policy=policy.default))
         if self.mode == HANG_AFTER:
-            time.sleep(10)
+            time.sleep(self.state.hangs)
         return False if self.mode == CLOSE_AFTER else self.say("250 taken")
 
     def on_quit(self, line: str) -> bool:
