@@ -8,10 +8,15 @@ from django.db.models import Model
 from integrations.models import AccountScope, IntegrationProfile
 from integrations.visibility import ProfileManager, each_seen_by, seen_by, visible
 from subscriptions.models import NotificationRecipient, RemovalCandidate, RequestedRemoval, SearchText, Subscription
+from subscriptions.models.evidence import EvidencePack, EvidencePackPart
 from tests.support.organization import Organization
 
-# Rows of accounts: the mail to a colleague, and the scope itself.
-OF_ACCOUNTS = {NotificationRecipient, AccountScope, AccountScope.profiles.through}
+# Rows of accounts: the mail to a colleague, the scope itself, and the packs that an account has asked for. They are in
+# rooms of the whole company, which are closed to accounts with some profiles: see `test_role_matrix`.
+OF_ACCOUNTS = {
+    *(NotificationRecipient, AccountScope, AccountScope.profiles.through),
+    *(EvidencePack, EvidencePackPart),
+}
 
 
 def leads_to_profile(model: type[Model]) -> bool:
