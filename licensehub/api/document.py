@@ -50,12 +50,9 @@ def completed(document: Any) -> Any:
                 operation["responses"][status] = {"description": description, "content": content}
             if method == "get":
                 operation["responses"]["304"] = {"description": "Not changed since the ETag of If-None-Match"}
-            operation["responses"] = {str(status): one for status, one in sorted(_by_text(operation["responses"]))}
+            by_status = {str(status): one for status, one in operation["responses"].items()}
+            operation["responses"] = dict(sorted(by_status.items()))
     return document
-
-
-def _by_text(responses: dict[Any, Any]) -> list[tuple[str, Any]]:
-    return [(str(status), one) for status, one in responses.items()]
 
 
 def as_text(document: Any) -> str:

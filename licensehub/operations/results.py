@@ -18,7 +18,13 @@ from licensehub.operations.doctor.findings import CHECKS, Finding, Level, Step, 
 def run_and_keep(*, everything: bool = False) -> int:
     """Run the checks that are due, or all, and keep what they find. Returns how many ran."""
     rows = {row.check_id: row for row in CheckResult.objects.all()}
-    names = [name for name in CHECKS if everything or _is_due(name, rows.get(name))]
+    now = database_now()
+    # A little early: the task itself starts some seconds earlier or later.
+    names = [
+        name
+        for name, one in CHECKS.items()
+        if everything or name not in rows or now - rows[name].checked_at >= one.every * 0.9
+    ]
     memory: dict[str, dict[str, Any]] = {name: rows[name].memory for name in names if name in rows}
     found = run_checks(names, memory)
     with transaction.atomic():
@@ -26,11 +32,6 @@ def run_and_keep(*, everything: bool = False) -> int:
             _keep(name, finding, rows.get(name), memory.get(name, {}))
         CheckResult.objects.exclude(check_id__in=CHECKS).delete()
     return len(found)
-
-
-def _is_due(name: str, row: CheckResult | None) -> bool:
-    # A little early: the task itself starts some seconds earlier or later.
-    return row is None or database_now() - row.checked_at >= CHECKS[name].every * 0.9
 
 
 def _keep(name: str, finding: Finding, before: CheckResult | None, memory: dict[str, Any]) -> None:

@@ -47,7 +47,9 @@ def rows_for(request: HttpRequest, model: type[Row]) -> QuerySet[Row]:
     """The rows of this model that the token may see. Raises a Problem without the right to view any."""
     screen = admin.site._registry[model]
     if not screen.has_view_permission(request):
-        raise Problem(403, detail=f"The role of this token does not have the right to view {_plural(model)}.")
+        raise Problem(
+            403, detail=f"The role of this token does not have the right to view {model._meta.verbose_name_plural}."
+        )
     rows: QuerySet[Row] = screen.get_queryset(request)
     return rows
 
@@ -82,7 +84,3 @@ def _place(cursor: str, order: keyset.Order) -> keyset.Cursor:
 def _signer(order: keyset.Order) -> signing.Signer:
     """A cursor has values of rows, and goes into a query. So only one of ours is read, and only for its list."""
     return signing.Signer(salt=f"{CURSOR_SALT}:{order.model._meta.label}:{order.column}:{order.descending}")
-
-
-def _plural(model: type[Model]) -> str:
-    return str(model._meta.verbose_name_plural)

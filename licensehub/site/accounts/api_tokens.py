@@ -182,7 +182,7 @@ SHOWN = 200
 
 def _rows(found: QuerySet[ApiToken]) -> list[dict[str, Any]]:
     """The newest tokens, those in use first."""
-    rows = found.select_related("user", "role", "made_by").order_by("-pk")[:SHOWN]
+    rows = found.select_related("user", "role").order_by("-pk")[:SHOWN]
     names = dict(IntegrationProfile.objects.values_list("pk", "name"))
     now = database_now()
     shown = [
@@ -193,11 +193,9 @@ def _rows(found: QuerySet[ApiToken]) -> list[dict[str, Any]]:
             "account": name_of(row.user),
             "role": translated(row.role.name) if row.role else "–",
             "profiles": ", ".join(names.get(pk, "?") for pk in row.profiles) or _("All profiles"),
-            "decides": row.factor_at is not None,
             "used": ago(row.used_at) if row.used_at else _("Never used"),
             "address": row.used_from or "",
             "until": day(row.expires_at),
-            "made_by": name_of(row.made_by),
             "state": _state(row, now),
             "is_open": row.ended_at is None and row.expires_at > now,
         }
