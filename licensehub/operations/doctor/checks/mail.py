@@ -18,7 +18,7 @@ from subscriptions.notices.transport import MailServer, NoServer
 
 LATELY: Final = timedelta(days=1)
 CLOCK_STARTS: Final = english("The time to answer starts when a mail has left.")
-RESTART_MAIL: Final = "sudo systemctl restart licensehub-worker@mail"
+RESTART_MAIL: Final = "sudo systemctl restart 'licensehub-worker@*'"
 
 
 @check("mail")
