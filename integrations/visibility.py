@@ -1,6 +1,6 @@
 """Rows of the profiles that the reader of a page may see, and no others.
 
-A page has many doors: lists, searches, exports, figures, single rows. Each of them reads rows by the manager of a
+A page reads rows in many places: lists, searches, exports, figures, single rows. Each of them uses the manager of a
 model, so the managers of all models with a profile leave out what the reader may not see. A row of another profile is
 then like a row that does not exist. Tasks and commands have no reader and see everything.
 

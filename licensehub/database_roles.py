@@ -127,7 +127,7 @@ TABLES: Final[Mapping[str, tuple[Rights, Rights]]] = {
     "integrations_sendingcontrol": (_all_but(insert=False), _changes("held_at", "held_why", insert=False)),
     "integrations_installation": (_all_but(insert=False), _all_but(insert=False)),
     "integrations_installationfinding": (EVERYTHING, EVERYTHING),
-    # Only a worker says how the installation is, so that a hole in a page hides nothing.
+    # Only a worker says how the installation is, so that who controls a web process can hide nothing.
     "integrations_heartbeat": (READ, EVERYTHING),
     "integrations_taskrun": (READ, ADD_AND_REMOVE),
     "integrations_checkresult": (READ, EVERYTHING),

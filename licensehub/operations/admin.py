@@ -36,7 +36,7 @@ def run_doctor(user: User) -> str:
         tasks.run_all_checks.delay()
     except OperationalError as error:
         raise NotNow(_("The broker does not answer, so nothing was started. Run manage.py doctor.")) from error
-    return _("A worker runs all checks now. This page follows by itself.")
+    return _("A worker runs all checks now. This page updates itself.")
 
 
 def send_mail_trial(user: User) -> str:

@@ -62,7 +62,7 @@ TILES: Final = ("workers", "scheduler", "open_items", "in_doubt", "downloads")
 CARDS: Final[tuple[tuple[str | Promise, tuple[str, ...]], ...]] = (
     (gettext_lazy("Vendor and mail"), ("tokens", "vendor_clock", "sending", "mail")),
     (gettext_lazy("Evidence and keys"), ("audit", "anchors", "verified", "keys", "key_ages")),
-    (gettext_lazy("Machines"), ("database", "connections", "broker", "clocks", "disk")),
+    (gettext_lazy("Database, broker and hosts"), ("database", "connections", "broker", "clocks", "disk")),
     (
         gettext_lazy("Installation"),
         ("public_url", "migrations", "settings", "rights", "locale", "broker_messages"),
@@ -74,7 +74,7 @@ QUEUES: Final = {
     "mail": gettext_lazy("Mails"),
     "default": gettext_lazy("Everything else"),
 }
-NO_REPORT: Final = english("The workers do not report how they are")
+NO_REPORT: Final = english("The workers do not report")
 NO_REPORT_YET: Final = english("No worker has reported yet")
 NO_REPORT_STEPS: Final = (
     RESTART_WORKERS,
@@ -235,7 +235,7 @@ def _queues(row: CheckResult | None, known: Processes) -> list[dict[str, Any]]:
 def _queue(name: str, waiting: dict[str, Any], pace: dict[str, Any], workers: int) -> dict[str, Any]:
     oldest = float(waiting["oldest"])
     if not workers:
-        state = (_("Nobody serves it"), "error", "error")
+        state = (_("No worker serves it"), "error", "error")
     elif oldest >= STUCK:
         state = (_("Stuck"), "error", "error")
     elif oldest >= SLOW:

@@ -29,7 +29,7 @@ Text = Annotated[str, Field(max_length=500)]
 
 
 class NewRequest(Schema):
-    """The candidates of one profile. All of them must be Ready: nobody is left out without a word."""
+    """The candidates of one profile. All of them must be Ready; if one is not, nothing is requested."""
 
     candidates: Ids
     reason: Text = ""

@@ -14,7 +14,7 @@ class Approval(TypedDict):
 
 
 class CandidateOut(TypedDict):
-    """A seat on its way to be reclaimed. `evidence` is what was known when it became a candidate."""
+    """A person whose seat can be reclaimed. `evidence` is what was known when they became a candidate."""
 
     id: int
     profile: int
@@ -138,7 +138,7 @@ class NewProtection(TypedDict):
 
 
 class NewRequest(TypedDict):
-    """The candidates of one profile. All of them must be Ready: nobody is left out without a word."""
+    """The candidates of one profile. All of them must be Ready; if one is not, nothing is requested."""
 
     candidates: list[int]
     reason: NotRequired[str]

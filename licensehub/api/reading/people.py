@@ -71,7 +71,7 @@ class SubscriptionPage(SubscriptionOut):
 
 
 class CandidateOut(Schema):
-    """A seat on its way to be reclaimed. `evidence` is what was known when it became a candidate."""
+    """A person whose seat can be reclaimed. `evidence` is what was known when they became a candidate."""
 
     id: int
     profile: int

@@ -122,7 +122,7 @@ def _is_wrong(found: dict[str, Finding], name: str) -> bool:
 
 
 def without_addresses(text: str) -> str:
-    """What a server answered, without the addresses of people: they are no business of an operator."""
+    """What a server answered, without the addresses of people: an operator does not need them."""
     return ADDRESS.sub("…", text)
 
 

@@ -185,7 +185,7 @@ def test_a_queue_that_nobody_serves_and_one_that_is_stuck(alive, valkey, monkeyp
     worker = Heartbeat.objects.filter(kind=ProcessKind.WORKER)
     worker.update(queues=["download", "reclaim", "default"])
     found = run_checks(["queues"])["queues"]
-    assert (found.level, found.title) == (Level.ACT, "Nobody serves the queue mail")
+    assert (found.level, found.title) == (Level.ACT, "No worker serves the queue mail")
     worker.update(queues=list(ALL))
     assert levels("queues") == {"queues": Level.OK}
 

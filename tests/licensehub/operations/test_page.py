@@ -84,13 +84,13 @@ def test_what_is_wrong_comes_first_with_what_to_do(well, nils, as_user, monkeypa
 def test_it_says_when_the_workers_do_not_report(db, nils, well):
     CheckResult.objects.update(checked_at=database_now() - timedelta(minutes=12))
     shown = shown_to(nils)
-    assert shown.first.title == "The workers do not report how they are"
+    assert shown.first.title == "The workers do not report"
     assert "12 minutes ago" in shown.checked
     # It looks itself which processes live, and names the cause first.
     Heartbeat.objects.filter(kind=ProcessKind.WORKER).delete()
     assert [shown_to(nils).first.title, shown_to(nils).others[0].title] == [
         "No worker runs",
-        "The workers do not report how they are",
+        "The workers do not report",
     ]
     CheckResult.objects.all().delete()
     titles = [line.title for line in shown_to(nils).others]

@@ -64,8 +64,8 @@ def _memory(info: dict[str, Any], value: str) -> Finding | None:
     most, used = int(info.get("maxmemory") or 0), int(info.get("used_memory") or 0)
     if not most or used < FULL * most:
         return None
-    detail = english("{percent} % of its memory are used.").format(percent=round(100 * used / most))
-    steps = (Step(english("Raise maxmemory, or look which queue grows.")),)
+    detail = english("{percent}% of its memory is used.").format(percent=round(100 * used / most))
+    steps = (Step(english("Raise maxmemory, or find out which queue grows.")),)
     return Finding(Level.ACT, english("The broker is nearly full"), value, detail, WAITS, steps)
 
 

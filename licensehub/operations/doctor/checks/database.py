@@ -1,4 +1,4 @@
-"""The database: does it answer, is it new enough, in the right words, and up to date?"""
+"""The database: does it answer, is it new enough, in the right encoding, and up to date?"""
 
 from __future__ import annotations
 
@@ -163,9 +163,9 @@ def connection_budget(context: Context) -> Finding:
     level = Level.ACT if used >= ACT_CONNECTIONS * most else Level.LOOK
     detail = english("The workers alone need {needed}.").format(needed=needed)
     steps = (
-        Step(english("Raise max_connections of PostgreSQL, or start fewer processes: docs/operations.md.")),
+        Step(english("Raise max_connections of PostgreSQL, or start fewer processes: docs/deploy.md.")),
         Step(
-            english("Look who holds them."),
+            english("See who holds them."),
             'psql -c "SELECT usename, state, count(*) FROM pg_stat_activity GROUP BY 1, 2"',
         ),
     )

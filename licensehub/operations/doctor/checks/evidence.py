@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from django.db.models import Exists, Min, OuterRef
@@ -33,7 +33,7 @@ def head(context: Context) -> Finding:
         Step(
             english("Stop all sending, and verify the history on the page “Evidence”."), "python manage.py verify_audit"
         ),
-        Step(english("Ask who could write to the database: docs/restored-backup.md and docs/evidence.md.")),
+        Step(english("Find out who could write to the database: docs/restored-backup.md and docs/evidence.md.")),
     )
     if found.more or (found.sequence and not found.known):
         detail = english("The newest event is not the one that the head of the chain names.")
@@ -61,7 +61,7 @@ def anchors(context: Context) -> Finding:
         title = english("A copy of the anchors does not fit")
         return Finding(Level.ACT, title, value, sentence, "", steps, first.since)
     return Finding(
-        Level.LOOK, english("Something outside has not taken the audit"), value, sentence, waits, steps, first.since
+        Level.LOOK, english("A destination has not taken everything"), value, sentence, waits, steps, first.since
     )
 
 
@@ -81,10 +81,7 @@ def verified(context: Context) -> Finding:
         steps = (Step(english("Use Verify history on the page “Evidence”.")),)
         return Finding(Level.LOOK, english("The history was not verified for three months"), value, steps=steps)
     return Finding(
-        Level.OK, english("The history was verified lately") if last else english("The history is young"), value
+        Level.OK,
+        english("The history was verified lately") if last else english("The history is less than three months old"),
+        value,
     )
-
-
-def moment(memory: dict[str, str], name: str) -> datetime | None:
-    """A moment that a check has noted."""
-    return datetime.fromisoformat(memory[name]) if memory.get(name) else None

@@ -27,11 +27,11 @@ def _keys() -> dict[str, str]:
 
 @check("keys")
 def keys_exist(context: Context) -> Finding:
-    """All keys are there and open what is stored."""
+    """All keys are there, and decrypt what is stored."""
     missing = [name for name, key in _keys().items() if not key]
     if missing and not (missing == ["BROKER_KEY"] and settings.REDIS_IS_EMBEDDED):
         steps: tuple[Step, ...] = (
-            Step(english("Put the keys into the environment or into .env, from where you keep them.")),
+            Step(english("Put the keys back: into the files of the secrets, the environment or .env.")),
         )
         detail = english("Missing: {names}.").format(names=", ".join(missing))
         return Finding(Level.ACT, english("A key is missing"), detail=detail, steps=steps)
@@ -77,6 +77,6 @@ def key_ages(context: Context) -> Finding:
     oldest = max(ages, key=lambda name: ages[name], default="")
     value = english("{key} is the oldest: {days} days").format(key=oldest, days=ages[oldest].days) if oldest else ""
     if oldest and ages[oldest] > OLD:
-        steps = (Step(english("Change it when it fits. {guide}").format(guide=GUIDE)),)
+        steps = (Step(english("Change it when it suits you. {guide}").format(guide=GUIDE)),)
         return Finding(Level.LOOK, english("A key is more than two years old"), value, steps=steps)
     return Finding(Level.OK, english("No key is too old"), value)

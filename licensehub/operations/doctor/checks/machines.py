@@ -50,7 +50,7 @@ def disk(context: Context) -> Finding:
         return Finding(Level.OK, english("The disks have space"), value)
     level = Level.ACT if free < ACT_BYTES or free < ACT_SHARE * total else Level.LOOK
     steps = (
-        Step(english("Look what fills it, e.g. logs."), f"du -xh --max-depth=2 {settings.VAR_DIR} | sort -h | tail"),
+        Step(english("See what fills it, e.g. logs."), f"du -xh --max-depth=2 {settings.VAR_DIR} | sort -h | tail"),
     )
     waits = english("When it is full, no anchor and no log is written, and nothing is sent.")
     return Finding(
@@ -83,7 +83,7 @@ def vendor_clock(context: Context) -> Finding:
         if (seconds := _seconds_ahead(next(iter(addresses_of(kind).values())))) is not None
     }
     if not apart:
-        title = english("No profile is published") if not kinds else english("The vendor told no time")
+        title = english("No profile is published") if not kinds else english("The time of the vendor is not known")
         return Finding(Level.OK, title)
     kind = max(apart, key=lambda name: abs(apart[name]))
     value = english("{seconds} s apart").format(seconds=round(abs(apart[kind])))

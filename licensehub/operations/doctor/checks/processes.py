@@ -56,7 +56,7 @@ def scheduler_finding(known: Processes) -> Finding:
         value = english("1, on {host}").format(host=one.host)
         return Finding(Level.OK, english("One scheduler runs, and its messages arrive"), value)
     if not known.workers:
-        return Finding(Level.LOOK, english("It cannot be told whether the scheduler works, since no worker runs"), "1")
+        return Finding(Level.LOOK, english("No worker runs, so it is not known whether the scheduler works"), "1")
     return Finding(
         Level.ACT,
         english("The scheduler runs and schedules nothing"),
@@ -79,10 +79,8 @@ def _several(beats: list[Heartbeat]) -> Finding:
         Level.ACT,
         english_plural("{count} scheduler runs", "{count} schedulers run", len(beats)).format(count=len(beats)),
         str(len(beats)),
-        english("Each starts everything once more: {names}.").format(names=names),
-        english(
-            "Nobody is reclaimed twice, since a worker claims each item. Work is done in vain, and limits are used up."
-        ),
+        english("Each scheduler starts all work: {names}.").format(names=names),
+        english("No seat is reclaimed twice, since a worker claims each item. Tasks run more often than they need to."),
         (Step(english("Stop all but one, and disable the others."), "sudo systemctl disable --now licensehub-beat"),),
         max(row.started_at for row in beats),
     )
@@ -121,13 +119,13 @@ def workers_finding(known: Processes) -> Finding:
     if silent:
         detail = english("Not heard of since then: {names}.").format(names=", ".join(row.name for row in silent))
         since = min(last_sign(row) for row in silent)
-        waits = english("Its tasks were given to the others.")
+        waits = english("Its tasks are not lost: the other workers do them.")
         steps = (
             Step(
                 english("Look at its host and its log. One that was taken away for good is forgotten after two hours.")
             ),
         )
-        return Finding(Level.LOOK, english("A worker is silent"), value, detail, waits, steps, since)
+        return Finding(Level.LOOK, english("A worker does not report"), value, detail, waits, steps, since)
     return Finding(Level.OK, english("All workers live and run this version"), value)
 
 
@@ -174,7 +172,7 @@ def served_queues(context: Context) -> Finding:
                 f"sudo systemctl start licensehub-worker@{alone[0]}",
             ),
         )
-        title = english("Nobody serves the queue {name}").format(name=alone[0])
+        title = english("No worker serves the queue {name}").format(name=alone[0])
         return Finding(Level.ACT, title, value, detail, NOT_LOST, start)
     slowest = max(waiting.values(), key=lambda one: one.oldest, default=None)
     if slowest is None or slowest.oldest < SLOW.total_seconds():
@@ -187,10 +185,10 @@ def served_queues(context: Context) -> Finding:
     ).format(count=slowest.count, minutes=int(slowest.oldest // 60))
     look = (
         Step(
-            english("Look at the log of its workers. A worker that hangs is helped by a restart."),
+            english("Look at the log of its workers, and restart a worker that hangs."),
             "sudo journalctl -u 'licensehub-worker@*' -n 100",
         ),
-        Step(english("If they work all the time, start more of them: docs/operations.md.")),
+        Step(english("If they work all the time, start more of them: docs/deploy.md.")),
     )
     title = english("Messages wait in the queue {name}").format(name=slowest.queue)
     return Finding(Level.ACT if is_stuck else Level.LOOK, title, value, detail, NOT_LOST, look)

@@ -163,7 +163,7 @@ def downloads(context: Context) -> Finding:
             return Finding(Level.LOOK, title, profile.name, waits=waits, steps=steps, since=ended)
         if complete and now - (complete.finished_at or complete.started_at) > MAX_FACTS_AGE:
             steps = (Step(english("Look at the schedule on the page of the profile, and use Run now.")),)
-            waits = english("Nobody is reclaimed on facts that are too old.")
+            waits = english("No seat is reclaimed on facts that are too old.")
             since = complete.finished_at
             return Finding(
                 Level.LOOK, english("The facts are old"), profile.name, waits=waits, steps=steps, since=since
