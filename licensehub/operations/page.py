@@ -20,14 +20,20 @@ from integrations.installation.processes import OLD_REPORT, Processes, processes
 from integrations.models import CheckResult, MailTrial
 from licensehub.build import number_of, version
 from licensehub.operations import results
-from licensehub.operations.doctor.checks.processes import NOT_LOST, RESTART_WORKERS, scheduler_finding, workers_finding
+from licensehub.operations.doctor.checks.processes import (
+    NOT_LOST,
+    RESTART_WORKERS,
+    SLOW,
+    STUCK,
+    scheduler_finding,
+    workers_finding,
+)
 from licensehub.operations.doctor.findings import Finding, Level, Step, worst
 from licensehub.translations.stored import translated
 from licensehub.ui.formatting import EMPTY, ago, day_and_time, number
 
 ICONS: Final = {Level.OK: "check_circle", Level.LOOK: "warning", Level.ACT: "error"}
 TONES: Final = {Level.OK: "ok", Level.LOOK: "warning", Level.ACT: "error"}
-STUCK, SLOW = 300.0, 120.0  # seconds
 SHOWN_TRIAL: Final = timedelta(hours=1)
 
 LABELS: Final[dict[str, str | Promise]] = {
@@ -236,9 +242,9 @@ def _queue(name: str, waiting: dict[str, Any], pace: dict[str, Any], workers: in
     oldest = float(waiting["oldest"])
     if not workers:
         state = (_("No worker serves it"), "error", "error")
-    elif oldest >= STUCK:
+    elif oldest >= STUCK.total_seconds():
         state = (_("Stuck"), "error", "error")
-    elif oldest >= SLOW:
+    elif oldest >= SLOW.total_seconds():
         state = (_("Slow"), "warning", "hourglass_top")
     elif waiting["count"]:
         state = (_("Working"), "ok", "progress_activity")

@@ -74,7 +74,7 @@ def scheduler_finding(known: Processes) -> Finding:
 
 
 def _several(beats: list[Heartbeat]) -> Finding:
-    names = ", ".join(f"{row.name}" for row in beats)
+    names = ", ".join(row.name for row in beats)
     return Finding(
         Level.ACT,
         english_plural("{count} scheduler runs", "{count} schedulers run", len(beats)).format(count=len(beats)),
