@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.urls import reverse
 
 from licensehub import queues
 from licensehub.environment import SECRETS
@@ -33,6 +34,21 @@ def test_a_unit_has_few_rights_and_its_own_secrets(name: str) -> None:
     assert unit.credentials()["DATABASE_URL"] == f"/etc/licensehub/secrets/{area}/DATABASE_URL"
     keys = {"CREDENTIAL_KEYS", "APPROVAL_KEY", "AUDIT_KEY", "ANCHOR_KEYS"}
     assert set(unit.credentials()) & keys == (set() if name == UNITS[2] else keys)
+
+
+def test_no_link_that_works_without_a_sign_in_stands_in_the_log_of_nginx() -> None:
+    """Control: the log `combined` has the referrer of each style sheet, so the link of the page that loads it."""
+    site = (DEPLOY / "nginx" / "licensehub.conf").read_text()
+    left_out = re.findall(r"map \$uri \$licensehub_logged \{\s*default 1;\s*~(\S+) 0;\s*\}", site)[0]
+    links = (reverse("my_license", args=["secret"]), reverse("welcome", args=["MQ", "secret"]))
+    assert all(re.search(left_out, link) for link in links) and not re.search(left_out, reverse("admin:index"))
+    logged = re.findall(r"log_format licensehub ([^;]+);", site)[0]
+    assert not re.search(r"\$(request|request_uri|args|query_string|http_referer|http_cookie|arg_\w+)\b", logged)
+    assert set(re.findall(r"access_log ([^;]+);", site)) == {
+        "/var/log/nginx/licensehub.log licensehub if=$licensehub_logged",
+        "off",
+    }
+    assert "access_log off;" in site.partition("return 301")[0].rpartition("server {")[2]
 
 
 def test_systemd_understands_the_units(tmp_path: Path) -> None:
