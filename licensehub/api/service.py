@@ -27,12 +27,17 @@ MODULES: Final = (me, people, decisions, records, money, deciding, profiles)
 
 
 class Api(NinjaAPI):
+    _document: Any = None
+
     def get_openapi_operation_id(self, operation: Any) -> str:
         """The name of the function, by which a client calls it."""
         return str(operation.view_func.__name__)
 
     def get_openapi_schema(self, **options: Any) -> Any:
-        return completed(super().get_openapi_schema(**options))
+        """Made once in each process: anybody may ask for it, and it takes long to make."""
+        if self._document is None:
+            self._document = completed(super().get_openapi_schema(**options))
+        return self._document
 
 
 api = Api(
