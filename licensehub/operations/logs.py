@@ -25,6 +25,8 @@ LOOKS_SECRET: Final = (
         re.IGNORECASE,
     ),
     re.compile(r"([?&](?:code|state)=)[^\s\"'&]{6,}"),
+    # A token of the REST API, e.g. one that a program writes into an address.
+    re.compile(r"(\blh_[a-z0-9]{12}_)[\w-]{20,}"),
     re.compile(r"(://[^\s:/@\"']*:)[^\s/@\"']+(?=@)"),
 )
 LEFT_OUT: Final = ("in_request",)

@@ -135,6 +135,9 @@ def test_no_secret_stands_in_a_line(formatter, settings, monkeypatch):
         assert "RuntimeError" in text
         for form in (secret, json.dumps(secret)[1:-1]):
             assert form not in text
+    # A token of the REST API that stands where none belongs.
+    token = f"lh_{'a1' * 6}_{'B-_9' * 10}xyz"
+    assert f"/api/v1/lh_{'a1' * 6}_***/" in written("Not Found: %s", f"/api/v1/{token}/")
     # What is no secret stays readable.
     plain = "The token of profile 3 was renewed; state: published, code 200."
     assert plain in written(plain)
