@@ -112,12 +112,13 @@ def _called_by(request: HttpRequest) -> Caller:
 
 def caller_for(token: ApiToken) -> Caller:
     """The account of this token, with no other rights than those of the token."""
-    user = token.user
+    user, held = token.user, set(tokens.rights_of(token))
+    # A superuser would be asked nothing, and would have no scope.
+    user.is_superuser = False
     if token.profiles:
         narrow(user, token.profiles)
-    rights = frozenset(within_scope(user, set(tokens.rights_of(token))))
-    # What `has_perm` reads. A superuser would be asked nothing.
-    user.is_superuser = False
+    rights = frozenset(within_scope(user, held))
+    # What `has_perm` reads.
     user.__dict__ |= {"_perm_cache": set(rights), "_user_perm_cache": set(), "_group_perm_cache": set(rights)}
     if not rights & {DECIDE, RAISE}:
         user.__dict__["_may_decide"] = {DECIDE: False, RAISE: False}

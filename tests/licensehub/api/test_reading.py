@@ -7,12 +7,14 @@ from datetime import timedelta
 
 import pytest
 from django.conf import settings
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from integrations import sending
 from integrations.models import IntegrationProfile, ProfileState
+from integrations.scopes import is_company_wide
 from licensehub.api.management.commands.openapi import FILE
 from licensehub.audit.models import AuditEvent
 from subscriptions.approvals import decide
@@ -130,6 +132,26 @@ def test_a_token_of_an_account_with_a_scope_sees_no_more_than_the_account(organi
         theirs = RemovalCandidate.objects.filter(profile=us.profile, state="ready").first().pk
         assert problem(sent.post("/requests", {"candidates": [theirs]}), 422) == "invalid"
     assert program(alice, profiles=[us.profile.pk]).get("/subscriptions")["items"] == []
+
+
+def test_a_token_of_some_profiles_is_not_one_of_the_company_for_a_superuser_either(organization, us, program):
+    """Control: with the rights of before `narrow`, it stops all sending and reads the whole audit."""
+    root = User.objects.create_superuser("root", "root@northwind.example", "x")
+    everywhere = program(root, "Company admin")
+    sent = program(root, "Company admin", profiles=[organization.profile.pk])
+    assert {one for one in everywhere.get("/me")["rights"] if is_company_wide(one)}
+    assert not {one for one in sent.get("/me")["rights"] if is_company_wide(one)}
+    assert [row["id"] for row in sent.get("/profiles")["items"]] == [organization.profile.pk]
+    assert problem(sent.call("GET", "/audit"), 403) == "forbidden"
+    assert problem(sent.post("/sending/stop", {"reason": "Stop"}), 403) == "forbidden"
+    assert not sending.control().stopped
+
+
+def test_the_document_is_made_once_for_everybody_who_asks(db, client, monkeypatch):
+    """Nobody has to have a token for it. Control: made anew for each call, this is a 500."""
+    first = client.get("/api/v1/openapi.json")
+    monkeypatch.setattr("licensehub.api.service.completed", lambda document: 1 / 0)
+    assert client.get("/api/v1/openapi.json").json() == first.json()
 
 
 def test_a_request_shows_what_a_decision_has_to_name(organization, program, alice, bob):
