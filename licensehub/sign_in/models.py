@@ -71,7 +71,8 @@ class ServiceAccount(models.Model):
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="service_account"
     )
-    # The ids of the accounts that made it, or a token of it. They can act as it, so they count as the same person.
+    # The ids of the accounts that made it or a token of it, or got one. They can act as it, so they count as the same
+    # person.
     holders = models.JSONField(default=list)
     made_at = models.DateTimeField()
 

@@ -52,7 +52,7 @@ class Identity:
     """The known address and ids of the owner of an account, in one organization.
 
     `confirmed`: a company admin said who the owner is, so the same name at another domain is somebody else.
-    `holders`: of a service account, the accounts that can act as it, since they made it or a token of it.
+    `holders`: of a service account, the accounts that can act as it, since they made it or a token, or got one.
     """
 
     address: str

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from allauth.socialaccount.models import SocialAccount
 from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.test import Client
@@ -23,8 +24,9 @@ from subscriptions.accounts import rights
 from subscriptions.accounts.own_seat import accounts_of
 from subscriptions.approvals import decide
 from subscriptions.errors import OwnRequest, Refused
-from subscriptions.models import DecidingRight
+from subscriptions.models import CandidateState, DecidingRight, ReclaimRequest, RemovalCandidate
 from tests.support.api import Program, problem
+from tests.support.attacks import attack
 from tests.support.doors import Visitor
 from tests.support.fixtures import person
 from tests.support.organization import seen
@@ -156,6 +158,71 @@ def test_a_program_and_its_holder_are_one_person(organization, alice, bob, erin)
     assert decide.approve(request, actor=erin, **seen(request)) == 1
 
 
+def test_who_gets_the_token_of_a_program_does_not_approve_for_it(organization, alice, bob, erin):
+    """An admin makes it, and Bob's script uses it. Control: without `holder`, Bob approves what his script requests."""
+    zoe = person("zoe", "Company admin")
+    role = alice.groups.get()
+    robot = tokens.make_service_account(username="robot", email="robots@northwind.example", role=role, actor=zoe)
+    _token, text = tokens.make(robot, name="x", role=role, actor=zoe, holder=bob)
+    ready = RemovalCandidate.objects.filter(state=CandidateState.READY).first()
+    answer = Program(text, _token).post("/requests", {"candidates": [ready.pk]})
+    request = ReclaimRequest.objects.get(pk=answer.json()["request"])
+    with pytest.raises(OwnRequest, match="You made this request"):
+        decide.approve(request, actor=bob, **seen(request))
+    assert decide.approve(request, actor=erin, **seen(request)) == 1
+
+
+def test_a_token_that_somebody_wrote_into_the_database_decides_nothing(organization, program, alice, bob):
+    """A row in the name of an approver, another secret for a row of theirs, and one that was ended.
+
+    Control: with `factor_at` of the row in place of `proved_at`, each of the three approves.
+    """
+    request = organization.ask(alice, count=1)
+    address, given = f"/requests/{request.pk}/approve", {**seen(request), "comment": "Read it"}
+    real = program(bob)
+    text = f"lh_{'m' * 12}_{'M' * 43}"
+    columns = [str(field.column) for field in ApiToken._meta.concrete_fields if field.name != "id"]
+    chosen = {"prefix": "%s", "digest": "%s"}
+    values = ", ".join(chosen.get(column, column) for column in columns)
+    attack(
+        f"INSERT INTO sign_in_apitoken ({', '.join(columns)})"  # noqa: S608 - names of our own columns
+        f" SELECT {values} FROM sign_in_apitoken WHERE id = %s",
+        text.split("_")[1],
+        tokens.digest_of(text),
+        real.token.pk,
+    )
+    forged = Program(text, real.token)
+    assert forged.get("/me")["account"] == "bob"
+    assert problem(forged.post(address, given), 403) == "proof_too_old"
+
+    other = Program(f"lh_{real.token.prefix}_{'M' * 43}", real.token)
+    attack("UPDATE sign_in_apitoken SET digest = %s WHERE id = %s", tokens.digest_of(other.text), real.token.pk)
+    assert me(other) == 200 and problem(other.post(address, given), 403) == "proof_too_old"
+
+    attack("UPDATE sign_in_apitoken SET digest = %s WHERE id = %s", real.token.digest, real.token.pk)
+    tokens.end(real.token, actor=bob)
+    attack("UPDATE sign_in_apitoken SET ended_at = NULL WHERE id = %s", real.token.pk)
+    assert me(real) == 200 and problem(real.post(address, given), 403) == "proof_too_old"
+    assert program(bob).post(address, given).status_code == 200
+
+
+def test_a_token_rests_when_its_owner_does_not_come_in_by_the_sign_on(program, alice, bob):
+    """Who was removed at the provider does not sign in any more. Control: without `_waits_for_the_provider`, 200."""
+    alice.set_unusable_password()
+    alice.last_login = timezone.now()
+    alice.save()
+    SocialAccount.objects.create(user=alice, provider="oidc", uid="1")
+    role = bob.groups.get()
+    robot = tokens.make_service_account(username="robot", email="robots@northwind.example", role=role, actor=bob)
+    sent, by_password, by_robot = program(alice), program(bob), program(robot, actor=bob, factor_at=None)
+    assert me(sent) == 200
+    with time_machine.travel(timezone.now() + timedelta(days=tokens.SIGN_ON_DAYS, minutes=1)):
+        assert problem(sent.call("GET", "/me"), 401) == "token_sign_on"
+        assert me(by_password) == me(by_robot) == 200
+        User.objects.filter(pk=alice.pk).update(last_login=timezone.now())
+        assert me(sent) == 200
+
+
 def test_a_service_account_never_decides(organization, alice, bob):
     """Not even with the role, staff status, and a right that is in effect."""
     robot = tokens.make_service_account(
@@ -214,8 +281,11 @@ def test_pages_make_show_and_end_tokens(alice, bob, settings):
     )
     robot = User.objects.get(username="robot")
     assert made["Location"].endswith(f"?account={robot.pk}")
-    answer = admin.client.post(reverse("api_tokens"), {**form, "account": robot.pk})
-    assert "shown only once" in text_of(answer) and robot.service_account.holders == [zoe.pk]
+    whose = {**form, "account": robot.pk}
+    assert "shown only once" not in text_of(admin.client.post(reverse("api_tokens"), whose))
+    answer = admin.client.post(reverse("api_tokens"), {**whose, "holder": bob.pk})
+    robot.service_account.refresh_from_db()
+    assert "shown only once" in text_of(answer) and robot.service_account.holders == sorted([zoe.pk, bob.pk])
     admin.client.post(reverse("end_api_token", args=[token.pk]))
     assert me(Program(f"lh_{text}", token)) == 401
     assert AuditEvent.objects.filter(action="api_token.ended", actor_id=zoe.pk).count() == 1

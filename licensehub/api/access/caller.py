@@ -37,6 +37,10 @@ OVER: Final = {
     "ended": "This token was ended. Make another one under “Your account”.",
     "expired": "This token has expired. Make another one under “Your account”.",
     "account_changed": "This token ended, since the password, the state or the roles of its account changed.",
+    "sign_on": (
+        "The account of this token comes in by the company's sign-on, and has not for "
+        f"{tokens.SIGN_ON_DAYS} days. The token works again when its owner has signed in."
+    ),
     "second_factor": "The account of this token needs a second factor, and this token was made without one.",
 }
 
@@ -59,7 +63,7 @@ class Caller:
 
     def refuse_deciding(self) -> None:
         """A token decides as long as the proof of its owner's second factor is fresh. Raises a Problem."""
-        proved, hours = self.token.factor_at, settings.API_DECIDE_HOURS
+        proved, hours = tokens.proved_at(self.token), settings.API_DECIDE_HOURS
         if proved is None or database_now() > proved + timedelta(hours=hours):
             raise Problem(
                 403,

@@ -22,12 +22,15 @@ from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
 
 from licensehub.audit.actions import Action
+from licensehub.audit.chain.signature import is_believed
 from licensehub.audit.log import Actor, Row, record_rows
+from licensehub.audit.models import AuditEvent
 from licensehub.database_clock import database_now
 from licensehub.sign_in.events import ACCOUNT
 from licensehub.sign_in.factors import second_factor
 from licensehub.sign_in.generations import stored_generation
 from licensehub.sign_in.models import ApiToken, ServiceAccount
+from licensehub.sign_in.passwords.guessing import needs_sign_on
 
 DEFAULT_DAYS: Final = 90
 MAX_DAYS: Final = 365
@@ -35,6 +38,9 @@ DAYS: Final = (7, 30, DEFAULT_DAYS, 180, MAX_DAYS)
 # Tokens of one account that are in use at the same time.
 MAX_TOKENS: Final = 20
 NOTED_EVERY: Final = timedelta(minutes=1)
+# Where only the provider says whether somebody still works here, a token is over when its owner was not there for so
+# many days, until the next sign-in.
+SIGN_ON_DAYS: Final = 7
 # Anybody who gets only this role writes nothing.
 READER: Final = "Auditor"
 
@@ -86,10 +92,12 @@ def make(
     profiles: Collection[int] = (),
     days: int = DEFAULT_DAYS,
     factor_at: datetime | None = None,
+    holder: User | None = None,
 ) -> tuple[ApiToken, str]:
     """Make a token of this account. Returns its row, and the token itself, which nobody can read again.
 
-    `factor_at`: the owner has proved a second factor for it, at that moment. Raises CannotMake.
+    `factor_at`: the owner has proved a second factor for it, at that moment. `holder`: who gets the token of a service
+    account beside the actor. Raises CannotMake.
     """
     service = is_service(user)
     if not name.strip() or len(name.strip()) > 60:
@@ -109,7 +117,7 @@ def make(
     now = database_now()
     with transaction.atomic():
         for account in ServiceAccount.objects.select_for_update().filter(user=user):
-            account.holders = sorted({*account.holders, actor.pk})
+            account.holders = sorted({*account.holders, actor.pk, *([holder.pk] if holder else [])})
             account.save(update_fields=["holders"])
         token = ApiToken.objects.create(
             user=user,
@@ -130,6 +138,8 @@ def make(
             "profiles": token.profiles,
             "expires_at": token.expires_at,
             "factor": token.factor_at is not None,
+            "digest": token.digest,
+            **({"holder": holder.get_username()} if holder else {}),
         }
         _record(Action.API_TOKEN_MADE, token, actor=actor, data=data)
     return token, text
@@ -162,7 +172,7 @@ def find(text: str, *related: str) -> ApiToken | None:
 
 
 def why_over(token: ApiToken) -> str:
-    """Return `ended`, `expired`, `account_changed` or `second_factor` for a token that is over, else an empty text.
+    """Return why a token is over, e.g. `ended` (a key of `OVER` in `licensehub.api`); empty for one that is valid.
 
     A token whose account has changed is ended by this.
     """
@@ -175,7 +185,13 @@ def why_over(token: ApiToken) -> str:
         return "account_changed"
     if token.factor_at is None and second_factor.is_needed(token.user) and not is_service(token.user):
         return "second_factor"
-    return ""
+    return "sign_on" if _waits_for_the_provider(token.user) else ""
+
+
+def _waits_for_the_provider(user: User) -> bool:
+    asked = user.last_login
+    lately = asked is not None and asked > database_now() - timedelta(days=SIGN_ON_DAYS)
+    return not lately and needs_sign_on(user) and not is_service(user)
 
 
 def rights_of(token: ApiToken) -> frozenset[str]:
@@ -185,6 +201,21 @@ def rights_of(token: ApiToken) -> frozenset[str]:
     held = Permission.objects.filter(group=token.role_id).values_list("content_type__app_label", "codename")
     of_role = {f"{app}.{codename}" for app, codename in held.order_by()}
     return frozenset(of_role if token.user.is_superuser else of_role & token.user.get_all_permissions())
+
+
+def proved_at(token: ApiToken) -> datetime | None:
+    """When the owner proved a second factor for this token, by the audit; None if the audit does not say so.
+
+    Somebody who can write to the database can write a token in the name of an approver, change the digest of one, or
+    open one that was ended. Nobody can write the event without AUDIT_KEY.
+    """
+    events = AuditEvent.objects.filter(target_type=ACCOUNT, target_id=token.user_id, data__token=token.pk)
+    about = events.filter(action__in=[Action.API_TOKEN_MADE.value, Action.API_TOKEN_ENDED.value])
+    newest = about.order_by("-sequence").first()
+    if newest is None or newest.action != Action.API_TOKEN_MADE or not is_believed(newest):
+        return None
+    same = newest.data.get("digest") == token.digest and newest.data.get("factor") is True
+    return newest.at if same else None
 
 
 def end(token: ApiToken, *, actor: Actor, why: str = "ended by a person") -> bool:

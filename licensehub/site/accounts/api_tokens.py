@@ -46,6 +46,8 @@ class TokenForm(forms.Form):
         IntegrationProfile.objects.none(), label=gettext_lazy("Profiles"), required=False
     )
     days = forms.TypedChoiceField(label=gettext_lazy("Valid for"), coerce=int, initial=tokens.DEFAULT_DAYS)
+    # Of a service account: an admin makes its token, and somebody else runs the program.
+    holder = forms.ModelChoiceField(User.objects.none(), label=gettext_lazy("Who gets it"))
 
     def __init__(self, *args: Any, account: User, **kwargs: Any) -> None:
         super().__init__(*args, **{"label_suffix": "", **kwargs})
@@ -56,6 +58,11 @@ class TokenForm(forms.Form):
         choices["days"].choices = [
             (days, ngettext("{count} day", "{count} days", days).format(count=days)) for days in tokens.DAYS
         ]
+        if tokens.is_service(account):
+            choices["holder"].queryset = User.objects.filter(is_active=True, service_account=None).order_by("username")
+            choices["holder"].label_from_instance = lambda user: f"{name_of(user)} ({user.get_username()})"
+        else:
+            del choices["holder"]
         for field in choices.values():
             field.widget.attrs["class"] = "lh-input"
         choices["name"].widget.attrs["autocomplete"] = "off"
@@ -109,6 +116,7 @@ def api_tokens(request: HttpRequest) -> HttpResponse:
                 role=asked["role"],
                 profiles=[profile.pk for profile in asked["profiles"]],
                 days=asked["days"],
+                holder=asked.get("holder"),
                 factor_at=database_now() if _has_proved(request, account) else None,
                 actor=actor,
             )
