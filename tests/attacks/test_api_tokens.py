@@ -7,9 +7,10 @@ from datetime import timedelta
 import pytest
 import time_machine
 from allauth.socialaccount.models import SocialAccount
+from django.contrib.auth import authenticate
 from django.contrib.auth.models import Group, User
 from django.db import connection
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
@@ -235,6 +236,24 @@ def test_a_service_account_never_decides(organization, alice, bob):
     assert not rights.deciders().filter(pk=robot.pk).exists() and rights.deciders().filter(pk=bob.pk).exists()
     with pytest.raises(Refused):
         decide.approve(request, actor=robot, **seen(request))
+
+
+def test_a_service_account_signs_in_nowhere(alice, bob):
+    """Also not with staff status and a password, which an admin can give it. Control: without the refusal, 200."""
+    robot = tokens.make_service_account(
+        username="robot", email="robots@northwind.example", role=alice.groups.get(), actor=alice
+    )
+    password = "a long password of robot"
+    robot.is_staff = True
+    robot.set_password(password)
+    robot.save()
+    request = RequestFactory().post(reverse("admin:login"))
+    assert authenticate(request, username="robot", password=password) is None
+    assert authenticate(request, username="bob", password="a long password of bob") == bob
+    for user, status in ((robot, 302), (bob, 200)):
+        client = Client()
+        client.force_login(user)
+        assert client.get(reverse("admin:index")).status_code == status, user
 
 
 def test_an_account_that_needs_a_factor_gets_no_token_without_one(program, bob, settings):

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from licensehub.api.client.transport import ApiError, Caller
 
-# What an assistant prepares: nothing follows from it until another person has decided.
+# What an assistant prepares: nobody loses a seat until another person has decided.
 PREPARES: Final = frozenset({"make_request"})
 # Named here, so that a new operation is none of them until somebody decides so.
 READS: Final = frozenset(
@@ -27,7 +27,8 @@ INSTRUCTIONS: Final = (
     "that says why they are a removal candidate, or why not. With idle_before it lists who has not used the software "
     "since a day, with holds_seat=true only those who hold a license. subscription shows each check of one person. "
     "Lists have next_cursor; pass it as cursor until it is null. make_request asks for a reclaim: another person has "
-    "to approve it in LicenseHub, and no tool can."
+    "to approve it in LicenseHub, and no tool can. If the rule asks people first, make_request mails all of them at "
+    "once: call it for people whom your user has named or confirmed only."
 )
 
 

@@ -25,9 +25,13 @@ class AccountBackend(PasswordBackend):
     """Loads an account with its settings, its scope and the number of its sessions, since every page needs them."""
 
     def get_user(self, user_id: int) -> User | None:
-        of_pages = ("account_settings", "profile_scope", "session_generation")
+        of_pages = ("account_settings", "profile_scope", "session_generation", "service_account")
         user = User.objects.select_related(*of_pages).filter(pk=user_id).first()
         return user if user and self.user_can_authenticate(user) else None
+
+    def user_can_authenticate(self, user: Any) -> bool:
+        """An account of a program signs in nowhere, whatever an admin made of it: four eyes knows nobody who did."""
+        return bool(super().user_can_authenticate(user)) and getattr(user, "service_account", None) is None
 
     def get_all_permissions(self, user_obj: Any, obj: Any = None) -> set[str]:
         """What belongs to the whole company is closed to an account whose roles hold for some profiles only."""
