@@ -47,7 +47,7 @@ class TokenForm(forms.Form):
     )
     days = forms.TypedChoiceField(label=gettext_lazy("Valid for"), coerce=int, initial=tokens.DEFAULT_DAYS)
     # Of a service account: an admin makes its token, and somebody else runs the program.
-    holder = forms.ModelChoiceField(User.objects.none(), label=gettext_lazy("Who gets it"))
+    holder = forms.ModelChoiceField(User.objects.none(), label=gettext_lazy("Who gets the token"))
 
     def __init__(self, *args: Any, account: User, **kwargs: Any) -> None:
         super().__init__(*args, **{"label_suffix": "", **kwargs})
