@@ -202,5 +202,10 @@ CASES = [
     Case("reconciliation", lambda _: reconcile.last_sends(rows.profile(), timezone.now()), rows.in_state("done")),
     Case("bind protections", lambda _: binding.bind_protections(rows.profile()), rows.protected),
     Case("compare people with the audit", lambda _: list(people_comparison.verify_people()), rows.approved),
+    Case(
+        "changed answers of a request",
+        lambda request: people_comparison.findings_of_answers(request, list(request.removals.all())),
+        rows.approved,
+    ),
     Case("archive", lambda _: archive._end_everything(rows.profile(), actor=rows.user("asks")), rows.asked),
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any, Final
 
 from django.contrib import admin, messages
@@ -16,6 +15,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from licensehub.database_clock import database_now
 from licensehub.translations.stored import translated
 from licensehub.ui.admin import run_and_report, sentence_of, signed_in
 from licensehub.ui.formatting import ago, badge, day, day_and_time
@@ -119,7 +119,7 @@ def pack_file(request: HttpRequest, pk: int) -> HttpResponseBase:
 
         def hand_out() -> str:
             kept_packs.note_download(pack, actor=signed_in(request))
-            request.session[TAKE] = [pk, time.time() + TAKE_SECONDS]
+            request.session[TAKE] = [pk, database_now().timestamp() + TAKE_SECONDS]
             return _("The download begins.")
 
         run_and_report(request, hand_out, refusals=REFUSALS)
@@ -137,4 +137,4 @@ def pack_file(request: HttpRequest, pk: int) -> HttpResponseBase:
 
 def _may_take(request: HttpRequest, pk: int) -> bool:
     known, until = request.session.get(TAKE, (0, 0))
-    return known == pk and time.time() < until
+    return known == pk and database_now().timestamp() < until
