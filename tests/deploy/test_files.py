@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from licensehub import queues
 from licensehub.environment import SECRETS
-from tests.deploy.programs import find_or_install
+from tests.deploy.programs import systemd_analyze
 from tests.deploy.units import DEPLOY, SYSTEMD, read, read_environment
 
 UNITS = ("licensehub-web.service", "licensehub-worker@download.service", "licensehub-beat.service")
@@ -52,7 +52,7 @@ def test_no_link_that_works_without_a_sign_in_stands_in_the_log_of_nginx() -> No
 
 
 def test_systemd_understands_the_units(tmp_path: Path) -> None:
-    analyze = str(find_or_install("systemd-analyze", "systemd"))
+    analyze = str(systemd_analyze())
     folder = tmp_path / "etc" / "systemd" / "system"
     shutil.copytree(SYSTEMD, folder)
     for program in ("/opt/licensehub/.venv/bin/gunicorn", "/opt/licensehub/.venv/bin/celery", "/bin/kill"):

@@ -14,9 +14,8 @@ import requests
 from django.urls import reverse
 
 from licensehub.embedded.processes import free_port
-from tests.deploy import servers
+from tests.deploy import programs, servers
 from tests.deploy.host import Host, write_certificate
-from tests.deploy.programs import find_or_install
 from tests.deploy.visitor import Visitor
 from tests.support.databases import Cluster
 from tests.support.network import AllowHttp
@@ -53,7 +52,6 @@ def host(allow_http: AllowHttp) -> Iterator[Host]:
 
 @pytest.mark.worker
 def test_the_host_path_ends_with_a_reclaim(host: Host, allow_http: AllowHttp) -> None:
-    nginx = find_or_install("nginx", "nginx-light")
     with ExitStack() as stack:
         cluster = install(host, stack)
         sandbox = stack.enter_context(servers.sandbox(host, allow_http))
@@ -66,7 +64,7 @@ def test_the_host_path_ends_with_a_reclaim(host: Host, allow_http: AllowHttp) ->
         assert hub.execute(late).rowcount == 1
         for unit in UNITS:
             host.start_unit(unit)
-        servers.start_nginx(nginx, host)
+        servers.start_nginx(programs.nginx(), host)
         before = set(sandbox.truth()["inactive"])
         look_from_outside(host)
 
