@@ -201,7 +201,7 @@ def test_twenty_requests_against_one_rolling_cap(world):
         decide.approve(requested(world, 3), actor=world.bob)
     ReclaimRule.objects.update(rolling_cap_percent=33)
 
-    at_once([lambda: reclaim_due(world.profile, seconds=10)] * 20)
+    at_once([lambda: reclaim_due(world.profile, seconds=90)] * 20)
 
     assert caps.caps_of(world.profile).used == len(world.vendor.writes) == 20
     assert Reclaim.objects.filter(state="queued").exclude(hold_reason="").count() == 40
@@ -213,7 +213,7 @@ def test_the_rolling_cap_is_overrun_without_the_lock(world, monkeypatch):
     for _ in range(20):
         decide.approve(requested(world, 3), actor=world.bob)
     ReclaimRule.objects.update(rolling_cap_percent=2)
-    counted = threading.Barrier(4, timeout=1)
+    counted = threading.Barrier(4, timeout=5)
     monkeypatch.setattr(locks, "lock_profile", lambda profile_id: world.profile)
     count = caps.touched_by
 
@@ -226,7 +226,7 @@ def test_the_rolling_cap_is_overrun_without_the_lock(world, monkeypatch):
     monkeypatch.setattr(caps, "touched_by", count_together)
     monkeypatch.setattr("subscriptions.reclaims.engine.CLAIM", 1)
 
-    at_once([lambda: reclaim_due(world.profile, seconds=1)] * 4)
+    at_once([lambda: reclaim_due(world.profile, seconds=30)] * 4)
 
     assert len(world.vendor.writes) > caps.caps_of(world.profile).rolling
 
