@@ -136,7 +136,7 @@ def signed_choice(user: User) -> Profiles:
 
 
 def _every_profile() -> IntegrationProfileQuerySet:
-    """Whoever reads the page."""
+    """Return all profiles, also those that the reader of the page may not see."""
     return IntegrationProfileQuerySet(IntegrationProfile)
 
 

@@ -1,4 +1,4 @@
-"""Which code this process runs: the version, and a mark of its source files. A process keeps those of its start."""
+"""The version of the running code, and a mark of its source files. A process keeps those of its start."""
 
 from __future__ import annotations
 

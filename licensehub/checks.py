@@ -187,7 +187,7 @@ def check_other_keys(**_: Any) -> list[CheckMessage]:
 
 @register
 def check_metrics_token(**_: Any) -> list[CheckMessage]:
-    """Who guesses it reads how many people are inactive."""
+    """Somebody who guesses the token reads how many people are inactive."""
     if not settings.METRICS_TOKEN or len(settings.METRICS_TOKEN) >= OTHER_KEY_LENGTH:
         return []
     hint = "Make one with `openssl rand -hex 32`."

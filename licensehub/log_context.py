@@ -41,7 +41,7 @@ def end() -> None:
 
 
 def to_carry() -> dict[str, str]:
-    """What a message takes along to the worker."""
+    """Return the ids that a message carries to the worker."""
     request_id = get_contextvars().get(REQUEST)
     return {REQUEST: request_id} if request_id else {}
 

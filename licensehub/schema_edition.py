@@ -38,7 +38,7 @@ Columns = dict[str, dict[str, bool]]
 
 
 def differences() -> list[str]:
-    """What the database has otherwise than the models, in English, e.g. `audit_auditevent has no column salt`.
+    """Return how the database differs from the models, in English, e.g. `audit_auditevent has no column salt`.
 
     Apps with a migration that is not applied are left out: `migrate` changes their tables. Raises DatabaseError.
     """

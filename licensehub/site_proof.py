@@ -1,4 +1,4 @@
-"""How an installation recognizes itself at PUBLIC_URL: an answer to a number that nobody else can make."""
+"""The proof that PUBLIC_URL leads to this installation: an answer to a number that nobody else can make."""
 
 from __future__ import annotations
 

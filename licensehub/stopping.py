@@ -1,7 +1,7 @@
-"""Whether this worker is asked to stop. Work that takes long asks for it at the places where another process continues.
+"""The flag that asks this worker to stop. Long work reads it at the places where another process can continue.
 
-What such a place lies between is done to its end: one page, one send with its outcome, one mail. The flag is in memory
-that a worker shares with the processes that it forks: SIGTERM reaches the first process only.
+The work between two such places is always finished: one page, one send with its outcome, one mail. The flag is in
+memory that a worker shares with the processes that it forks: SIGTERM reaches the first process only.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the processes of this installation say about themselves, and what was last found out about it."""
+"""The heartbeats of the processes of this installation, and the last findings about it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds for each call under `/api/`, also for one that no operation answers."""
+"""The rules for each call under `/api/`, also for one that no operation answers."""
 
 from __future__ import annotations
 

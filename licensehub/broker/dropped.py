@@ -63,7 +63,7 @@ def report() -> None:
 
 
 def dropped_lately() -> int:
-    """How many messages were dropped in the last days that LicenseHub had not made.
+    """Return how many messages of others were dropped in the last days.
 
     Old ones are not counted: after an outage, they are our own.
     """

@@ -50,7 +50,7 @@ def why_dropped(message: Any) -> str:
 
 
 def _due(message: Mapping[str, Any]) -> float:
-    """When the message was made, or for when, as seconds since 1970; it is signed."""
+    """Return the signed time for which the message was made, else that of its making, in seconds since 1970."""
     eta = (message.get("headers") or {}).get("eta")
     return datetime.fromisoformat(eta).timestamp() if eta else float(message[MADE])
 

@@ -1,4 +1,4 @@
-"""What an operator needs: `manage.py doctor`, the page *Operations*, metrics and logs."""
+"""The tools of an operator: `manage.py doctor`, the page *Operations*, metrics and logs."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class TextFormatter(logging.Formatter):
 
 
 def _scrub(logger: Any, name: str, event: EventDict) -> EventDict:
-    """Before it becomes JSON, since a quotation mark in a secret looks different there."""
+    """Replace secrets before the event becomes JSON, since a quotation mark in a secret looks different there."""
     return {key: without_any_secret(value) if isinstance(value, str) else value for key, value in event.items()}
 
 

@@ -1,4 +1,4 @@
-"""What the page *Operations* shows: the one thing that is wrong first, then everything in one look. It names no person.
+"""The content of the page *Operations*: the worst problem first, then everything in one look. It names no person.
 
 It reads the results that a worker keeps, the heartbeats, and the reader's own test mail: three queries.
 """
@@ -269,7 +269,7 @@ def _seconds(seconds: float, *, digits: int = 0) -> str:
 
 
 def _trial(user: User, now: datetime) -> dict[str, str]:
-    """What became of the reader's own test mail in the last hour."""
+    """Return what happened to the reader's own test mail in the last hour."""
     last = MailTrial.objects.filter(user=user).first()
     if last is None or now - last.asked_at > SHOWN_TRIAL:
         return {}

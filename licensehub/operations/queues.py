@@ -57,7 +57,7 @@ def queue_names() -> list[str]:
 
 
 def waiting() -> list[Waiting]:
-    """What waits in each queue now. Raises NoBroker."""
+    """Return what waits in each queue now. Raises NoBroker."""
     try:
         with connect(settings.REDIS_URL, timeout=TIMEOUT) as client:
             return [_waiting(client, name) for name in queue_names()]

@@ -52,7 +52,7 @@ def _keep(name: str, finding: Finding, before: CheckResult | None, memory: dict[
 
 
 def _since(finding: Finding, before: CheckResult | None, now: datetime) -> datetime | None:
-    """When it began: as the check knows it, else since the first run that was not ok."""
+    """Return since when it is wrong: as the check knows it, else since the first run that was not ok."""
     if finding.level == Level.OK:
         return None
     return finding.since or (before.since if before and before.since else now)

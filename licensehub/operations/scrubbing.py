@@ -1,4 +1,4 @@
-"""What leaves the house for somebody else's server: without secrets, and without the addresses of people."""
+"""Texts for servers of others: without secrets, and without the addresses of people."""
 
 from __future__ import annotations
 

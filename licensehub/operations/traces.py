@@ -78,7 +78,7 @@ def span(name: str, carried: Mapping[str, str] | None = None) -> Iterator[dict[s
 
 
 def to_carry() -> dict[str, str]:
-    """What a message takes along: the W3C `traceparent`."""
+    """Return the header that a message carries: the W3C `traceparent`."""
     carrier: dict[str, str] = {}
     if _Started.tracer is not None:
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator

@@ -67,7 +67,7 @@ def origin_of(user: User) -> Origin:
 
 @dataclass(frozen=True, slots=True)
 class Hands:
-    """Who did lately what with an account: account -> the accounts that did.
+    """The accounts that have made or changed an account lately: account -> the accounts that did it.
 
     `changed`: made it, or changed who can use it. `entered`: made it, or set its password or its address, so that they
     can perhaps sign in with it.
@@ -94,7 +94,7 @@ class Hands:
 
 
 def hands() -> Hands:
-    """Who made the accounts or changed who can use them in the last 30 days. Two queries."""
+    """Return who made the accounts, or changed who can use them, in the last 30 days. Two queries."""
     found = Hands()
     lately = _events([*TOUCHES, Action.ACCOUNT_CONFIRMED]).filter(at__gte=Now() - TIED_FOR).order_by("sequence")
     for event in lately:

@@ -1,4 +1,4 @@
-"""What the audit says about rights to decide and changes of rights. Nobody can write it without AUDIT_KEY.
+"""Signed events about rights to decide and changes of rights. Nobody can write them without AUDIT_KEY.
 
 The rows of a role, of a right and of a change can be written in the database by somebody who can write there at all.
 """
@@ -48,7 +48,7 @@ def was_asked(change: RightsChange) -> bool:
 
 
 def announced_at(change: RightsChange) -> datetime | None:
-    """When the mails about it were handed over; None before that."""
+    """Return when the mails about it were handed over; None before that."""
     said = _said(change, Action.RIGHTS_ANNOUNCED)
     return said.at if said else None
 

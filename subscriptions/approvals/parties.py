@@ -1,4 +1,4 @@
-"""Who has a part in a request besides the users whom its row names: nobody requests a request of the schedule.
+"""The authors of a request of the schedule. Its row names no requester.
 
 The rule decides who is in it. So those who wrote the rule are its requesters, and other persons decide.
 """

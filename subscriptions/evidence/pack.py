@@ -78,7 +78,7 @@ def write_pack(scope: Scope, file: IO[bytes], *, language: str) -> Pack:
 
 
 def manifest_of(scope: Scope, language: str, as_of: int) -> dict[str, Any]:
-    """What the manifest says beside its files."""
+    """Return the fields of the manifest other than its files."""
     return {"format": FORMAT, "subject": scope.subject.value, "name": scope.name, "language": language, "as_of": as_of}
 
 

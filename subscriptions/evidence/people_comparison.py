@@ -121,7 +121,7 @@ def verify_people() -> Iterator[RowFinding]:
 
 
 def findings_of_answers(request: ReclaimRequest, people: Iterable[RequestedRemoval]) -> dict[int, list[RowFinding]]:
-    """Whose answer was changed outside of LicenseHub, by the id of the person's row: one query, for a page."""
+    """Return the answers that were changed outside of LicenseHub, by the id of the person's row. One query."""
     candidates = IdList.of(person.candidate_id for person in people)
     with large_tables() if candidates.number > FEW else nullcontext():
         answers, erased = _signed_answers(candidates)

@@ -67,7 +67,7 @@ def check_rows() -> tuple[list[str], int]:
 
 
 def findings_about(row: Model) -> list[RowFinding]:
-    """What of this row was changed outside of LicenseHub; empty for a row that is not compared."""
+    """Return what was changed in this row outside of LicenseHub; empty for a row that is not compared."""
     table = next((one for model, one in TABLES.items() if isinstance(row, model)), None)
     return differences(table, [row]).get(row.pk, []) if table else []
 

@@ -1,4 +1,4 @@
-"""What the events say about one kind of row. `signed_fields` has the list."""
+"""The values of one kind of row as the events have them. `signed_fields` has the list."""
 
 from __future__ import annotations
 

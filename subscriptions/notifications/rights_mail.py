@@ -132,7 +132,7 @@ def sentence_of(change: RightsChange) -> str:
 
 
 def values_of(change: RightsChange) -> tuple[str, str]:
-    """What it changes, before and after, for readers: names of profiles in place of their ids."""
+    """Return the values before and after the change, for readers: names of profiles in place of their ids."""
     if change.kind != ChangeKind.SCOPE:
         return change.before, change.after
     return names_in(profiles_in(change.before)), names_in(profiles_in(change.after))

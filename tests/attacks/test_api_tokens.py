@@ -208,7 +208,7 @@ def test_a_token_that_somebody_wrote_into_the_database_decides_nothing(organizat
 
 
 def test_a_token_rests_when_its_owner_does_not_come_in_by_the_sign_on(program, alice, bob):
-    """Who was removed at the provider does not sign in any more. Control: without `_waits_for_the_provider`, 200."""
+    """A person who was removed at the provider signs in no more. Control: without `_waits_for_the_provider`, 200."""
     alice.set_unusable_password()
     alice.last_login = timezone.now()
     alice.save()

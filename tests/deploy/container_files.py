@@ -55,7 +55,7 @@ def image() -> Image:
 
 @cache
 def compose() -> dict[str, Any]:
-    """As Docker Compose reads it: `${NAME:-default}` is the default, other variables have a made-up value."""
+    """Read the file as Docker Compose does: `${NAME:-default}` is the default, other variables have a made-up value."""
     text = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", COMPOSE.read_text())
     found: dict[str, Any] = yaml.safe_load(re.sub(r"\$\{(\w+):\?[^}]*\}", r"value-of-\1", text))
     return {key: value for key, value in found.items() if not key.startswith("x-")}

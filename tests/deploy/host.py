@@ -40,7 +40,7 @@ class Process:
         return self.log.read_text(errors="replace")
 
     def stop(self) -> int:
-        """As systemd stops it; returns the exit code. Too late is an error."""
+        """Stop the process as systemd does; returns the exit code. Raises if it does not end in time."""
         self.process.terminate()
         try:
             return self.process.wait(timeout=self.stop_seconds)

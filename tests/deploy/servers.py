@@ -50,7 +50,7 @@ def start_postgres(port: int) -> Cluster:
 
 
 def make_roles(cluster: Cluster, host: Host) -> None:
-    """As `sudo -u postgres psql < postgresql.sql`."""
+    """Do the same as `sudo -u postgres psql < postgresql.sql`."""
     with as_administrator(cluster, "postgres") as connection:
         connection.execute(f"DROP DATABASE {OWNER}")
         for statement in host.path("/etc/licensehub/secrets/postgresql.sql").read_text().splitlines():
@@ -112,7 +112,7 @@ def sandbox(host: Host, allow_http: AllowHttp) -> Iterator[Sandbox]:
 
 
 def make_secrets(host: Host, *, database: int, broker: int) -> str:
-    """As in docs/deploy.md."""
+    """Make the secrets as docs/deploy.md says."""
     script, folder = str(DEPLOY / "make_secrets.py"), str(host.path("/etc/licensehub/secrets"))
     servers = ["--database", f"127.0.0.1:{database}", "--broker", f"127.0.0.1:{broker}"]
     done = subprocess.run(

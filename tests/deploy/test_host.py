@@ -130,7 +130,7 @@ def visitor(host: Host, **headers: str) -> Visitor:
 
 
 def look_from_outside(host: Host) -> None:
-    """What a stranger sees: HTTPS only, the right name only, and no link of a person in the log."""
+    """A stranger sees HTTPS only, under the right name only, and the log has no link of a person."""
     stranger = visitor(host)
     host.wait_until(lambda: answers(stranger), "an answer through nginx")
     plain = f"http://localhost:{host.http}/admin/"

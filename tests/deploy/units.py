@@ -26,7 +26,7 @@ class Unit:
 
     @property
     def instance(self) -> str:
-        """What stands between @ and the dot."""
+        """The text between @ and the dot."""
         return self.name.partition("@")[2].removesuffix(".service")
 
     def one(self, key: str) -> str:

@@ -1,4 +1,4 @@
-"""What the reader of a page sees: rows of the profiles of their scope, by the manager of each model."""
+"""The reader of a page sees the rows of the profiles in their scope, by the manager of each model."""
 
 from __future__ import annotations
 

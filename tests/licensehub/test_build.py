@@ -1,4 +1,4 @@
-"""Which code runs: the command and each page of a person who is signed in name it, and nobody else learns it."""
+"""The command and each page of a person who is signed in name the code that runs, and nobody else learns it."""
 
 from __future__ import annotations
 

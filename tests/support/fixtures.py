@@ -92,7 +92,7 @@ def real_steps() -> None:
 
 @pytest.fixture
 def real_rights() -> None:
-    """Who decides in this test has a right by the audit, too."""
+    """A right to decide needs its event in the audit in this test, as in production."""
 
 
 @pytest.fixture

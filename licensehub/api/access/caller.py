@@ -1,4 +1,4 @@
-"""Who calls: the token of a request, its account, and what both may do now.
+"""The caller of the API: the token of a request, its account, and their rights now.
 
 Only the header counts. A token in an address would be written into logs, and a session would let another site act.
 """

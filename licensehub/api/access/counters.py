@@ -42,7 +42,7 @@ class Counters:
             return self._add_here(key, minute)
 
     def number(self, name: str) -> int:
-        """How many were counted in this minute."""
+        """Return the count of this minute."""
         minute = int(time.time()) // WINDOW
         key = f"{KEY}{name}:{minute}"
         try:
@@ -66,5 +66,5 @@ def counters() -> Counters:
 
 
 def seconds_left() -> int:
-    """Until the counters begin again."""
+    """Return the seconds until the counters begin again."""
     return WINDOW - int(time.time()) % WINDOW

@@ -82,7 +82,7 @@ def all_of(rows: Any, wanted: list[int], place: str) -> Any:
 
 
 def send_soon(profile_id: int) -> None:
-    """After the commit. Without a broker, the sweep finds what is due a little later."""
+    """Enqueue the reclaims of a profile after the commit. Without a broker, the sweep enqueues them a little later."""
     transaction.on_commit(lambda: tasks.enqueue_task(tasks.reclaim, profile_id))
 
 

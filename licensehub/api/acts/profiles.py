@@ -68,7 +68,7 @@ class Protected(Schema):
 
 
 class Noted(Schema):
-    """What happens next, in a sentence."""
+    """The sentence that says what happens next."""
 
     detail: str
 

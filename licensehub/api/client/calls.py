@@ -80,7 +80,7 @@ class Client(Caller):
         return cast(types.PagePersonOut, self.call("GET", f"/api/v1/requests/{pk}/people", query={"cursor": cursor, "limit": limit}))
 
     def history(self, *, cursor: str | None = None, limit: int | None = None, profile: int | None = None, state: types.ReclaimState | None = None, request_id: int | None = None) -> types.PageReclaimOut:
-        """What was sent, and how it ended."""
+        """Reclaims and restores, and how each ended."""
         return cast(types.PageReclaimOut, self.call("GET", "/api/v1/history", query={"cursor": cursor, "limit": limit, "profile": profile, "state": state, "request_id": request_id}))
 
     def reclaim(self, pk: int) -> types.ReclaimOut:

@@ -1,4 +1,4 @@
-"""How the client calls: with urllib, or with another function of the same form."""
+"""The transport of the client: urllib, or another function of the same form."""
 
 from __future__ import annotations
 

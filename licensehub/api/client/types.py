@@ -145,7 +145,7 @@ class NewRequest(TypedDict):
 
 
 class Noted(TypedDict):
-    """What happens next, in a sentence."""
+    """The sentence that says what happens next."""
 
     detail: str
 

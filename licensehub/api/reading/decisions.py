@@ -210,7 +210,7 @@ def reclaim_out(row: Any) -> dict[str, Any]:
     }
 
 
-@router.get("/history", tags=TAGS, response=Page[ReclaimOut], summary="What was sent, and how it ended")
+@router.get("/history", tags=TAGS, response=Page[ReclaimOut], summary="Reclaims and restores, and how each ended")
 def history(
     request: HttpRequest,
     cursor: Cursor,

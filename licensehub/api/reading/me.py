@@ -1,4 +1,4 @@
-"""Who the token acts as."""
+"""The account that the token acts as."""
 
 from __future__ import annotations
 

@@ -178,7 +178,7 @@ UNREADABLE_LINE = english("Not an event: line {other}, at the place of {where}."
 
 
 class Finding(NamedTuple):
-    """What does not fit, from event `first` to event `last`. `sentence` says it in English."""
+    """A place that does not fit, from event `first` to event `last`. `sentence` says it in English."""
 
     kind: Kind
     first: int
@@ -288,7 +288,7 @@ class Chain:
         self.next += 1
 
     def finish(self, *, part: bool = False) -> Report:
-        """What was found. `part`: events after the last one exist, and are not part of the extract."""
+        """Return what was found. `part`: events after the last one exist, and are not part of the extract."""
         self._name_the_moved()
         self._name_the_rest()
         known = [point for points in self._known.values() for point in points]
@@ -480,7 +480,7 @@ class PackReport(NamedTuple):
 
 
 def manifest_payload(manifest: bytes) -> bytes:
-    """What the signature of a manifest covers. No anchor begins like this."""
+    """Return the bytes that the signature of a manifest covers. No anchor begins like this."""
     return b"licensehub-evidence-pack-1\n" + manifest
 
 
@@ -526,7 +526,7 @@ def _is_signed_manifest(manifest: bytes, signature: bytes, keys: dict[str, bytes
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What an auditor has: the lines of an extract and of anchors, and public keys by their id."""
+    """The material of an auditor: the lines of an extract and of anchors, and public keys by their id."""
 
     events: Iterable[str]
     anchors: list[tuple[str, str]]
@@ -597,7 +597,7 @@ def sorted_anchors(given: Given) -> tuple[list[Point], list[Finding]]:
 
 
 def anchor_payload(row: dict[str, Any]) -> bytes:
-    """What the signature of an anchor covers: canonical JSON in UTF-8, without the signature."""
+    """Return the bytes that the signature of an anchor covers: canonical JSON in UTF-8, without the signature."""
     signed = {name: row[name] for name in ("sequence", "hash", "at", "count", "instance", "key_id")}
     return json.dumps(signed, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 

@@ -17,9 +17,9 @@ def signer() -> Callable[[str], str]:
 
 
 def checker() -> Callable[[int, str, str], bool]:
-    """Whether a signature fits the event with this number and this hash, by AUDIT_KEY or by a former key.
+    """Return a function that checks a signature against the number and the hash of its event.
 
-    A former key may be the one that somebody has stolen. So it counts only up to the last event that it signed here.
+    AUDIT_KEY counts for each event. A former key may be stolen, so it counts only up to the last event that it signed.
     """
     newest = signer()
     former = [(_signer(key), last) for key, last in map(former_key, settings.AUDIT_KEY_FALLBACKS)]

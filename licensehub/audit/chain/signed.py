@@ -1,4 +1,4 @@
-"""What can be believed about the past: the newest event, if its signature fits.
+"""The newest event about a subject: it can be believed if its signature fits.
 
 Nobody can write or change such an event without AUDIT_KEY. Whether events are missing is not found here: see `verify`
 and `checkpoint`.

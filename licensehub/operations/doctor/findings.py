@@ -1,4 +1,4 @@
-"""What a check finds, and the register of all checks."""
+"""The findings of the checks, and the register of all checks."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What to do next: a sentence, and a command where one does it."""
+    """One thing to do next: a sentence, and a command if there is one for it."""
 
     text: str
     command: str = ""
@@ -67,7 +67,7 @@ class Finding:
 
 @dataclass
 class Context:
-    """What the checks of one run share. `memory` is what this check noted at its last run; it may change it."""
+    """The data that the checks of one run share. `memory` has the notes of this check; it may change them."""
 
     memory: dict[str, Any] = field(default_factory=dict)
 
@@ -122,7 +122,7 @@ def _is_wrong(found: dict[str, Finding], name: str) -> bool:
 
 
 def without_addresses(text: str) -> str:
-    """What a server answered, without the addresses of people: an operator does not need them."""
+    """Return the answer of a server without the addresses of people: an operator does not need them."""
     return ADDRESS.sub("…", text)
 
 

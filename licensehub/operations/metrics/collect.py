@@ -214,7 +214,7 @@ PARTS: Final[tuple[Callable[[], Iterator[Metric]], ...]] = (
 
 
 class Collector:
-    """What `prometheus_client` asks at each scrape."""
+    """The collector that `prometheus_client` calls at each scrape."""
 
     def __init__(self) -> None:
         self._made: list[Metric] = []

@@ -1,4 +1,4 @@
-"""How long the pages take, counted in each web process. The processes of a host share a folder of files for it.
+"""The response times of the pages, counted in each web process. The processes of a host share a folder of files for it.
 
 `prometheus_client` reads PROMETHEUS_MULTIPROC_DIR when it is imported: licensehub.settings.watching sets it before.
 https://prometheus.github.io/client_python/multiprocess/

@@ -1,1 +1,1 @@
-"""What runs inside of the workers and of the scheduler, so that others can see how they are."""
+"""The code inside of the workers and the scheduler that reports how they are."""

@@ -1,7 +1,7 @@
-"""Who needs a second factor, and whether this session has one.
+"""The accounts that need a second factor, and the check that a session has used one.
 
-Whoever needs one and has none sets it up first: after the sign-in there is no other page. Whoever has one uses it, by
-whichever door they come.
+An account that needs one and has none sets it up first: after the sign-in there is no other page. An account that has
+one uses it in each kind of sign-in.
 """
 
 from __future__ import annotations

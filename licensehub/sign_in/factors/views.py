@@ -49,7 +49,7 @@ def signed_in_only(view: View) -> View:
 
 class SignInWithPasskeyView(LoginWebAuthnView):
     def form_valid(self, form: Any) -> HttpResponse:
-        """What an earlier sign-in in this browser proved says nothing about this one."""
+        """Forget what an earlier sign-in in this browser proved: it says nothing about this one."""
         clear_authentication_records(self.request)
         return super().form_valid(form)
 

@@ -92,8 +92,8 @@ def may_sign_in_locally(username: str | None) -> bool:
 def needs_sign_on(user: User) -> bool:
     """Whether this account comes in by single sign-on only.
 
-    Who comes from the provider and has no password here is let in by the provider each time: it says whether somebody
-    still works here, and with which roles. A passkey of such an account is a second factor.
+    For an account from the provider without a password here, the provider decides at each sign-in: it says whether the
+    person still works here, and with which roles. A passkey of such an account is a second factor.
     """
     name = user.get_username()
     if not may_sign_in_locally(name):

@@ -1,4 +1,4 @@
-"""How many passwords are checked at the same time on this machine.
+"""The limit on the passwords that this machine checks at the same time.
 
 A check takes a processor about half a second, on purpose. Without a limit, guessers would take all processors and
 all threads of the web server. The slots are locks on files: all processes of the machine share them, and the system

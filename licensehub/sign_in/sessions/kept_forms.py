@@ -1,6 +1,6 @@
-"""What a person sent with a form when the session was over: it is kept, and sent on after the sign-in.
+"""Forms that a person sent after the session had ended: each is kept, and sent again after the sign-in.
 
-It is kept in the session of the browser for half an hour, and shown to nobody but the same account. A form with
+A form is kept in the session of the browser for half an hour, and shown to nobody but the same account. A form with
 a password or another secret is not kept.
 """
 
@@ -64,7 +64,7 @@ def take(request: HttpRequest, user: User) -> dict[str, Any]:
 
 
 def shown_fields(kept: dict[str, Any]) -> list[tuple[str, str]]:
-    """What a person recognizes of the form: names in words, and texts that are not too long."""
+    """Return the fields by which a person recognizes the form: names in words, and texts that are not too long."""
     found = [
         (name.replace("_", " "), text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…")
         for name, text in kept["fields"]

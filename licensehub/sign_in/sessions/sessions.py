@@ -164,7 +164,7 @@ class SignedInBrowser:
 
 
 def browsers_of(user: User, request: HttpRequest) -> list[SignedInBrowser]:
-    """Where this account is signed in now; this browser first."""
+    """Return the browsers in which this account is signed in now; this one first."""
     now = timezone.now()
     rows = AccountSession.objects.filter(
         user=user,

@@ -1,4 +1,4 @@
-"""Who an answer of SAML is about: an id that stays the same, and is never given to somebody else."""
+"""The subject of a SAML answer: an id that stays the same, and is never given to somebody else."""
 
 from __future__ import annotations
 

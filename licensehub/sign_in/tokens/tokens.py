@@ -195,7 +195,7 @@ def _waits_for_the_provider(user: User) -> bool:
 
 
 def rights_of(token: ApiToken) -> frozenset[str]:
-    """What the token may do: what its account may do now, as far as its role has it, too."""
+    """Return the rights of the token: those that both its account and its role have now."""
     if token.role is None:
         return frozenset()
     held = Permission.objects.filter(group=token.role_id).values_list("content_type__app_label", "codename")
@@ -204,7 +204,7 @@ def rights_of(token: ApiToken) -> frozenset[str]:
 
 
 def proved_at(token: ApiToken) -> datetime | None:
-    """When the owner proved a second factor for this token, by the audit; None if the audit does not say so.
+    """Return when the owner proved a second factor for this token, by the audit; None if the audit does not say so.
 
     Somebody who can write to the database can write a token in the name of an approver, change the digest of one, or
     open one that was ended. Nobody can write the event without AUDIT_KEY.

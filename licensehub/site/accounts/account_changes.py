@@ -1,4 +1,4 @@
-"""What is saved on the page of an account: what waits for a second admin, and the events with before and after."""
+"""Changes on the page of an account: those that wait for a second admin, and the events with before and after."""
 
 from __future__ import annotations
 

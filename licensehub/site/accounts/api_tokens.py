@@ -38,7 +38,7 @@ ACCOUNTS = "auth.change_user"
 
 
 class TokenForm(forms.Form):
-    """What a new token is for."""
+    """The form for a new token."""
 
     name = forms.CharField(label=gettext_lazy("Name"), max_length=60)
     role = forms.ModelChoiceField(Group.objects.none(), label=gettext_lazy("Role"), empty_label=None)

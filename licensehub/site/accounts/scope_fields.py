@@ -20,7 +20,7 @@ FIELDS = ("roles_hold_for", "profiles")
 
 
 class ScopeFields(forms.Form):
-    """What a form does not send stays as it is."""
+    """The profiles of an account. A field that a form does not send stays as it is."""
 
     roles_hold_for = forms.ChoiceField(
         label=gettext_lazy("The roles hold for"),

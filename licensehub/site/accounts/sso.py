@@ -1,4 +1,4 @@
-"""What follows in LicenseHub when single sign-on makes an account."""
+"""The accounts that single sign-on makes: what LicenseHub does with them afterwards."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ class AuditEventAdmin(ExportMixin, ReadOnlyAdmin):
         ]
 
     def evidence(self, request: HttpRequest) -> HttpResponse:
-        """What is proved, since when it is only plausible, and what was changed."""
+        """Show what is proved, since when it is only plausible, and what was changed."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         context = {**self.admin_site.each_context(request), **evidence_context(request)}

@@ -1,4 +1,4 @@
-"""What holds for each answer: the features that a browser may use, and texts without invisible characters."""
+"""The rules for each answer: the features that a browser may use, and texts without invisible characters."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 class _Broker:
-    """When this process last asked the broker, and whether it answered."""
+    """The last time when this process asked the broker, and whether it answered."""
 
     at: float | None = None
     answered = False

@@ -34,7 +34,7 @@ class AccountBackend(PasswordBackend):
         return bool(super().user_can_authenticate(user)) and getattr(user, "service_account", None) is None
 
     def get_all_permissions(self, user_obj: Any, obj: Any = None) -> set[str]:
-        """What belongs to the whole company is closed to an account whose roles hold for some profiles only."""
+        """Leave out rights on the whole company for an account whose roles hold for some profiles only."""
         return within_scope(user_obj, super().get_all_permissions(user_obj, obj))
 
 

@@ -1,4 +1,4 @@
-"""What the API reads: the rows, rights and query counts of the screens, page by page."""
+"""The API reads with the rows, rights and query counts of the screens, page by page."""
 
 from __future__ import annotations
 

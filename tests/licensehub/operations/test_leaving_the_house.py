@@ -22,7 +22,7 @@ PERSON = "jane.doe@northwind.example"
 
 
 class Kept(Transport):
-    """What would have left."""
+    """The reports of errors that would have been sent."""
 
     def __init__(self) -> None:
         super().__init__()

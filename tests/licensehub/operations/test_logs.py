@@ -33,7 +33,7 @@ class Kept(logging.Handler):
 
 @pytest.fixture
 def as_json(monkeypatch):
-    """What LOG_FORMAT=json writes, as objects."""
+    """The lines that LOG_FORMAT=json writes, as objects."""
     keeper = Kept(logs.JsonFormatter())
     for name in ("licensehub.operations.requests", "licensehub.audit.log"):
         monkeypatch.setattr(logging.getLogger(name), "level", logging.INFO)

@@ -29,7 +29,7 @@ NAME = re.compile(r"licensehub_\w+")
 
 @pytest.fixture
 def scrape(settings, monkeypatch):
-    """What Prometheus gets, or the refusal."""
+    """The answer to Prometheus: the metrics, or the refusal."""
     settings.METRICS_TOKEN, settings.METRICS_NETWORKS = TOKEN, []
     middleware._registry.cache_clear()
 

@@ -86,7 +86,7 @@ def _persistence(info: dict[str, Any], saves: str | None, value: str) -> Finding
 
 
 def _saves(client: Any) -> str | None:
-    """When it writes an RDB file; empty for never, None where it may not be asked."""
+    """Return when the broker writes an RDB file; empty for never, None if we may not ask it."""
     try:
         return str(client.config_get("save").get("save", ""))
     except ResponseError:

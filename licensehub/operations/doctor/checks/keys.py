@@ -56,7 +56,7 @@ def keys_exist(context: Context) -> Finding:
 
 @check("key_ages", every=HOUR)
 def key_ages(context: Context) -> Finding:
-    """How long each key has been in use, as far as LicenseHub has seen it. A mark of a key is kept, never the key."""
+    """No key has been in use for too long, as far as LicenseHub has seen it. A mark of a key is kept, never the key."""
     now, seen = database_now(), context.memory.setdefault("seen", {})
     ages: dict[str, timedelta] = {}
     for name, key in _keys().items():

@@ -95,7 +95,7 @@ def vendor_clock(context: Context) -> Finding:
 
 
 def _seconds_ahead(url: str) -> float | None:
-    """How far this host is ahead of a server; None where that cannot be told. The answer itself is not looked at."""
+    """Return how far this host is ahead of a server; None if the answer has no date. Its content does not matter."""
     refuse_inside_transaction()
     network = current_network()
     with requests.Session() as session:

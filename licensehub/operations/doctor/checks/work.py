@@ -49,7 +49,7 @@ def switches(context: Context) -> Finding:
 
 @check("open_items")
 def open_items(context: Context) -> Finding:
-    """What is approved is sent soon, and requests are decided."""
+    """Approved seats are sent soon, and requests are decided."""
     now = database_now()
     due = Reclaim.objects.due().filter(hold_reason="").aggregate(at=Min("queued_at"))["at"]
     late = Reclaim.objects.abandoned().aggregate(at=Min("lease_until"))["at"]

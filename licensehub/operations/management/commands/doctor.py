@@ -52,7 +52,7 @@ class Command(BaseCommand):
 
 
 def _memory() -> dict[str, dict[str, Any]]:
-    """What the checks of the workers have noted, e.g. since when a key is known. It is not written here."""
+    """Return the notes of the checks in the workers, e.g. since when a key is known. This command writes none."""
     try:
         return {row.check_id: row.memory for row in CheckResult.objects.all()}
     except DatabaseError:

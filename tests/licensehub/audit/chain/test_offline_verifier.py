@@ -42,7 +42,7 @@ def audit(db, alice):
 
 @pytest.fixture
 def auditor(audit, tmp_path):
-    """What an auditor has in an empty folder. Returns a function that runs the verifier there."""
+    """The files of an auditor in an empty folder. Returns a function that runs the verifier there."""
     (tmp_path / "verify.py").write_text(Path(offline_verifier.__file__).read_text())
     keys = new_keys()
     anchored = AuditEvent.objects.get(sequence=ANCHORED)

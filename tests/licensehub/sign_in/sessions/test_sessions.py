@@ -1,4 +1,4 @@
-"""How long one stays signed in, where, and what ends it."""
+"""Sessions: how long a person stays signed in, where, and what ends it."""
 
 from __future__ import annotations
 
