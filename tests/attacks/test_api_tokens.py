@@ -20,6 +20,7 @@ from licensehub.audit.models import AuditEvent
 from licensehub.sign_in.factors import second_factor
 from licensehub.sign_in.generations import end_sessions
 from licensehub.sign_in.models import ApiToken
+from licensehub.sign_in.sessions.sessions import SEEN
 from licensehub.sign_in.tokens import tokens
 from subscriptions.accounts import rights
 from subscriptions.accounts.own_seat import accounts_of
@@ -46,6 +47,13 @@ def test_only_the_header_counts(program, alice):
     session.force_login(alice)
     assert problem(session.get("/api/v1/me"), 401) == "no_token"
     assert not session.get("/api/v1/me").cookies
+    # Nor does a call keep a session alive. Control: with the cookies of the call, it does.
+    visitor = Visitor()
+    visitor.sign_in("alice")
+    noted = visitor.session()[SEEN]
+    with time_machine.travel(timezone.now() + timedelta(minutes=5)):
+        assert problem(visitor.client.get("/api/v1/me"), 401) == "no_token"
+        assert visitor.session()[SEEN] == noted and visitor.is_in() and visitor.session()[SEEN] > noted
     assert problem(Client().get(f"/api/v1/me?token={sent.text}&access_token={sent.text}"), 401) == "no_token"
     assert problem(Client().get("/api/v1/me", headers={"Authorization": f"Basic {sent.text}"}), 401) == "no_token"
     for wrong in (sent.text[:-1], sent.text + "a", sent.text[:16] + "A" * 43, "lh_", "ü"):
