@@ -34,8 +34,8 @@ BEHIND: Final = english(
     "NTP. Until then, this host sends nothing."
 )
 STEP_FAILED: Final = english(
-    "A step of the work of every minute fails ({step}: {error}). The other steps go on. The log of the worker has the "
-    "whole error."
+    "One step of the work that LicenseHub does every minute fails ({step}: {error}). The other steps continue. The log "
+    "of the worker has the whole error."
 )
 
 logger = logging.getLogger(__name__)

@@ -277,6 +277,6 @@ def _trial(user: User, now: datetime) -> dict[str, str]:
         said = _("Your test mail waits for a worker. You asked for it {ago}.")
         return {"tone": "neutral", "text": said.format(ago=ago(last.asked_at))}
     if last.problem:
-        said = _("Your test mail of {ago} was not taken: {problem}")
+        said = _("Your test mail was not taken ({ago}): {problem}")
         return {"tone": "error", "text": said.format(ago=ago(last.ended_at), problem=translated(last.problem))}
-    return {"tone": "ok", "text": _("The mail server took your test mail, {ago}.").format(ago=ago(last.ended_at))}
+    return {"tone": "ok", "text": _("The mail server took your test mail ({ago}).").format(ago=ago(last.ended_at))}

@@ -38,9 +38,9 @@ TOUCHES = (
 TELLING = frozenset({"email", "active", "staff", "superuser", "rights"})
 
 TIED = _(
-    "In the last 30 days, your account made or changed an account that took part in this request, or that account "
-    "made or changed yours: the password, the address or a role. Or one account made both. Another person has to "
-    "decide, or an operator must confirm your account at the console (confirm_account)."
+    "Your account is tied to an account that took part in this request. In the last 30 days, one of them made the "
+    "other, or changed its password, address or role; or one account made both. Another person has to decide, or an "
+    "operator must confirm your account at the console (confirm_account)."
 )
 
 Links = Mapping[int, set[int]]

@@ -89,8 +89,9 @@ def refuse_without(user: User, permission: str) -> None:
     if not signed_rights.is_granted(user):
         raise Refused(
             _(
-                "The audit has no grant of your right to decide, so somebody has given it in the database. Nothing was "
-                "changed. An admin takes your role away and gives it again; find out who can write to the database."
+                "The audit has no event that gives you the right to decide, so somebody gave it in the database. "
+                "Nothing was changed. Ask an admin to take your role away and to give it again, and find out who can "
+                "write to the database."
             )
         )
 

@@ -206,8 +206,8 @@ def why_not_confirm(change: RightsChange, actor: User) -> str:
     parties = {change.account_id, change.asked_by_id} - {None}
     if actor.pk in tied_to(pk for pk in parties if pk is not None):
         return _(
-            "In the last 30 days, your account made or changed one of these accounts, or one of them made or changed "
-            "yours. Another admin must confirm this change."
+            "Your account is tied to one of these accounts: in the last 30 days, one of the two made or changed the "
+            "other. Another admin must confirm this change."
         )
     return ""
 
@@ -234,8 +234,8 @@ def _take_effect(change: RightsChange, *, actor: Actor, comment: str = "") -> No
         if not signed_rights.was_asked(change):
             raise NotActionable(
                 _(
-                    "This change is not as it was asked for: somebody has written it in the database, or the password "
-                    "was changed meanwhile. Nothing was done. Refuse it, and ask again."
+                    "This change differs from what was asked for: somebody wrote it in the database, or the password "
+                    "was changed in the meantime. Nothing was done. Refuse it, and ask again."
                 )
             )
         _close(change, ChangeState.EFFECTIVE, Action.RIGHTS_CONFIRMED if actor else None, actor=actor, comment=comment)

@@ -66,8 +66,8 @@ def why_not_confirm(run: DownloadRun, user: User) -> str:
         return _("You proposed it, so another person must confirm it.")
     if user.pk in tied_to(accounts_of(run.proposed_by, run.profile)):
         return _(
-            "In the last 30 days, your account made or changed the account of the person who proposed this, or that "
-            "account made or changed yours, so another person must confirm it."
+            "Your account is tied to the account of the person who proposed this: in the last 30 days, one of the two "
+            "made or changed the other. Another person must confirm it."
         )
     return why_not_acceptable(run)
 

@@ -124,7 +124,7 @@ def sentence_of(change: RightsChange) -> str:
     elif change.kind == ChangeKind.PASSWORD:
         text = _("{name} asks to set a new password for {account} ({username}).")
     elif change.kind == ChangeKind.SCOPE:
-        text = _("{name} asks to let the roles of {account} ({username}) hold for {after}; today: {before}.")
+        text = _("{name} asks that the roles of {account} ({username}) hold for {after}. Today they hold for {before}.")
     else:
         text = _("{name} asks to make {account} ({username}) a superuser.")
     before, after = values_of(change)

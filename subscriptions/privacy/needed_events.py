@@ -43,15 +43,15 @@ BY_CANDIDATE = english(
     "it. Try again when the candidate is closed."
 )
 BY_SWITCH = english(
-    "Event {sequence} of the audit names this person, and a switch that stops sending is as this event says. Set the "
-    "switch again, with a reason that names nobody, and then try again."
+    "Event {sequence} of the audit names this person, and says how a switch that stops sending is set. Set the switch "
+    "again, with a reason that names nobody, and then try again."
 )
 BY_RELEASE = english(
     "Event {sequence} of the audit names this person, and makes older approvals void. Try again when nothing is queued."
 )
 BY_RIGHT = english(
     "Event {sequence} of the audit names this person, and is about the right of {account} to decide, which is in "
-    "effect or waits. Try again when it has ended."
+    "effect or waits. Try again when this right has ended."
 )
 
 

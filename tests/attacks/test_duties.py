@@ -148,16 +148,18 @@ def test_a_ghost_approver_waits_and_never_approves_what_its_maker_asks(
 ):
     asked = organization.ask(mallory)
     ghost = invite(as_mallory, "ghost", "Approver")
-    assert "your account made or changed" in refused(asked, ghost)
+    assert "Your account is tied to" in refused(asked, ghost)
 
     change = change_for(ghost)
     assert "You asked for this change" in press(as_mallory, "confirm", change)
     assert "Only a second admin" in press(signed_in(bob), "confirm", change)
     a_day_later()
     assert rights.may(User.objects.get(pk=ghost.pk), rights.DECIDE)
-    assert "your account made or changed" in refused(asked, ghost)
+    assert "Your account is tied to" in refused(asked, ghost)
     shown = text_of(signed_in(ghost).get(request_url("change", asked)))
-    assert "In the last 30 days, your account made or changed" in shown and "Approve 3 seats" not in shown
+    assert (
+        "Your account is tied to an account that took part in this request" in shown and "Approve 3 seats" not in shown
+    )
     assert actions(ghost)[:2] == ["user.created", "rights.asked"]
     assert actions(ghost)[-2:] == ["rights.announced", "rights.took_effect"]
 
@@ -185,11 +187,11 @@ def test_ghosts_of_ghosts_are_found(organization: Organization, bob, mallory, as
     """A second admin whom Mallory made confirms, or makes the approver, or asks in her place."""
     accomplice = invite(as_mallory, "accomplice", "Company admin")
     ghost = invite(as_mallory, "ghost", "Approver")
-    assert "your account made or changed" in press(signed_in(accomplice), "confirm", change_for(ghost))
+    assert "Your account is tied to" in press(signed_in(accomplice), "confirm", change_for(ghost))
     far = invite(signed_in(accomplice), "far", "Approver")
-    assert "your account made or changed" in press(as_mallory, "confirm", change_for(far))
+    assert "Your account is tied to" in press(as_mallory, "confirm", change_for(far))
     a_day_later()
-    assert "your account made or changed" in refused(organization.ask(mallory), far)
+    assert "Your account is tied to" in refused(organization.ask(mallory), far)
 
 
 def test_an_approver_does_not_make_the_requester(organization: Organization, mallory, as_mallory, alice):
@@ -197,7 +199,7 @@ def test_an_approver_does_not_make_the_requester(organization: Organization, mal
     puppet = invite(as_mallory, "puppet", "License manager")
     mallory.groups.set([Group.objects.get(name="Approver")])
     in_effect(mallory)
-    assert "your account made or changed" in refused(organization.ask(puppet), mallory)
+    assert "Your account is tied to" in refused(organization.ask(puppet), mallory)
 
 
 def test_two_accounts_of_one_maker_do_not_decide_for_each_other(
@@ -211,7 +213,7 @@ def test_two_accounts_of_one_maker_do_not_decide_for_each_other(
     # A second admin who knows the person has confirmed this one.
     late = invite(as_mallory, "late", "Approver")
     press(signed_in(person("second", "Company admin")), "confirm", change_for(late))
-    assert "your account made or changed" in refused(organization.ask(mallory, count=1), late)
+    assert "Your account is tied to" in refused(organization.ask(mallory, count=1), late)
     approved(asked, late, workers_called)
     # A role lets nobody sign in, so an admin who gives roles to many people ties none of them to another one.
     for user, roles in ((alice, ("License manager", "Auditor")), (erin, ("Approver", "Auditor"))):
@@ -233,8 +235,8 @@ def test_who_writes_the_rule_does_not_decide_what_the_schedule_files(
     asked = file_automatically(organization.profile)
     assert asked is not None
     assert "by a rule that you switched to automatic" in refused(asked, author)
-    assert "your account made or changed" in refused(asked, ghost)
-    for user, sentence in ((author, "raise its cap"), (ghost, "made or changed")):
+    assert "Your account is tied to" in refused(asked, ghost)
+    for user, sentence in ((author, "raise its cap"), (ghost, "Your account is tied to")):
         with pytest.raises(Refused, match=sentence):
             refuse_raising(asked, actor=user, profile=organization.profile)
     approved(asked, bob, workers_called)
@@ -274,7 +276,7 @@ def test_an_approvers_password_and_address_wait(
     assert bob.check_password(NEW_PASSWORD) == (known_to == "reset")
     assert bob.email == ("bob@northwind.example" if known_to == "reset" else "mallory.second@northwind.example")
     assert not RightsChange.objects.exclude(password="").exists()
-    assert "your account made or changed" in refused(asked, bob)
+    assert "Your account is tied to" in refused(asked, bob)
     call_command("confirm_account", "bob")
     approved(asked, bob, workers_called)
 
@@ -376,9 +378,7 @@ def test_the_first_approver_of_an_installation_need_not_wait(organization: Organ
     assert not rights.may(second, rights.DECIDE)
     # Its maker has no use of it.
     manager = person("manager", "License manager")
-    assert "your account made or changed" in refused(
-        organization.ask(User.objects.get(username="mallory"), count=2), first
-    )
+    assert "Your account is tied to" in refused(organization.ask(User.objects.get(username="mallory"), count=2), first)
     approved(organization.ask(manager, count=2), first, workers_called)
 
 
@@ -407,5 +407,5 @@ def test_a_ghost_operator_does_not_accept_what_its_maker_proposed(organization: 
     ghost = invite(as_mallory, "ghost", "Operator")
     acceptance.propose(run, reason="The office closed", actor=mallory)
     run.refresh_from_db()
-    assert "your account made or changed" in acceptance.why_not_confirm(run, ghost)
-    assert "your account made or changed" not in acceptance.why_not_confirm(run, person("olivia", "Operator"))
+    assert "Your account is tied to" in acceptance.why_not_confirm(run, ghost)
+    assert "Your account is tied to" not in acceptance.why_not_confirm(run, person("olivia", "Operator"))

@@ -25,7 +25,7 @@ from tests.support.organization import Organization
 from tests.support.rights import rows_of_a_day_ago
 
 EVIL = "a password that the attacker knows"
-NOT_GRANTED = "The audit has no grant of your right to decide"
+NOT_GRANTED = "The audit has no event that gives you the right to decide"
 
 pytestmark = pytest.mark.usefixtures("real_rights")
 
@@ -104,7 +104,7 @@ def test_a_change_in_the_database_sets_no_password_and_gives_no_right(bob, dave)
     a_day_later()
     bob.refresh_from_db()
     assert not bob.check_password(EVIL) and not DecidingRight.objects.filter(user=dave).exists()
-    with pytest.raises(NotActionable, match="not as it was asked for"):
+    with pytest.raises(NotActionable, match="differs from what was asked for"):
         rights_changes.confirm(change_for(bob, "password"), actor=mallory)
 
     # A change that an admin did ask for, with another password, or with mails of another day.

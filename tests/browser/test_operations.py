@@ -23,7 +23,7 @@ def test_it_is_readable_and_fits(
     page = browser.new_context(viewport={"width": width, "height": 1000}, locale=locale, color_scheme=theme).new_page()
     sign_in(page, live_server.url, person("nils", "Operator"))
     page.goto(f"{live_server.url}{ADDRESS}")
-    first = {"en-US": "Mail does not leave", "de-DE": "E-Mails gehen nicht hinaus"}[locale]
+    first = {"en-US": "Mails are not sent", "de-DE": "E-Mails werden nicht gesendet"}[locale]
     expect(page.locator("#lh-first")).to_have_text(first)
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     violations = Axe().run(page).response["violations"]

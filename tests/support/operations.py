@@ -1,4 +1,4 @@
-"""An installation at 03:12 in the night, as an operator finds it: mail does not leave, all else is nearly well."""
+"""An installation at 03:12 in the night, as an operator finds it: mails are not sent, all else is nearly well."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ WELL = {
     "clocks": ("The clocks agree with the database", "0.2 s apart"),
     "tokens": ("All connections work", "2 connections"),
     "audit": ("The audit ends where it should", "#48201"),
-    "anchors": ("All anchors and streams are taken", "A-2204, 2026-11-23 03:00 UTC"),
-    "open_items": ("What is approved is sent", "13 days"),
+    "anchors": ("Each destination has taken everything", "A-2204, 2026-11-23 03:00 UTC"),
+    "open_items": ("Approved seats are sent", "13 days"),
     "public_url": ("PUBLIC_URL leads to this installation", "licenses.northwind.example"),
 }
 
@@ -51,7 +51,7 @@ def an_evening() -> None:
     problem = "The mail server answered: 535 5.7.8 Authentication credentials invalid."
     _keep("mail", _waiting(12, 2, problem, Context({"since": began})), None, {})
     doubt = (Step("Open R-0139: each item says what the vendor shows now, and what you can do."),)
-    waits = "Nothing of it is sent again before a person decides."
+    waits = "Nothing is sent again before a person decides."
     since = now - timedelta(days=3)
     found = Finding(Level.LOOK, "The answer of the vendor was lost", "1", "R-0139", waits, doubt, since)
     _keep("in_doubt", found, None, {})

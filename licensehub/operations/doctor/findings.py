@@ -24,7 +24,7 @@ MINUTE: Final = timedelta(minutes=1)
 ADDRESS: Final = re.compile(r"<?[^\s<>@:;,]+@[^\s<>@:;,]+\.\w+>?")
 HOUR: Final = timedelta(hours=1)
 NO_DATABASE: Final = english("Not checked, since the database does not answer.")
-OLD_TABLES: Final = english("Not checked, since the tables are not those of this code.")
+OLD_TABLES: Final = english("Not checked, since the tables do not match the code.")
 FAILED: Final = english("This check failed ({error}). The log of this process has the details.")
 
 

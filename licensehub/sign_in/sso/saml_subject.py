@@ -30,8 +30,8 @@ class StableSubjects(SAMLProvider):
             raise Refusal(
                 self.request,
                 _(
-                    "Your company's sign-on sends no lasting id of you. Ask those who run it to send the attribute "
-                    "subject-id, or a NameID with the format “persistent”, to LicenseHub."
+                    "Your company's sign-on sends no id for you that stays the same. Ask the people who run it to send "
+                    "the attribute subject-id, or a NameID with the format “persistent”, to LicenseHub."
                 ),
             )
         return str(name_id)

@@ -72,7 +72,7 @@ class ServiceAccountForm(forms.Form):
     """A new account for a program. Roles that decide or administer accounts are for people."""
 
     username = forms.SlugField(label=gettext_lazy("Name"), max_length=60)
-    email = forms.EmailField(label=gettext_lazy("Mailbox of the team that runs it"), max_length=254)
+    email = forms.EmailField(label=gettext_lazy("Mailbox of the team that runs the program"), max_length=254)
     role = forms.ModelChoiceField(Group.objects.none(), label=gettext_lazy("Role"), empty_label=None)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -156,7 +156,7 @@ def end_api_token(request: HttpRequest, pk: int) -> HttpResponse:
 
     def do() -> str:
         if not tokens.end(token, actor=user):
-            raise NotActionable(_("This token was over already."))
+            raise NotActionable(_("This token had already ended."))
         return _("The token “{name}” ended. Programs that use it are refused from now on.").format(name=token.name)
 
     run_and_report(request, do, refusals=(NotActionable,))

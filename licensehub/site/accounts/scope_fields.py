@@ -37,9 +37,9 @@ class ScopeFields(forms.Form):
         required=False,
         widget=UnfoldAdminCheckboxSelectMultipleWidget(),
         help_text=gettext_lazy(
-            "This person then sees and does nothing in other profiles. Accounts, company, changes of rights and the "
-            "audit log are closed, since they concern all profiles. To an account that decides, more profiles are "
-            "added after a second admin has confirmed them, or after a day."
+            "This person can then see and do nothing in other profiles. The pages of accounts, the company, changes of "
+            "rights and the audit log are closed, since they concern all profiles. If the account decides, added "
+            "profiles take effect when a second admin confirms them, or after a day."
         ),
     )
 
@@ -75,7 +75,7 @@ def save(form: Any, user: User, *, actor: User) -> str:
     wanted = None if given == EVERY else [int(pk) for pk in form.cleaned_data["profiles"]]
     if not scope_changes.choose(user, wanted, actor=actor):
         return ""
-    return _("More profiles wait: a second admin can confirm them, or a day passes.")
+    return _("The added profiles take effect when a second admin confirms them, or after a day.")
 
 
 def text_for(user: User) -> str:

@@ -237,9 +237,9 @@ def _second_person(user: User | AnonymousUser) -> Step:
         }
         if _all_tied(asks, decides):
             text = _(
-                "{asks} may ask, {decides} may approve, but not what {asks} asks for: in the last 30 days, one of "
-                "these accounts made the other, or one account made both. An operator can confirm the account of the "
-                "Approver at the console (confirm_account)."
+                "{asks} may request and {decides} may approve, but {decides} cannot approve the requests of {asks}: in "
+                "the last 30 days, one of these accounts made the other, or one account made both. An operator can "
+                "confirm the account of the Approver at the console (confirm_account)."
             )
             return Step(title, text.format(**names), StepState.WAITING)
         return Step(title, text.format(**names), StepState.DONE)

@@ -137,7 +137,7 @@ def test_the_scheduler_is_believed_by_its_messages(db):
     assert scheduler().title == "No scheduler runs"
     # Alive, and yet nothing of it arrives.
     first = row(ProcessKind.BEAT, "gen7@one", sent=timedelta(minutes=9))
-    assert scheduler().title == "The scheduler runs and schedules nothing"
+    assert scheduler().title == "The scheduler runs, but schedules nothing"
     assert scheduler().since == first.scheduled_at
     processes.scheduled("gen7@one", database_now())
     assert scheduler().level == Level.OK

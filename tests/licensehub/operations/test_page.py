@@ -56,20 +56,20 @@ def test_what_is_wrong_comes_first_with_what_to_do(well, nils, as_user, monkeypa
     assert shown_to(nils).headline == "All is well"
     steps = (Step("Restart the workers of this host.", "sudo systemctl restart licensehub-worker@mail"),)
     began = database_now() - timedelta(minutes=77)
-    wrong = Finding(Level.ACT, "Mail does not leave", "14 wait", "535 5.7.8 refused", "None is lost.", steps, began)
+    wrong = Finding(Level.ACT, "Mails are not sent", "14 wait", "535 5.7.8 refused", "None is lost.", steps, began)
     monkeypatch.setitem(CHECKS, "mail", Check("mail", lambda context: wrong))
     monkeypatch.setitem(CHECKS, "disk", Check("disk", lambda context: Finding(Level.LOOK, "A token is old")))
     results.run_and_keep(everything=True)
     shown = shown_to(nils)
     assert (shown.headline, shown.first.title, [line.title for line in shown.others]) == (
         "1 thing to do",
-        "Mail does not leave",
+        "Mails are not sent",
         ["A token is old"],
     )
     assert "1 hour ago" in shown.first.since
     client = as_user(nils)
     text = text_of(client.get(reverse(PAGE)))
-    assert text.index("Mail does not leave") < text.index("A token is old") < text.index("Queues")
+    assert text.index("Mails are not sent") < text.index("A token is old") < text.index("Queues")
     assert "535 5.7.8 refused" in text
     # Also in the sidebar of who may see it.
     request = client.get(reverse("admin:index")).wsgi_request
@@ -77,7 +77,7 @@ def test_what_is_wrong_comes_first_with_what_to_do(well, nils, as_user, monkeypa
     assert badges["Operations"] == "1"
     with override("de"):
         german = shown_to(nils)
-    assert german.first.title == "E-Mails gehen nicht hinaus"
+    assert german.first.title == "E-Mails werden nicht gesendet"
     assert german.first.steps[0]["text"] == "Starten Sie die Worker dieses Hosts neu."
 
 

@@ -46,13 +46,14 @@ def _eviction(info: dict[str, Any], value: str) -> Finding | None:
         Level.ACT,
         english("The broker drops messages when it is full"),
         value,
-        english("Its maxmemory-policy is {policy}. It may also drop the rate budget, and so too much is sent.").format(
-            policy=policy
-        ),
+        english(
+            "Its maxmemory-policy is {policy}. It may also drop the count of calls to the vendor, and then LicenseHub "
+            "makes too many."
+        ).format(policy=policy),
         WAITS,
         (
             Step(
-                english("Set maxmemory-policy to noeviction, in its file as well."),
+                english("Set maxmemory-policy to noeviction, also in the configuration file of the broker."),
                 "redis-cli CONFIG SET maxmemory-policy noeviction",
             ),
             Step(english("Give LicenseHub a Redis of its own if this one is a cache of others.")),
@@ -78,10 +79,17 @@ def _persistence(info: dict[str, Any], saves: str | None, value: str) -> Finding
         kept = english("{server}, kept on disk").format(server=value)
         return Finding(Level.OK, english("The broker answers and keeps its queues"), kept)
     if saves is None:
-        detail = english("Its configuration cannot be read, so ask who runs it if it has AOF or RDB.")
+        detail = english(
+            "LicenseHub cannot read its configuration. Ask the people who run it whether it uses AOF or RDB."
+        )
         return Finding(Level.OK, english("The broker answers"), value, detail)
     detail = english("After a restart of the broker, its queues are empty. The sweep fills them again within minutes.")
-    steps = (Step(english("Switch appendonly on, in its file as well."), "redis-cli CONFIG SET appendonly yes"),)
+    steps = (
+        Step(
+            english("Switch appendonly on, also in the configuration file of the broker."),
+            "redis-cli CONFIG SET appendonly yes",
+        ),
+    )
     return Finding(Level.LOOK, english("The broker keeps nothing on disk"), value, detail, WAITS, steps)
 
 
@@ -100,7 +108,11 @@ def messages(context: Context) -> Finding:
     if found is None:
         return Finding(Level.OK, english("All messages were made by LicenseHub"))
     steps = (
-        Step(english("Compare BROKER_KEY on all hosts, and restart what has another one.")),
-        Step(english("If all are the same, find out who else can write to the broker, and change its password.")),
+        Step(english("Compare BROKER_KEY on all hosts. Correct it where it differs, and restart LicenseHub there.")),
+        Step(
+            english(
+                "If all are the same, find out who else can write to the broker, and change the password of the broker."
+            )
+        ),
     )
     return Finding(Level.ACT, english("Foreign messages were found in the broker"), detail=found.text, steps=steps)

@@ -43,7 +43,7 @@ def answers(context: Context) -> Finding:
             Level.ACT,
             english("The database does not answer"),
             detail=english("The error was {error}.").format(error=kind),
-            waits=english("Nobody can work. What is approved and not yet sent waits in the database."),
+            waits=english("Nobody can work. Approved seats that are not sent yet wait in the database."),
             steps=(Step(english("Check if PostgreSQL runs, if its disk has space, and if DATABASE_URL is right.")),),
         )
 
@@ -59,7 +59,7 @@ def _postgresql() -> Finding:
             english("The database takes no changes"),
             value,
             english("It is a standby, or it is set to read only."),
-            waits=english("Nothing is decided and nothing is sent until it takes changes again."),
+            waits=english("Nothing is decided or sent until the database takes changes again."),
             steps=(Step(english("Let DATABASE_URL name the primary server.")),),
         )
     if number // 10000 < OLDEST_POSTGRESQL:
@@ -67,11 +67,11 @@ def _postgresql() -> Finding:
         steps = (Step(english("Upgrade PostgreSQL.")),)
         return Finding(Level.ACT, english("PostgreSQL is too old"), value, text, steps=steps)
     if encoding != "UTF8":
-        text = english("Names with other letters cannot be stored. The encoding is {encoding}.").format(
+        text = english("Its encoding is {encoding}, which does not have the letters of all names.").format(
             encoding=encoding
         )
         steps = (Step(english("Make a database with the encoding UTF8, and move the data into it.")),)
-        return Finding(Level.ACT, english("The database does not keep all letters"), value, text, steps=steps)
+        return Finding(Level.ACT, english("The database cannot store all letters"), value, text, steps=steps)
     return Finding(Level.OK, english("The database answers"), value)
 
 
@@ -101,7 +101,7 @@ def migrations(context: Context) -> Finding:
             "{count} migration was not applied.", "{count} migrations were not applied.", missing
         ).format(count=missing)
         steps: tuple[Step, ...] = (
-            Step(english("Bring the tables up to date, as the owner of them."), "python manage.py migrate"),
+            Step(english("Update the tables, as their owner."), "python manage.py migrate"),
             Step(RESTART),
         )
         return Finding(Level.ACT, english("The tables are older than the code"), detail=text, steps=steps)
@@ -151,7 +151,7 @@ def rights(context: Context) -> Finding:
 def connection_budget(context: Context) -> Finding:
     """The processes together need fewer connections than the database has."""
     if connection.vendor != "postgresql":
-        return Finding(Level.OK, english("SQLite has no limit of connections"))
+        return Finding(Level.OK, english("SQLite has no limit on connections"))
     with connection.cursor() as cursor:
         cursor.execute(_CONNECTIONS)
         used, most = cursor.fetchone()
@@ -165,11 +165,11 @@ def connection_budget(context: Context) -> Finding:
     steps = (
         Step(english("Raise max_connections of PostgreSQL, or start fewer processes: docs/deploy.md.")),
         Step(
-            english("See who holds them."),
+            english("See who uses the connections."),
             'psql -c "SELECT usename, state, count(*) FROM pg_stat_activity GROUP BY 1, 2"',
         ),
     )
-    waits = english("A process without a connection fails, and its task is tried again. Nothing is lost.")
+    waits = english("A process that gets no connection fails, and LicenseHub tries its task again. Nothing is lost.")
     return Finding(level, english("The database has few connections left"), value, detail, waits, steps)
 
 

@@ -51,12 +51,14 @@ def anchors(context: Context) -> Finding:
     value = f"A-{newest.pk:04d}, {newest.at:%Y-%m-%d %H:%M} UTC" if newest else ""
     found = audit_findings()
     if not found:
-        return Finding(Level.OK, english("All anchors and streams are taken"), value)
+        return Finding(Level.OK, english("Each destination has taken everything"), value)
     first = next((one for one in found if one.problem in FORGERY), found[0])
     since = f"{first.since:%Y-%m-%d %H:%M} UTC" if first.since else ""
     sentence = SENTENCES[first.problem].format(destination=first.destination, since=since, detail=first.detail).strip()
     steps = (Step(english("See docs/anchors.md for anchors and docs/siem.md for streams.")),)
-    waits = english("Events and anchors that were not taken wait in the database, and follow by themselves.")
+    waits = english(
+        "Events and anchors that were not taken wait in the database. LicenseHub sends them again by itself."
+    )
     if first.problem in FORGERY:
         title = english("A copy of the anchors does not fit")
         return Finding(Level.ACT, title, value, sentence, "", steps, first.since)

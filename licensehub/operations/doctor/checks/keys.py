@@ -31,15 +31,15 @@ def keys_exist(context: Context) -> Finding:
     missing = [name for name, key in _keys().items() if not key]
     if missing and not (missing == ["BROKER_KEY"] and settings.REDIS_IS_EMBEDDED):
         steps: tuple[Step, ...] = (
-            Step(english("Put the keys back: into the files of the secrets, the environment or .env.")),
+            Step(english("Set the missing keys again: in the files of the secrets, in the environment, or in .env.")),
         )
         detail = english("Missing: {names}.").format(names=", ".join(missing))
         return Finding(Level.ACT, english("A key is missing"), detail=detail, steps=steps)
     if unreadable := unreadable_connections():
         detail = english("CREDENTIAL_KEYS cannot decrypt the credentials of “{name}”, or they were changed.")
         steps = (
-            Step(english("Put the former key back behind the new one in CREDENTIAL_KEYS.")),
-            Step(english("If it is lost, set these credentials again on the page of the connection.")),
+            Step(english("Add the former key to CREDENTIAL_KEYS again, after the new one.")),
+            Step(english("If the former key is lost, set these credentials again on the page of the connection.")),
         )
         waits = english("Its downloads and its approved seats wait, and nothing is lost.")
         title = english("Stored credentials cannot be read")

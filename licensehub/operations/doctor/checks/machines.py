@@ -116,9 +116,9 @@ def locale(context: Context) -> Finding:
     """Names with any letters can be written to files and to logs."""
     wrong = [name for name in _encodings() if name.lower().replace("-", "") != "utf8"]
     if not wrong:
-        return Finding(Level.OK, english("Files and logs take all letters"), "UTF-8")
+        return Finding(Level.OK, english("Files and logs can have all letters"), "UTF-8")
     steps = (Step(english("Set LANG=C.UTF-8 for all processes, e.g. in their systemd units.")),)
-    return Finding(Level.LOOK, english("Files or logs do not take all letters"), wrong[0], steps=steps)
+    return Finding(Level.LOOK, english("Files or logs cannot have all letters"), wrong[0], steps=steps)
 
 
 def _encodings() -> Iterator[str]:
@@ -149,7 +149,7 @@ def public_url(context: Context) -> Finding:
         return Finding(Level.LOOK, title, host, detail, waits, steps)
     if hmac.compare_digest(answer, proof(nonce).encode()):
         return Finding(Level.OK, english("PUBLIC_URL leads to this installation"), host)
-    detail = english("Something else answers there, or another installation, or one with another SECRET_KEY.")
+    detail = english("Another program answers there, or another installation, or one with another SECRET_KEY.")
     return Finding(Level.ACT, title, host, detail, waits, steps)
 
 

@@ -17,7 +17,7 @@ from subscriptions.models import Notice, NoticeState, NotificationMail
 from subscriptions.notices.transport import MailServer, NoServer
 
 LATELY: Final = timedelta(days=1)
-CLOCK_STARTS: Final = english("The time to answer starts when a mail has left.")
+CLOCK_STARTS: Final = english("The time to answer starts when the mail has been sent.")
 RESTART_MAIL: Final = "sudo systemctl restart 'licensehub-worker@*'"
 
 
@@ -65,7 +65,7 @@ def _waiting(questions: int, notices: int, problem: str, context: Context) -> Fi
         waits.append(informed.format(count=notices))
     return Finding(
         Level.ACT,
-        english("Mail does not leave"),
+        english("Mails are not sent"),
         english_plural("{count} waits", "{count} wait", count).format(count=count),
         without_addresses(problem),
         " ".join([*waits, CLOCK_STARTS]),
@@ -76,7 +76,7 @@ def _waiting(questions: int, notices: int, problem: str, context: Context) -> Fi
                 ),
                 RESTART_MAIL,
             ),
-            Step(english("Send a mail to yourself. When it leaves, the others follow by themselves.")),
+            Step(english("Send a test mail to yourself. When it is sent, LicenseHub sends the others by itself.")),
         ),
         datetime.fromisoformat(since),
     )

@@ -21,7 +21,7 @@ from licensehub.operations.doctor.findings import Context, Finding, Level, Step,
 
 STUCK: Final = timedelta(minutes=5)
 SLOW: Final = timedelta(minutes=2)
-NOT_LOST: Final = english("What is due waits in the database and is not lost. It begins when this is repaired.")
+NOT_LOST: Final = english("Work that is due waits in the database and is not lost. It begins when this is repaired.")
 RESTART_WORKERS: Final = Step(
     english("Restart the workers of this host."), "sudo systemctl restart 'licensehub-worker@*'"
 )
@@ -59,14 +59,17 @@ def scheduler_finding(known: Processes) -> Finding:
         return Finding(Level.LOOK, english("No worker runs, so it is not known whether the scheduler works"), "1")
     return Finding(
         Level.ACT,
-        english("The scheduler runs and schedules nothing"),
+        english("The scheduler runs, but schedules nothing"),
         english("1, on {host}").format(host=one.host),
         english("It is alive, but none of its messages has arrived for minutes."),
         NOT_LOST,
         (
             Step(english("Restart it, and look at its log."), "sudo systemctl restart licensehub-beat"),
             Step(
-                english("If that does not help: it has another REDIS_URL or BROKER_KEY, or its tasks are switched off.")
+                english(
+                    "If that does not help, compare its REDIS_URL and BROKER_KEY with those of the workers, and check "
+                    "that its tasks are switched on."
+                )
             ),
         ),
         one.scheduled_at or one.started_at,
@@ -107,22 +110,25 @@ def workers_finding(known: Processes) -> Finding:
     value = english_plural("{count} on {hosts} host", "{count} on {hosts} hosts", len({row.host for row in alive}))
     value = value.format(count=len(alive), hosts=len({row.host for row in alive}))
     if foreign := [row for row in alive if row.facts.get("keys") != keys_mark()]:
-        names = english("Not the same: {names}.").format(names=", ".join(row.name for row in foreign))
+        names = english("Other keys: {names}.").format(names=", ".join(row.name for row in foreign))
         steps = (
             Step(english("Compare SECRET_KEY, APPROVAL_KEY, AUDIT_KEY, BROKER_KEY and CREDENTIAL_KEYS on all hosts.")),
         )
-        waits = english("Approvals that it cannot check are not sent, and tokens that it cannot read are not used.")
+        waits = english("This worker sends no approval that it cannot check, and uses no token that it cannot read.")
         return Finding(Level.ACT, english("A worker has other keys than this process"), value, names, waits, steps)
     if old := [row for row in [*alive, *known.schedulers] if row.version and row.version != version()]:
         return _other_version(old, value)
     silent = [row for row in known.silent_workers if known.now - last_sign(row) < MISSED_FOR]
     if silent:
-        detail = english("Not heard of since then: {names}.").format(names=", ".join(row.name for row in silent))
+        detail = english("No report since then: {names}.").format(names=", ".join(row.name for row in silent))
         since = min(last_sign(row) for row in silent)
         waits = english("Its tasks are not lost: the other workers do them.")
         steps = (
             Step(
-                english("Look at its host and its log. One that was taken away for good is forgotten after two hours.")
+                english(
+                    "Look at its host and its log. If you have removed this worker for good, LicenseHub forgets it "
+                    "after two hours."
+                )
             ),
         )
         return Finding(Level.LOOK, english("A worker does not report"), value, detail, waits, steps, since)
@@ -136,7 +142,7 @@ def _other_version(old: list[Heartbeat], value: str) -> Finding:
         english("A process runs another version"),
         value,
         english("This process runs {version}. Others: {listed}.").format(version=version(), listed=listed),
-        english("Two versions may decide differently, so end this soon."),
+        english("Two versions may decide differently, so let all processes run the same version soon."),
         (
             Step(
                 english("Restart the workers, the scheduler and the web processes of all hosts."),
@@ -165,10 +171,10 @@ def served_queues(context: Context) -> Finding:
     alone = [name for name in names if not counts[name]]
     if alone and known.workers:
         listed = ", ".join(f"{name} ({waiting[name].count})" for name in alone)
-        detail = english("No worker has it in its list. Waiting messages: {listed}.").format(listed=listed)
+        detail = english("No worker has this queue in its list. Waiting messages: {listed}.").format(listed=listed)
         start = (
             Step(
-                english("Start a worker for it, or add it to the list of one."),
+                english("Start a worker for this queue, or add the queue to the list of a worker."),
                 f"sudo systemctl start licensehub-worker@{alone[0]}",
             ),
         )

@@ -29,7 +29,7 @@ PROFILES: Final = (ProfileState.PUBLISHED, ProfileState.PAUSED)
 def switches(context: Context) -> Finding:
     """Nothing holds or stops all sending."""
     control = sending.control()
-    waits = english("What is approved waits and is not lost. Restores still work.")
+    waits = english("Approved seats wait and are not lost. Restores still work.")
     if control.held_at:
         steps = (Step(english("Open the page “Stop all sending”, check what it lists, and release sending.")),)
         title = english("Sending is held, since this database may be a restored backup")
@@ -58,7 +58,7 @@ def open_items(context: Context) -> Finding:
         count = Reclaim.objects.unfinished().count()
         text = english_plural("{count} approved seat waits.", "{count} approved seats wait.", count).format(count=count)
         steps = (Step(english("Look at the workers and the queues first. Then look at the log of the workers.")),)
-        waits = english("None is lost, and each is looked up again before it is sent.")
+        waits = english("None is lost. LicenseHub looks up each person again before it sends.")
         return Finding(
             Level.ACT, english("Approved seats are not sent"), detail=text, waits=waits, steps=steps, since=min(moments)
         )
@@ -76,7 +76,7 @@ def open_items(context: Context) -> Finding:
         if oldest.state == RequestState.OPEN
         else english("{request} waits for answers")
     )
-    return Finding(Level.OK, english("What is approved is sent"), value, waiting.format(request=oldest.number))
+    return Finding(Level.OK, english("Approved seats are sent"), value, waiting.format(request=oldest.number))
 
 
 @check("in_doubt")
@@ -97,7 +97,7 @@ def in_doubt(context: Context) -> Finding:
             )
         ),
     )
-    waits = english("Nothing of it is sent again before a person decides.")
+    waits = english("Nothing is sent again before a person decides.")
     return Finding(level, english("The answer of the vendor was lost"), str(count), request, waits, steps, since)
 
 
@@ -163,7 +163,7 @@ def downloads(context: Context) -> Finding:
             return Finding(Level.LOOK, title, profile.name, waits=waits, steps=steps, since=ended)
         if complete and now - (complete.finished_at or complete.started_at) > MAX_FACTS_AGE:
             steps = (Step(english("Look at the schedule on the page of the profile, and use Run now.")),)
-            waits = english("No seat is reclaimed on facts that are too old.")
+            waits = english("LicenseHub reclaims no seat if its facts are too old.")
             since = complete.finished_at
             return Finding(
                 Level.LOOK, english("The facts are old"), profile.name, waits=waits, steps=steps, since=since

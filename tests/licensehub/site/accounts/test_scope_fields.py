@@ -44,11 +44,11 @@ def test_an_admin_chooses_the_profiles_of_an_account(admin_client, organization,
     assert "Northwind" in text_of(admin_client.get(reverse("admin:auth_user_changelist")))
 
     answer = admin_client.post(address(bob), {**account_form(bob), "roles_hold_for": "all"}, follow=True)
-    assert "More profiles wait" in text_of(answer)
+    assert "The added profiles take effect when a second admin confirms them" in text_of(answer)
     assert scope.stored_choice(bob) == {organization.profile.pk}
     change = RightsChange.objects.get(kind="scope")
     shown = text_of(admin_client.get(reverse("admin:subscriptions_rightschange_change", args=[change.pk])))
-    assert "hold for all profiles; today: Northwind" in shown
+    assert "hold for all profiles. Today they hold for Northwind" in shown
     # What auditors see is compared with the event.
     assert not [one for one in verify_rows() if one.model == User._meta.label_lower and one.field == "profiles"]
     attack("DELETE FROM integrations_accountscope_profiles")
