@@ -18,7 +18,7 @@ if __name__ == "__main__":
     try:
         execute_from_command_line(sys.argv)
     except DatabaseError as error:
-        from licensehub.empty_database import why_no_tables
+        from licensehub.database.empty_database import why_no_tables
 
         if not (sentence := why_no_tables()):
             raise

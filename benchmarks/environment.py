@@ -101,7 +101,7 @@ def valkey() -> Iterator[None]:
 def connected(url: str) -> IntegrationProfile:
     """A published profile whose Miro is at `url`."""
     from benchmarks.pages import ORGANIZATION
-    from integrations import credential_store
+    from integrations.credentials import credential_store
     from subscriptions.profiles import lifecycle
 
     at(url)

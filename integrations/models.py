@@ -11,16 +11,16 @@ from django.db import models
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from integrations import encryption
 from integrations.connectors.contract import NEUTRAL, UNKNOWN, Connector, Slot, Texts
 from integrations.connectors.registry import connector_class, in_language
+from integrations.credentials import encryption
 from integrations.installation.records import CheckResult as CheckResult
 from integrations.installation.records import Heartbeat as Heartbeat
 from integrations.installation.records import MailTrial as MailTrial
 from integrations.installation.records import ProcessKind as ProcessKind
 from integrations.installation.records import TaskRun as TaskRun
-from integrations.visibility import ProfileManager
-from licensehub.database_clock import database_now
+from integrations.scopes.visibility import ProfileManager
+from licensehub.database.clock import database_now
 
 
 class ProfileState(models.TextChoices):
@@ -158,7 +158,7 @@ class IntegrationProfile(models.Model):
 
 
 class AccountScope(models.Model):
-    """The roles of this account hold for these profiles only. Without a row: for all. `scopes` says what that means."""
+    """The roles of this account hold for these profiles only. Without a row: for all. See `account_scopes`."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="profile_scope"

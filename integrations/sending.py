@@ -10,7 +10,7 @@ from integrations.models import SendingControl
 from licensehub.audit.actions import Action
 from licensehub.audit.chain.checkpoint import Checkpoint, to_set_aside
 from licensehub.audit.log import Actor, record
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.ui.formatting import name_of
 
 MIN_REASON_LENGTH = 10

@@ -1,4 +1,4 @@
-"""The Celery task of this app. It only calls `integrations.validation`."""
+"""The Celery task of this app. It only calls `integrations.connections.validation`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import logging
 
 from celery import shared_task
 
+from integrations.connections.validation import validate_connections
 from integrations.connectors.contract import ConnectorError
 from integrations.models import IntegrationProfile, ProfileState
-from integrations.validation import validate_connections
 
 logger = logging.getLogger(__name__)
 

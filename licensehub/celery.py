@@ -33,12 +33,12 @@ def check_database_before_the_first_task(**_: Any) -> None:
     """
     from django.db import connections
 
-    from licensehub import checks_database
+    from licensehub.checks import database
     from subscriptions.reclaims import backup_guard
 
     try:
         backup_guard.is_held()
-        checks_database.report()
+        database.report()
     finally:
         connections.close_all()
 

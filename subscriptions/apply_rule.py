@@ -14,7 +14,7 @@ from typing import NamedTuple
 from django.utils.translation import gettext as _
 
 from integrations.models import IntegrationProfile
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from subscriptions.candidates.propose import open_candidates
 from subscriptions.models import DownloadRun, RunState
 from subscriptions.reclaims import switches

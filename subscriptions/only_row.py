@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from django.contrib.auth.models import User
 from django.utils.translation import gettext as _
 
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from subscriptions.errors import NotActionable
 from subscriptions.models.installation import OnlyRow
 

@@ -17,12 +17,12 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from integrations import credential_store
 from integrations.connectors.contract import ConnectorError, english
+from integrations.credentials import credential_store
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Row, record, record_rows
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.translations.stored import as_evidence, in_english
 from licensehub.ui.formatting import name_of
 from licensehub.ui.lists.id_filter import IdIn, IdList

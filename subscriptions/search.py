@@ -15,7 +15,7 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 
 from integrations.models import IntegrationProfile
-from integrations.visibility import visible
+from integrations.scopes.visibility import visible
 from licensehub.ui.lists import counts
 from licensehub.ui.lists.folding import MAX_WORDS, folded, search_words
 from licensehub.ui.lists.id_filter import IdIn, IdList

@@ -12,13 +12,13 @@ import time
 from django.db import transaction
 from django.db.models import Q
 
-from integrations import credential_store
 from integrations.connectors.contract import ConnectorError, english
+from integrations.credentials import credential_store
 from integrations.installation import findings
 from integrations.models import IntegrationProfile
 from licensehub import stopping
 from licensehub.audit.log import record_many
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.accounts import rights_changes
 from subscriptions.approvals.closing import drop_needless_restores, end_empty_requests, expire_requests

@@ -18,14 +18,14 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from integrations import oauth_flow
 from integrations.admin.credentials_form import CredentialsForm
 from integrations.admin.findings import OPERATE, PROFILE_PAGE, summary_of
+from integrations.connections import oauth_flow
+from integrations.connections.validation import validate_connections
 from integrations.connectors.contract import ConnectorError
-from integrations.credential_store import set_credentials
-from integrations.encryption import CredentialError
+from integrations.credentials.credential_store import set_credentials
+from integrations.credentials.encryption import CredentialError
 from integrations.models import Connection, ConnectionState, IntegrationProfile
-from integrations.validation import validate_connections
 from licensehub.translations.stored import translated
 from licensehub.ui.admin import ReadOnlyAdmin, refuse_unless_post, run_and_report, sentence_of, signed_in
 from licensehub.ui.export import ExportMixin

@@ -1,6 +1,7 @@
 """The connection form: it takes the credentials of one connection, and never shows them.
 
-What a vendor answers to the credentials is not said here, but by its connector: see `integrations.validation`.
+What a vendor answers to the credentials is not said here, but by its connector: see
+`integrations.connections.validation`.
 """
 
 from __future__ import annotations

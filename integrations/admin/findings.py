@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.utils.translation import ngettext
 
+from integrations.connections.validation import is_fit
 from integrations.connectors.contract import Finding
-from integrations.validation import is_fit
 from licensehub.ui.admin import WarningMessage
 from licensehub.ui.formatting import counts_of, number
 

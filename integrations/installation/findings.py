@@ -15,9 +15,9 @@ from django.db import DatabaseError
 
 from integrations.connectors.contract import english, english_plural
 from integrations.models import InstallationFinding
-from licensehub import database_clock
 from licensehub.broker.dropped import dropped_lately
-from licensehub.database_clock import database_now
+from licensehub.database import clock
+from licensehub.database.clock import database_now
 
 # The sweep reports a clock every minute. A host that is gone reports nothing more.
 CLOCK_SEEN_WITHIN: Final = timedelta(minutes=10)
@@ -86,8 +86,8 @@ def run_step(name: str, step: Callable[[], object]) -> None:
 
 def report_clock() -> None:
     """Report the clock of this host if it is too far from the one of the database."""
-    host, skew = socket.gethostname()[:60], database_clock.skew()
-    if not database_clock.is_too_far():
+    host, skew = socket.gethostname()[:60], clock.skew()
+    if not clock.is_too_far():
         clear(f"{CLOCK}{host}")
         return
     text = AHEAD if skew > timedelta() else BEHIND

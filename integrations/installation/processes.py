@@ -11,8 +11,8 @@ from django.db.models import Q
 
 from integrations.models import Heartbeat, ProcessKind
 from licensehub.build import version
-from licensehub.database_clock import database_now
-from licensehub.known_secrets import keys_mark
+from licensehub.database.clock import database_now
+from licensehub.logs.known_secrets import keys_mark
 
 EVERY_SECONDS: Final = 15.0
 # A process that did not write for so long is not alive, or does not reach the database.

@@ -4,7 +4,7 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-import licensehub.database_clock
+import licensehub.database.clock
 
 
 def schedule_validation(apps, schema_editor):
@@ -66,7 +66,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "state_changed_at",
-                    models.DateTimeField(default=licensehub.database_clock.database_now, editable=False),
+                    models.DateTimeField(default=licensehub.database.clock.database_now, editable=False),
                 ),
                 ("error", models.TextField(blank=True, editable=False)),
                 ("learned", models.JSONField(default=dict, editable=False)),
@@ -298,7 +298,7 @@ class Migration(migrations.Migration):
                 ("waited", models.PositiveIntegerField()),
                 ("took", models.PositiveIntegerField()),
                 ("failed", models.BooleanField(default=False)),
-                ("ended_at", models.DateTimeField(db_index=True, default=licensehub.database_clock.database_now)),
+                ("ended_at", models.DateTimeField(db_index=True, default=licensehub.database.clock.database_now)),
             ],
             options={"default_permissions": ()},
         ),
@@ -325,7 +325,7 @@ class Migration(migrations.Migration):
             name="MailTrial",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("asked_at", models.DateTimeField(default=licensehub.database_clock.database_now)),
+                ("asked_at", models.DateTimeField(default=licensehub.database.clock.database_now)),
                 ("ended_at", models.DateTimeField(null=True)),
                 ("problem", models.TextField(blank=True, default="")),
                 (

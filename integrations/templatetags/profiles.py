@@ -7,7 +7,7 @@ from typing import Any
 from django import template
 from django.template import RequestContext
 
-from integrations.scopes import names_in_scope
+from integrations.scopes.account_scopes import names_in_scope
 
 register = template.Library()
 

@@ -13,7 +13,7 @@ from licensehub.audit.anchors.keys import WrongKeys, current_keys
 from licensehub.audit.anchors.write import MISSED_AFTER, last_taken, newest_genuine, this_host
 from licensehub.audit.models import AuditEvent, Destination, StoredAnchor
 from licensehub.audit.stream.streams import streams
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 
 # A stream sends every minute.
 BEHIND_AFTER = timedelta(minutes=30)

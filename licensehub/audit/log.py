@@ -20,7 +20,6 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.utils import translation
 
-from licensehub import log_context
 from licensehub.audit.actions import ANCHORED_AT_ONCE, Action
 from licensehub.audit.anchors.write import write_after_commit
 from licensehub.audit.chain.checkpoint import keep_after_commit
@@ -29,7 +28,8 @@ from licensehub.audit.chain.signature import signer
 from licensehub.audit.models import ChainHead
 from licensehub.audit.store import SharedColumns, store
 from licensehub.audit.transactions import open_transactions
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
+from licensehub.logs import log_context
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from django.db import Error, connection, transaction
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Row, record_rows
 from licensehub.audit.models import AuditEvent
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 
 REPORT_SECONDS: Final = 600.0
 # How long the overview and the mails speak of it.

@@ -20,11 +20,11 @@ from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
-from integrations import oauth_flow
+from integrations.connections import oauth_flow
+from integrations.connections.validation import validate_connections
 from integrations.connectors.registry import SandboxControl, connector_class, demo_sandbox
-from integrations.credential_store import set_credentials
+from integrations.credentials.credential_store import set_credentials
 from integrations.models import Connection, IntegrationProfile
-from integrations.validation import validate_connections
 from licensehub.embedded.bounced_mail import ask_and_bounce
 from licensehub.embedded.demo_accounts import account, employ_accounts
 from licensehub.embedded.errors import CannotRunError

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from kombu.exceptions import OperationalError
 
 from integrations.models import CheckResult, MailTrial
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.operations import tasks
 from licensehub.operations.page import shown_to
 from licensehub.ui.admin import ReadOnlyAdmin, refuse_unless_post, run_and_report, signed_in

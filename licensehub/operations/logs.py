@@ -13,8 +13,8 @@ from typing import Any, Final
 import structlog
 from structlog.typing import EventDict, Processor
 
-from licensehub.known_secrets import MASK, without_secrets
-from licensehub.logging_filters import LINK
+from licensehub.logs.filters import LINK
+from licensehub.logs.known_secrets import MASK, without_secrets
 
 # Each keeps what stands before the secret.
 LOOKS_SECRET: Final = (

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from integrations.models import TaskRun
 from licensehub.broker.signatures import is_signed
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.operations.processes.worker import ENQUEUED
 from licensehub.redis_client import connect
 

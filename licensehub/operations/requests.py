@@ -9,7 +9,7 @@ from typing import Final
 
 from django.http import HttpRequest, HttpResponse
 
-from licensehub import log_context
+from licensehub.logs import log_context
 from licensehub.operations import traces
 
 HEADER: Final = "X-Request-ID"

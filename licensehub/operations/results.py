@@ -10,7 +10,7 @@ from django.db import transaction
 
 from integrations.installation.processes import this_host
 from integrations.models import CheckResult
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.operations.doctor import checks as _all_checks  # noqa: F401 - importing registers them
 from licensehub.operations.doctor.findings import CHECKS, Finding, Level, Step, run_checks
 

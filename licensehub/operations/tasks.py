@@ -8,7 +8,7 @@ from celery import Task, shared_task
 
 from integrations.installation import processes
 from integrations.models import MailTrial
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.operations import queues, results
 from licensehub.operations.doctor.checks.mail import send_to
 from licensehub.operations.doctor.findings import Level

@@ -20,7 +20,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent.parent
 
 env = PlainEnv()
 PlainEnv.read_env(os.environ.get("LICENSEHUB_ENV_FILE", BASE_DIR / ".env"))
-# A value that cannot be read is noted here, and licensehub/checks.py reports it in a sentence.
+# A value that cannot be read is noted here, and licensehub/checks/configuration.py reports it in a sentence.
 reader = Reader(env)
 ENVIRONMENT_PROBLEMS = reader.problems
 SECRET_PROBLEMS = env.problems
@@ -319,7 +319,7 @@ STORAGES = {
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"no_links": {"()": "licensehub.logging_filters.RedactLinks"}},
+    "filters": {"no_links": {"()": "licensehub.logs.filters.RedactLinks"}},
     "formatters": {
         "console": {
             "()": "licensehub.operations.logs.TextFormatter",

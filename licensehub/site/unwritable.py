@@ -19,7 +19,7 @@ from django.shortcuts import render
 from django.utils import translation
 from django.views.defaults import server_error
 
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.ui.languages import default_language, language_of_browser
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: read only, no right (after a wrong GRANT), no

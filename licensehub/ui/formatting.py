@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 
 EMPTY = "–"
 DAY, HOUR, MINUTE = 86400, 3600, 60

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 
 
 class ListColumns(models.Model):

@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from licensehub.audit.actions import Action
 from licensehub.audit.chain.signed import is_genuine
 from licensehub.audit.models import AuditEvent
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from subscriptions.accounts.own_seat import Identity, same_person_as
 from subscriptions.errors import OwnRequest
 from subscriptions.models import ChangeKind

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from integrations.connectors.contract import normalized
 from integrations.models import IntegrationProfile
-from integrations.visibility import seen_by
+from integrations.scopes.visibility import seen_by
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Row, record, record_rows
 from subscriptions.accounts.mailbox import mailbox

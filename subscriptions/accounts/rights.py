@@ -10,7 +10,7 @@ from django.contrib.auth.models import AnonymousUser, Group, Permission, User
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
-from integrations.scopes import covering, is_company_wide
+from integrations.scopes.account_scopes import covering, is_company_wide
 from subscriptions.accounts import signed_rights
 from subscriptions.errors import Refused
 from subscriptions.models import ChangeKind, RightsChange

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from licensehub.audit.models import AuditEvent
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.sign_in import generations
 from subscriptions.accounts import rights, scope, signed_rights
 from subscriptions.accounts.mailbox import mailbox

@@ -6,9 +6,9 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.utils.translation import gettext as _
 
 from integrations.models import AccountScope, IntegrationProfile
-from integrations.scopes import is_inside as is_inside
-from integrations.scopes import stored_choice as stored_choice
-from integrations.visibility import Profiles, seen_by
+from integrations.scopes.account_scopes import is_inside as is_inside
+from integrations.scopes.account_scopes import stored_choice as stored_choice
+from integrations.scopes.visibility import Profiles, seen_by
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from subscriptions.errors import NotActionable, Refused

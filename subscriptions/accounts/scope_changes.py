@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from integrations.scopes import stored_choice
+from integrations.scopes.account_scopes import stored_choice
 from subscriptions.accounts import rights, rights_changes
 from subscriptions.accounts.scope import text_of, write
 from subscriptions.errors import Refused

@@ -23,7 +23,7 @@ from integrations.models import IntegrationProfile
 from licensehub import stopping
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from subscriptions.activity.snapshots import COLUMNS, oldest_of
 from subscriptions.bulk_sql import execute, large_tables
 from subscriptions.models import ActivitySnapshot, DownloadRun, RecheckSnapshot

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record, record_many
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.translations.stored import in_english
 from licensehub.ui.formatting import inside, name_of
 from subscriptions.accounts.own_seat import is_own, refuse_own_seat, seats_of
@@ -33,7 +33,7 @@ from subscriptions.models import (
     RequestedRemoval,
     RequestState,
 )
-from subscriptions.models.request import WAITING
+from subscriptions.models.reclaims.request import WAITING
 
 MAX_DROP_REASON = 200
 # At most so many are looked at.

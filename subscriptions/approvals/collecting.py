@@ -16,14 +16,14 @@ from django.db.models import Exists, Max, OuterRef
 from django.utils.translation import gettext as _
 
 from integrations.connectors.contract import english
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from subscriptions.approvals.closing import drop_unanswered
 from subscriptions.approvals.request import open_for_approval
 from subscriptions.bulk_sql import planned_for
 from subscriptions.candidates import locks
 from subscriptions.errors import NotActionable
 from subscriptions.models import Notice, NoticeKind, NoticeState, ReclaimRequest, RequestedRemoval, RequestState
-from subscriptions.models.request import RequestedRemovalQuerySet
+from subscriptions.models.reclaims.request import RequestedRemovalQuerySet
 from subscriptions.schedules.working_days import end_of_window
 
 ASKED_ELSEWHERE = english(

@@ -20,7 +20,7 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.audit.models import AuditEvent
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.ui.formatting import day_and_time
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.accounts.origins import origin_of, refuse_tied

@@ -15,9 +15,9 @@ from django.conf import settings
 from django.db.models import Case, QuerySet, When
 from django.utils.translation import gettext as _
 
-from integrations import credential_store
+from integrations.credentials import credential_store
 from integrations.models import IntegrationProfile
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.translations.stored import translated
 from licensehub.ui.formatting import inside
 from subscriptions.approvals.request import profiles_of
@@ -33,7 +33,7 @@ from subscriptions.models import (
     RequestedRemoval,
     RequestState,
 )
-from subscriptions.models.request import WAITING
+from subscriptions.models.reclaims.request import WAITING
 from subscriptions.reclaims.direction import RECLAIM, RESTORE, spec_for
 from subscriptions.reclaims.engine import CLAIM
 from subscriptions.reclaims.holds import item_hold, profile_hold, try_connections

@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from integrations.connectors.contract import english, normalized
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, Row, record_rows
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.translations.stored import in_english
 from licensehub.ui.formatting import name_of
 from licensehub.ui.lists.id_filter import IdIn, IdList

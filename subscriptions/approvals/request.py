@@ -17,7 +17,7 @@ from integrations.connectors.contract import english
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.accounts.origins import refuse_tied
 from subscriptions.accounts.own_seat import (
@@ -50,7 +50,7 @@ from subscriptions.models import (
     RequestedRemoval,
     RequestState,
 )
-from subscriptions.models.request import WAITING
+from subscriptions.models.reclaims.request import WAITING
 from subscriptions.reclaims import switches
 from subscriptions.reclaims.switches import Operation
 from subscriptions.schedules.working_days import end_of_window

@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy
 from integrations.connectors.contract import english
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Row, record, record_rows
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.translations.stored import translated
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.accounts.own_seat import has_own_seat, refuse_own_seat, seats_of
@@ -49,7 +49,7 @@ from subscriptions.models import (
     RequestState,
     Verdict,
 )
-from subscriptions.models.request import WAITING
+from subscriptions.models.reclaims.request import WAITING
 from subscriptions.reclaims import switches
 from subscriptions.reclaims.restores import restorable
 from subscriptions.reclaims.switches import Operation

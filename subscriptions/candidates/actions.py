@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from integrations.connectors.contract import english
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.accounts.own_seat import refuse_own_seat, seats_of_candidates
 from subscriptions.accounts.scope import refuse_outside

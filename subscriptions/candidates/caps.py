@@ -15,7 +15,7 @@ from django.db.models import Count, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from integrations.models import IntegrationProfile
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.models import (
     Direction,

@@ -15,7 +15,7 @@ from integrations.connectors.contract import english
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Row, record_rows
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.translations.stored import as_evidence
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.bulk_sql import batches, insert, large_tables, new_ids, read

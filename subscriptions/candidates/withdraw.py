@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Row, record_rows
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.translations.stored import in_english
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.bulk_sql import batches, planned_for
@@ -29,7 +29,7 @@ from subscriptions.models import (
     Subscription,
     Verdict,
 )
-from subscriptions.models.request import WAITING
+from subscriptions.models.reclaims.request import WAITING
 from subscriptions.models.subscription import NEEDS_REVIEW
 
 BATCH = 5000

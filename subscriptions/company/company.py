@@ -12,7 +12,7 @@ from django.db import transaction
 from django.urls import reverse
 
 from integrations.connectors.contract import english
-from integrations.scopes import deny_outside
+from integrations.scopes.account_scopes import deny_outside
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.translations.stored import translated

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.ui.formatting import inside
 from subscriptions.accounts.origins import tied_to
 from subscriptions.accounts.own_seat import NO_ADDRESS, accounts_of

@@ -13,12 +13,13 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 
-from integrations import connection_state, credential_store
+from integrations.connections import connection_state
 from integrations.connectors.contract import ConfigError, Connector
+from integrations.credentials import credential_store
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from subscriptions.downloads import follow_up_steps, lease
 from subscriptions.downloads.parts import Part, Work
 from subscriptions.models import DownloadRun, RunState

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import transaction
 
-from integrations import connection_state
+from integrations.connections import connection_state
 from integrations.connectors.contract import (
     BadAnswer,
     Capability,
@@ -24,7 +24,7 @@ from integrations.connectors.contract import (
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.translations.stored import as_evidence
 from subscriptions.accounts.persons import find_persons
 from subscriptions.approvals.request import file_automatically

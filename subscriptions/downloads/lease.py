@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.ui.formatting import name_of
 from subscriptions.downloads.parts import PartOver, Work
 from subscriptions.models import DownloadRun, RunState

@@ -14,7 +14,7 @@ from datetime import datetime
 from django.db import transaction
 from django.utils.text import capfirst
 
-from integrations import connection_state, credential_store
+from integrations.connections import connection_state
 from integrations.connectors.contract import (
     Allocation,
     BadAnswer,
@@ -24,11 +24,12 @@ from integrations.connectors.contract import (
     Page,
     english,
 )
+from integrations.credentials import credential_store
 from integrations.models import IntegrationProfile
-from licensehub import log_context
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
+from licensehub.logs import log_context
 from subscriptions.activity.returns import note_returns
 from subscriptions.downloads import follow_up, lease, staging
 from subscriptions.downloads.former_accounts import link_former_accounts

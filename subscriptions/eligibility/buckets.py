@@ -27,7 +27,7 @@ from django.db.models.expressions import Func
 from django.db.models.functions import Greatest, Least
 
 from integrations.models import IntegrationProfile
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from subscriptions.bulk_sql import insert, large_tables
 from subscriptions.eligibility.clauses import CLAUSES
 from subscriptions.eligibility.terms import Terms

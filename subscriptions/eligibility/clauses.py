@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext
 
 from integrations.connectors.contract import UNKNOWN_WORDS, english
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.translations.stored import translated
 from subscriptions.activity import known_dates
 from subscriptions.eligibility.sentences import (

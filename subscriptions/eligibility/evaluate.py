@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.db.models import Count, F, Max, Q, QuerySet
 
 from integrations.models import IntegrationProfile
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from subscriptions.bulk_sql import execute, large_tables
 from subscriptions.eligibility.buckets import note_change
 from subscriptions.eligibility.terms import Terms, current_terms

@@ -27,7 +27,7 @@ from django.db.models import BooleanField, Case, CharField, Count, Max, Min, Q, 
 
 from integrations.connectors.contract import UNKNOWN_WORDS
 from integrations.models import IntegrationProfile
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from subscriptions.activity.retention import thinned_before
 from subscriptions.activity.snapshots import oldest_of
 from subscriptions.bulk_sql import fetch_all, insert, large_tables

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from django.db.models import Case, CharField, Count, F, QuerySet, Sum, Value, When
 
 from integrations.models import IntegrationProfile
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from subscriptions.bulk_sql import large_tables
 from subscriptions.eligibility.buckets import LastCount, evaluated_at, last_count, newest_buckets
 from subscriptions.models import Subscription, Verdict

@@ -11,7 +11,7 @@ from typing import Any
 from django.db.models import Case, Count, Q, QuerySet, Sum, Value, When
 
 from integrations.models import IntegrationProfile
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from subscriptions.bulk_sql import large_tables
 from subscriptions.eligibility.buckets import MAX_GRACE_DAYS, evaluated_at, last_count, newest_buckets
 from subscriptions.eligibility.clauses import CLAUSES, verdict_case

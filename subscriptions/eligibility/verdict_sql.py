@@ -16,7 +16,7 @@ from django.db.models import CharField, DateTimeField, Expression
 from django.db.models.expressions import RawSQL
 from django.db.models.sql import Query
 
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from subscriptions.bulk_sql import adapted
 from subscriptions.eligibility.clauses import verdict_case
 from subscriptions.eligibility.terms import Terms

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.contrib.auth.management import create_permissions
 from django.db import DatabaseError, migrations, models, transaction
 
-import licensehub.database_clock
+import licensehub.database.clock
 import subscriptions.models.fields
 
 # The staging table has no key; the merge reads it once.
@@ -227,7 +227,7 @@ class Migration(migrations.Migration):
                 ("organization_id", models.CharField(max_length=40)),
                 ("external_id", models.CharField(blank=True, max_length=40, verbose_name="vendor ID")),
                 ("email", models.CharField(blank=True, max_length=254, verbose_name="e-mail")),
-                ("linked_at", models.DateTimeField(default=licensehub.database_clock.database_now)),
+                ("linked_at", models.DateTimeField(default=licensehub.database.clock.database_now)),
                 (
                     "linked_by",
                     models.ForeignKey(
@@ -427,7 +427,7 @@ class Migration(migrations.Migration):
             name="CountDue",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("since", models.DateTimeField(default=licensehub.database_clock.database_now)),
+                ("since", models.DateTimeField(default=licensehub.database.clock.database_now)),
                 (
                     "profile",
                     models.ForeignKey(
@@ -484,7 +484,7 @@ class Migration(migrations.Migration):
                 (
                     "started_at",
                     models.DateTimeField(
-                        verbose_name="started at", default=licensehub.database_clock.database_now, editable=False
+                        verbose_name="started at", default=licensehub.database.clock.database_now, editable=False
                     ),
                 ),
                 ("finished_at", models.DateTimeField(editable=False, null=True)),
@@ -803,7 +803,7 @@ class Migration(migrations.Migration):
                 ("reason", models.CharField(max_length=500, verbose_name="reason")),
                 ("owner", models.CharField(max_length=150, verbose_name="owner")),
                 ("ends_at", models.DateTimeField(blank=True, null=True, verbose_name="ends")),
-                ("created_at", models.DateTimeField(default=licensehub.database_clock.database_now)),
+                ("created_at", models.DateTimeField(default=licensehub.database.clock.database_now)),
                 ("ended_at", models.DateTimeField(null=True)),
                 ("covered", models.PositiveIntegerField(editable=False, null=True)),
                 ("lost_at", models.DateTimeField(editable=False, null=True)),
@@ -898,7 +898,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "queued_at",
-                    models.DateTimeField(verbose_name="queued at", default=licensehub.database_clock.database_now),
+                    models.DateTimeField(verbose_name="queued at", default=licensehub.database.clock.database_now),
                 ),
                 ("token", models.UUIDField(editable=False, null=True)),
                 ("lease_until", models.DateTimeField(editable=False, null=True)),
@@ -989,7 +989,7 @@ class Migration(migrations.Migration):
                         max_length=10,
                     ),
                 ),
-                ("requested_at", models.DateTimeField(default=licensehub.database_clock.database_now)),
+                ("requested_at", models.DateTimeField(default=licensehub.database.clock.database_now)),
                 ("reason", models.CharField(blank=True, max_length=500, verbose_name="why now")),
                 ("answers_until", models.DateTimeField(null=True)),
                 ("expires_at", models.DateTimeField()),
@@ -1315,7 +1315,7 @@ class Migration(migrations.Migration):
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 (
                     "started_at",
-                    models.DateTimeField(verbose_name="started at", default=licensehub.database_clock.database_now),
+                    models.DateTimeField(verbose_name="started at", default=licensehub.database.clock.database_now),
                 ),
                 ("finished_at", models.DateTimeField(null=True)),
                 ("people", models.PositiveIntegerField(default=0)),
@@ -1414,10 +1414,10 @@ class Migration(migrations.Migration):
                 (
                     "created_at",
                     models.DateTimeField(
-                        default=licensehub.database_clock.database_now, verbose_name="candidate since"
+                        default=licensehub.database.clock.database_now, verbose_name="candidate since"
                     ),
                 ),
-                ("state_changed_at", models.DateTimeField(default=licensehub.database_clock.database_now)),
+                ("state_changed_at", models.DateTimeField(default=licensehub.database.clock.database_now)),
                 (
                     "profile",
                     models.ForeignKey(
@@ -1566,7 +1566,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("email", models.CharField(blank=True, default="", max_length=254, verbose_name="e-mail")),
-                ("due_at", models.DateTimeField(default=licensehub.database_clock.database_now)),
+                ("due_at", models.DateTimeField(default=licensehub.database.clock.database_now)),
                 ("tries", models.PositiveSmallIntegerField(default=0)),
                 ("postponed", models.PositiveSmallIntegerField(default=0)),
                 ("lease_until", models.DateTimeField(editable=False, null=True)),
@@ -1840,7 +1840,7 @@ class Migration(migrations.Migration):
                 ("subject", models.CharField(blank=True, default="", max_length=200)),
                 ("text", models.TextField(blank=True, default="")),
                 ("path", models.CharField(blank=True, default="", max_length=200)),
-                ("created_at", models.DateTimeField(default=licensehub.database_clock.database_now)),
+                ("created_at", models.DateTimeField(default=licensehub.database.clock.database_now)),
                 ("ended_at", models.DateTimeField(null=True)),
                 (
                     "profile",
@@ -1937,8 +1937,8 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("email", models.CharField(blank=True, default="", max_length=254, verbose_name="e-mail")),
-                ("created_at", models.DateTimeField(default=licensehub.database_clock.database_now)),
-                ("due_at", models.DateTimeField(default=licensehub.database_clock.database_now)),
+                ("created_at", models.DateTimeField(default=licensehub.database.clock.database_now)),
+                ("due_at", models.DateTimeField(default=licensehub.database.clock.database_now)),
                 ("tries", models.PositiveSmallIntegerField(default=0)),
                 ("postponed", models.PositiveSmallIntegerField(default=0)),
                 ("lease_until", models.DateTimeField(editable=False, null=True)),
@@ -1963,7 +1963,7 @@ class Migration(migrations.Migration):
             name="NotificationRecipient",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("created_at", models.DateTimeField(default=licensehub.database_clock.database_now)),
+                ("created_at", models.DateTimeField(default=licensehub.database.clock.database_now)),
                 (
                     "instead_of",
                     models.ForeignKey(
@@ -2008,7 +2008,7 @@ class Migration(migrations.Migration):
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("starts", models.DateField(verbose_name="first day away")),
                 ("ends", models.DateField(verbose_name="last day away")),
-                ("named_at", models.DateTimeField(default=licensehub.database_clock.database_now)),
+                ("named_at", models.DateTimeField(default=licensehub.database.clock.database_now)),
                 ("ended_at", models.DateTimeField(null=True)),
                 (
                     "deputy",
@@ -2089,7 +2089,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("valid_from", models.DateField(verbose_name="valid from")),
-                ("entered_at", models.DateTimeField(default=licensehub.database_clock.database_now)),
+                ("entered_at", models.DateTimeField(default=licensehub.database.clock.database_now)),
                 ("withdrawn_at", models.DateTimeField(null=True)),
                 ("withdrawn_reason", models.CharField(blank=True, default="", max_length=200)),
                 (
@@ -2185,7 +2185,7 @@ class Migration(migrations.Migration):
                 ("renews_on", models.DateField(verbose_name="renewal")),
                 ("notice_by", models.DateField(verbose_name="last day of notice")),
                 ("true_up", models.CharField(blank=True, default="", max_length=500, verbose_name="true-up rule")),
-                ("changed_at", models.DateTimeField(default=licensehub.database_clock.database_now)),
+                ("changed_at", models.DateTimeField(default=licensehub.database.clock.database_now)),
                 (
                     "changed_by",
                     models.ForeignKey(
@@ -2459,7 +2459,7 @@ class Migration(migrations.Migration):
             name="Erasure",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("requested_at", models.DateTimeField(default=licensehub.database_clock.database_now)),
+                ("requested_at", models.DateTimeField(default=licensehub.database.clock.database_now)),
                 ("reason", models.CharField(max_length=200, verbose_name="reason")),
                 ("problem", models.CharField(blank=True, default="", max_length=300)),
                 ("done_at", models.DateTimeField(null=True)),
@@ -2497,7 +2497,7 @@ class Migration(migrations.Migration):
             name="EvidencePack",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("asked_at", models.DateTimeField(default=licensehub.database_clock.database_now)),
+                ("asked_at", models.DateTimeField(default=licensehub.database.clock.database_now)),
                 ("language", models.CharField(max_length=10)),
                 ("first", models.DateField(null=True)),
                 ("last", models.DateField(null=True)),

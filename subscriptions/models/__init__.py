@@ -1,5 +1,4 @@
 from subscriptions.models.account import AccountPerson, AccountSettings
-from subscriptions.models.candidate import CandidateState, CloseReason, RemovalCandidate
 from subscriptions.models.download import (
     DownloadedMember,
     DownloadedPerson,
@@ -8,12 +7,9 @@ from subscriptions.models.download import (
     RunState,
     SoleTeamAdmin,
 )
-from subscriptions.models.evaluation import Bucket, CountDue, Evaluation, PastBucket
-from subscriptions.models.evidence import EvidencePack, EvidencePackPart, PackState
 from subscriptions.models.installation import Company, ReportSettings
-from subscriptions.models.money import Contract, Per, Price, SeatFloor, VerifiedSeats
-from subscriptions.models.notice import Notice, NoticeKind, NoticeState
-from subscriptions.models.notification import (
+from subscriptions.models.mail.notice import Notice, NoticeKind, NoticeState
+from subscriptions.models.mail.notification import (
     Delivery,
     Deputy,
     Notification,
@@ -22,14 +18,32 @@ from subscriptions.models.notification import (
     NotificationMail,
     NotificationRecipient,
 )
+from subscriptions.models.money import Contract, Per, Price, SeatFloor, VerifiedSeats
 from subscriptions.models.privacy import Erasure
 from subscriptions.models.protection import Protection, ProtectionKind
-from subscriptions.models.reclaim import HoldReason, Reclaim, ReclaimState
-from subscriptions.models.reconciliation import Reconciliation
+from subscriptions.models.reclaims.candidate import CandidateState, CloseReason, RemovalCandidate
+from subscriptions.models.reclaims.evidence import EvidencePack, EvidencePackPart, PackState
+from subscriptions.models.reclaims.reclaim import HoldReason, Reclaim, ReclaimState
+from subscriptions.models.reclaims.reconciliation import Reconciliation
+from subscriptions.models.reclaims.request import (
+    Answer,
+    Direction,
+    KeptAs,
+    ReclaimRequest,
+    RequestedRemoval,
+    RequestState,
+)
 from subscriptions.models.report import MonthlyReport
-from subscriptions.models.request import Answer, Direction, KeptAs, ReclaimRequest, RequestedRemoval, RequestState
 from subscriptions.models.rights import ChangeKind, ChangeState, DecidingRight, RightsChange
-from subscriptions.models.rule import AdminRoles, FileRequests, KeepMeans, LicenseThreshold, NeverActive, ReclaimRule
+from subscriptions.models.rules.evaluation import Bucket, CountDue, Evaluation, PastBucket
+from subscriptions.models.rules.rule import (
+    AdminRoles,
+    FileRequests,
+    KeepMeans,
+    LicenseThreshold,
+    NeverActive,
+    ReclaimRule,
+)
 from subscriptions.models.snapshot import ActivitySnapshot, RecheckSnapshot
 from subscriptions.models.subscription import PersonToReview, SearchText, Subscription, VendorFacts, Verdict
 

@@ -9,7 +9,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from integrations.models import IntegrationProfile
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 
 
 class AccountPersonQuerySet(models.QuerySet["AccountPerson"]):

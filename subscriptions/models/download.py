@@ -11,8 +11,8 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from integrations.models import IntegrationProfile
-from integrations.visibility import ProfileManager
-from licensehub.database_clock import database_now
+from integrations.scopes.visibility import ProfileManager
+from licensehub.database.clock import database_now
 from subscriptions.models.fields import LabelsField
 
 

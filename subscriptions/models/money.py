@@ -13,8 +13,8 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from integrations.models import IntegrationProfile
-from integrations.visibility import ProfileManager
-from licensehub.database_clock import database_now
+from integrations.scopes.visibility import ProfileManager
+from licensehub.database.clock import database_now
 
 
 class Per(models.TextChoices):

@@ -8,8 +8,8 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from integrations.visibility import ProfileManager
-from licensehub.database_clock import database_now
+from integrations.scopes.visibility import ProfileManager
+from licensehub.database.clock import database_now
 from subscriptions.models.subscription import Subscription
 
 

@@ -19,8 +19,8 @@ from django.utils.translation import gettext_lazy as _
 
 from integrations.connectors.contract import english, normalized
 from integrations.models import IntegrationProfile
-from integrations.visibility import ProfileManager
-from licensehub.database_clock import database_now
+from integrations.scopes.visibility import ProfileManager
+from licensehub.database.clock import database_now
 from licensehub.ui.formatting import day, name_of
 from licensehub.ui.lists.row_values import compared, row
 from subscriptions.models.fields import position_of

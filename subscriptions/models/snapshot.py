@@ -13,7 +13,7 @@ from typing import ClassVar
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from integrations.visibility import ProfileManager
+from integrations.scopes.visibility import ProfileManager
 from subscriptions.models.download import DownloadRun
 from subscriptions.models.subscription import Subscription
 

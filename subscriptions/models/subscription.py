@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from integrations.connectors.contract import is_plain, normalized
 from integrations.models import IntegrationProfile
-from integrations.visibility import ProfileManager
+from integrations.scopes.visibility import ProfileManager
 from licensehub.translations.stored import translated
 from subscriptions.models.download import DownloadRun
 from subscriptions.models.fields import LabelsField, position_of

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.ui.time_zones import company_day
 from subscriptions.accounts.scope import refuse_outside
 from subscriptions.errors import NotActionable, Refused

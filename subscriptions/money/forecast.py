@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from math import sqrt
 
 from integrations.models import IntegrationProfile
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.ui.time_zones import company_day
 from subscriptions.models import DownloadRun
 

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.ui.formatting import day as day_text
 from licensehub.ui.names import joined
 from licensehub.ui.time_zones import company_day, company_midnight

@@ -15,7 +15,7 @@ from django.db.models.functions import Coalesce, TruncDay
 from django.utils import timezone
 
 from integrations.models import IntegrationProfile
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.ui.time_zones import company_day, company_midnight
 from subscriptions.activity.returns import VERIFIED
 from subscriptions.bulk_sql import large_tables

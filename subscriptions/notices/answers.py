@@ -20,7 +20,7 @@ from integrations.connectors.contract import english, normalized
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.audit.models import AuditEvent
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from subscriptions.approvals.closing import drop_by_licensehub
 from subscriptions.candidates import locks
 from subscriptions.errors import NotActionable
@@ -34,7 +34,7 @@ from subscriptions.models import (
     ReclaimState,
     RequestedRemoval,
 )
-from subscriptions.models.request import WAITING
+from subscriptions.models.reclaims.request import WAITING
 from subscriptions.reclaims.outcomes import mark_unsent
 from subscriptions.reclaims.recheck import kept
 from subscriptions.schedules.working_days import end_of_window

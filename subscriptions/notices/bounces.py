@@ -10,7 +10,7 @@ from django.db import transaction
 from integrations.connectors.contract import english
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from subscriptions.accounts.scope import refuse_outside
 from subscriptions.candidates import locks
 from subscriptions.candidates.actions import refuse_own_candidate

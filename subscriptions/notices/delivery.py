@@ -16,7 +16,7 @@ from integrations.connectors.contract import english
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.bulk_sql import planned_for
 from subscriptions.candidates import locks
@@ -28,8 +28,8 @@ from subscriptions.models import (
     RequestedRemoval,
     RequestState,
 )
-from subscriptions.models.notice import NoticeQuerySet
-from subscriptions.models.request import RequestedRemovalQuerySet
+from subscriptions.models.mail.notice import NoticeQuerySet
+from subscriptions.models.reclaims.request import RequestedRemovalQuerySet
 from subscriptions.notices.mail import mail_for
 from subscriptions.notices.no_contact import drop_unreached
 from subscriptions.notices.outbox import MAX_TOTAL_WAIT, RETRY_DELAY, TASK_SECONDS, Outbox

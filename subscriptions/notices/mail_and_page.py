@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from integrations.connectors.contract import Texts
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.ui.formatting import ago, day
 from subscriptions.company.company import company, contact, logo_address
 from subscriptions.company.texts import Wording, wording

@@ -7,13 +7,13 @@ import logging
 from integrations.connectors.contract import english
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from subscriptions.approvals.leaving import IN_REQUEST
 from subscriptions.candidates.actions import move
 from subscriptions.candidates.request_digest import next_digests
 from subscriptions.errors import NotActionable
 from subscriptions.models import CandidateState, ReclaimRequest, RequestedRemoval
-from subscriptions.models.request import WAITING
+from subscriptions.models.reclaims.request import WAITING
 
 logger = logging.getLogger(__name__)
 

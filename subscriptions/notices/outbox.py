@@ -22,9 +22,9 @@ from integrations.connectors.contract import english
 from integrations.mail_config import mail_problem
 from licensehub import stopping
 from licensehub.audit.actions import Action
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from subscriptions.models import NoticeState
-from subscriptions.models.notice import OutgoingMail
+from subscriptions.models.mail.notice import OutgoingMail
 from subscriptions.notices.mail_failures import Failure
 from subscriptions.notices.transport import MailServer, NoServer
 

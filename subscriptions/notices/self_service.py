@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from subscriptions.approvals.collecting import answer_by
 from subscriptions.models import Answer, Reclaim, RequestedRemoval
 from subscriptions.notices.answers import Phase, phase_of

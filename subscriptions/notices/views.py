@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
-from integrations.visibility import seen_by
+from integrations.scopes.visibility import seen_by
 from subscriptions.errors import NotActionable
 from subscriptions.models import Answer
 from subscriptions.notices.answers import BadLink, Link, answer, read_link

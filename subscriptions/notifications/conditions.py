@@ -13,7 +13,7 @@ from integrations import sending
 from integrations.connectors.contract import english, english_plural
 from integrations.installation.findings import findings
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.ui.formatting import day, day_and_time, number
 from subscriptions.approvals.deciders import deciders_of
 from subscriptions.models import (
@@ -29,7 +29,7 @@ from subscriptions.models import (
     RunState,
 )
 from subscriptions.models.download import UNDER_WAY
-from subscriptions.models.request import WAITING
+from subscriptions.models.reclaims.request import WAITING
 from subscriptions.money.contracts import reminder_due
 from subscriptions.money.licenses import short_licenses
 from subscriptions.reports.monthly import key_of, report_to_mail

@@ -10,7 +10,7 @@ from django.utils.translation import override
 from integrations.connectors.contract import english
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record_many
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from subscriptions.accounts.settings import mail_language_of
 from subscriptions.models import NoticeState, NotificationMail
 from subscriptions.notices.outbox import MAX_TOTAL_WAIT, RETRY_DELAY, TASK_SECONDS, Outbox

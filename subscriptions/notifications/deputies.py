@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.ui.formatting import day, name_of
 from subscriptions.accounts.rights import DECIDE, people_with
 from subscriptions.errors import NotActionable, Refused

@@ -10,12 +10,12 @@ from django.db.models import Q, QuerySet
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from integrations.scopes import covering
-from licensehub.database_clock import database_now
+from integrations.scopes.account_scopes import covering
+from licensehub.database.clock import database_now
 from subscriptions.accounts.rights import DECIDE, people_with
 from subscriptions.approvals.deciders import deciders_of
 from subscriptions.models import Contract, Delivery, Notification, NotificationKind, ReclaimRequest, RequestState
-from subscriptions.models.request import WAITING
+from subscriptions.models.reclaims.request import WAITING
 from subscriptions.notifications import conditions
 from subscriptions.reports.monthly import report_settings
 

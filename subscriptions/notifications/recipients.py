@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from django.db import transaction
 
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.translations.stored import as_evidence
 from subscriptions.models import (
     Delivery,

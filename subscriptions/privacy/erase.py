@@ -21,7 +21,7 @@ from licensehub.audit.actions import Action
 from licensehub.audit.erase import erase_texts
 from licensehub.audit.log import Actor, Row, record_rows
 from licensehub.audit.models import AuditEvent
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.ui.models import SavedView
 from subscriptions.candidates.locks import lock_audit
 from subscriptions.errors import NotActionable, Refused

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from integrations.connectors.contract import english
 from licensehub.audit.actions import Action
 from licensehub.audit.models import AuditEvent
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from subscriptions.models import (
     ChangeState,
     Reclaim,
@@ -27,7 +27,7 @@ from subscriptions.models import (
     RequestedRemoval,
     RequestState,
 )
-from subscriptions.models.request import WAITING
+from subscriptions.models.reclaims.request import WAITING
 from subscriptions.reclaims.signed_state import OF_PERSON
 from subscriptions.reclaims.signed_switches import SIGNED_SWITCHES
 

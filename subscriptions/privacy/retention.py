@@ -14,7 +14,7 @@ from django.conf import settings
 
 from integrations.connectors.contract import english
 from licensehub import stopping
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import Erasure, Subscription
 from subscriptions.privacy.erase import ask_for_erasure, erase, may_erase

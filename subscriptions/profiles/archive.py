@@ -10,13 +10,13 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from integrations import oauth_flow
+from integrations.connections import oauth_flow
 from integrations.connectors.contract import english
-from integrations.credential_store import forget_credentials
+from integrations.credentials.credential_store import forget_credentials
 from integrations.models import IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record, record_many
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.ui.formatting import number
 from subscriptions.accounts.scope import refuse_outside
 from subscriptions.candidates import caps
@@ -36,7 +36,7 @@ from subscriptions.models import (
     RunState,
     Subscription,
 )
-from subscriptions.models.request import WAITING
+from subscriptions.models.reclaims.request import WAITING
 from subscriptions.reclaims.direction import SPECS
 from subscriptions.schedules.schedules import remove_schedules
 

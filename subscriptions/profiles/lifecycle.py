@@ -12,7 +12,7 @@ from integrations.models import Connection, ConnectionState, IntegrationProfile,
 from integrations.sending import MIN_REASON_LENGTH
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.ui.names import joined
 from subscriptions.accounts.scope import refuse_outside
 from subscriptions.errors import NotActionable, Refused

@@ -18,7 +18,7 @@ from licensehub.audit.actions import Action
 from licensehub.audit.chain.checkpoint import Mismatch, find_mismatch
 from licensehub.audit.models import AuditEvent
 from subscriptions.models import Reclaim, ReclaimRequest
-from subscriptions.models.request import WAITING
+from subscriptions.models.reclaims.request import WAITING
 
 NOTHING_KNOWN = english(
     "Nothing is known outside of this database about the last event of its audit, while {items} and {requests} are "

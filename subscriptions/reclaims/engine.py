@@ -15,12 +15,14 @@ from enum import StrEnum
 from django.db import transaction
 from django.db.models import Exists, Q
 
-from integrations import connection_state, credential_store
+from integrations.connections import connection_state
 from integrations.connectors.contract import ConfigError, Connector, ConnectorError, PermanentError, TransientError
+from integrations.credentials import credential_store
 from integrations.models import IntegrationProfile
-from licensehub import log_context, stopping
+from licensehub import stopping
 from licensehub.audit.log import record
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
+from licensehub.logs import log_context
 from subscriptions.candidates import caps, locks
 from subscriptions.errors import NotActionable
 from subscriptions.models import (

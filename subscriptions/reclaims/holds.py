@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from integrations.connections.validation import is_fit, validate_connections
 from integrations.connectors.contract import ConnectorError, english
 from integrations.models import IntegrationProfile
-from integrations.validation import is_fit, validate_connections
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from subscriptions.candidates import caps
 from subscriptions.models import Direction, HoldReason, Reclaim
-from subscriptions.models.reclaim import ReclaimQuerySet
+from subscriptions.models.reclaims.reclaim import ReclaimQuerySet
 from subscriptions.reclaims import switches
 from subscriptions.reclaims.direction import spec_for
 from subscriptions.reclaims.signed_switches import signed_hold

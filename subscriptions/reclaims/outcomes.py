@@ -13,7 +13,7 @@ from typing import Any
 from django.db import transaction
 from django.utils.text import capfirst
 
-from integrations import connection_state
+from integrations.connections import connection_state
 from integrations.connectors.contract import (
     ConfigError,
     Connector,
@@ -26,7 +26,7 @@ from integrations.connectors.contract import (
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from subscriptions.activity.returns import note_returns, note_taken_again
 from subscriptions.activity.snapshots import keep_replaced
 from subscriptions.candidates.actions import KEPT_BY_USER, cool_down, move

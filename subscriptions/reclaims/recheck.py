@@ -14,7 +14,7 @@ from django.db import transaction
 
 from integrations.connectors.contract import Connector, Member, english
 from integrations.models import IntegrationProfile
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.translations.stored import as_evidence
 from subscriptions.activity import license_dates
 from subscriptions.activity.known_dates import counted

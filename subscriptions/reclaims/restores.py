@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from integrations.connectors.registry import vendor_texts
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import record
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from subscriptions.accounts.own_seat import refuse_own_seat, seats_of
 from subscriptions.accounts.scope import refuse_outside
 from subscriptions.bulk_sql import FEW, planned_for

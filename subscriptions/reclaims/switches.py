@@ -14,9 +14,10 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from integrations import connection_state, sending
+from integrations import sending
+from integrations.connections import connection_state
 from integrations.models import IntegrationProfile, ProfileState, SendingControl
-from licensehub import database_clock
+from licensehub.database import clock
 from licensehub.translations.stored import in_english
 from licensehub.ui.formatting import inside
 from subscriptions.errors import Refused
@@ -171,7 +172,7 @@ TABLE = (
     # Only the host with the wrong clock waits. The others go on, and the guard of a send need not know about it.
     Switch(
         "The clock of the host differs from the one of the database by more than 30 seconds",
-        lambda profile: database_clock.is_too_far(),
+        lambda profile: clock.is_too_far(),
         {
             Operation.ASK: Effect(),
             Operation.SEND: Effect(hold=HoldReason.CLOCK),

@@ -11,9 +11,9 @@ from itertools import islice
 
 from django.utils.translation import gettext as _
 
-from integrations import credential_store
 from integrations.connectors.contract import Capability, ConnectorError, NotGranted, VendorEvent
-from licensehub.database_clock import database_now
+from integrations.credentials import credential_store
+from licensehub.database.clock import database_now
 from subscriptions.models import Reclaim
 
 # How long before the send the log is read.

@@ -14,13 +14,14 @@ from django.db import transaction
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.utils.translation import gettext as _
 
-from integrations import connection_state, credential_store
+from integrations.connections import connection_state
 from integrations.connectors.contract import ConfigError, Connector, ConnectorError, Member, english
+from integrations.credentials import credential_store
 from integrations.models import IntegrationProfile, ProfileState
 from licensehub import stopping
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.translations.stored import as_evidence
 from subscriptions.accounts.scope import refuse_outside
 from subscriptions.bulk_sql import large_tables
@@ -28,7 +29,7 @@ from subscriptions.eligibility.evaluate import evaluate_rows
 from subscriptions.eligibility.terms import current_terms
 from subscriptions.errors import Refused
 from subscriptions.models import Reclaim, ReclaimState, Reconciliation, Subscription
-from subscriptions.models.reclaim import UNFINISHED
+from subscriptions.models.reclaims.reclaim import UNFINISHED
 from subscriptions.reclaims.recheck import write_facts
 from subscriptions.reconciliation.differences import Difference, Kind, in_ledger
 from subscriptions.reconciliation.vendor_log import VendorLog, in_log, read_log, with_doer

@@ -26,7 +26,7 @@ from subscriptions.models import (
     Subscription,
     Verdict,
 )
-from subscriptions.models.request import WAITING
+from subscriptions.models.reclaims.request import WAITING
 from subscriptions.models.subscription import HELD
 from subscriptions.money.prices import PriceList
 from subscriptions.money.savings import Ledger, Stage

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record_many
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from subscriptions.accounts.scope import refuse_outside
 from subscriptions.errors import NotActionable
 from subscriptions.models import Protection

@@ -18,7 +18,7 @@ from django.db.models import Q
 
 from integrations.models import IntegrationProfile
 from licensehub import stopping
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from subscriptions.candidates.withdraw import withdraw
 from subscriptions.eligibility.buckets import count_buckets
 from subscriptions.eligibility.evaluate import evaluate_profile

@@ -21,7 +21,7 @@ from integrations.connectors.contract import normalized
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record_many
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.ui.formatting import name_of
 from licensehub.ui.lists.id_filter import IdList
 from subscriptions.accounts.scope import refuse_outside

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from subscriptions.accounts.scope import refuse_outside
 from subscriptions.eligibility.terms import COLUMNS
 from subscriptions.errors import NotActionable

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from integrations.connectors.contract import UNKNOWN_WORDS
 from integrations.models import IntegrationProfile
-from integrations.visibility import visible
+from integrations.scopes.visibility import visible
 from subscriptions.bulk_sql import fetch_column
 from subscriptions.models import ProtectionKind, Subscription
 

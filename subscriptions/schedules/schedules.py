@@ -19,7 +19,7 @@ from django_celery_beat.models import CrontabSchedule, PeriodicTask, PeriodicTas
 from integrations.models import ConnectionState, IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.ui.names import joined
 from subscriptions.accounts.scope import refuse_outside
 from subscriptions.models import DownloadRun, HoldReason, Reclaim, ReclaimState

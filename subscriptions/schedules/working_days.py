@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import ngettext
 
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.ui.formatting import ago
 
 ALL_DAYS = 7

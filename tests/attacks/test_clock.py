@@ -13,8 +13,8 @@ from django.db import connection
 from django.utils import timezone
 
 from integrations.installation import findings
-from licensehub import database_clock
-from licensehub.database_clock import database_now
+from licensehub.database import clock
+from licensehub.database.clock import database_now
 from subscriptions import tasks
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
@@ -52,7 +52,7 @@ def full_cap(world, alice, bob):
 @on_postgresql
 def test_a_clock_of_25_hours_ahead_sends_nobody_more(full_cap, world, real_database_clock):
     with time_machine.travel(timezone.now() + DAY_AND_HOUR):
-        assert database_clock.is_too_far()
+        assert clock.is_too_far()
         Reclaim.objects.update(not_before=None)
         reclaim_due(world.profile)
     assert len(world.deactivated_by_us()) == full_cap
@@ -73,7 +73,7 @@ def test_leases_and_approvals_end_by_the_clock_of_the_database(world, alice, bob
     [item] = claim(world.profile)
     for wrong in (DAY_AND_HOUR, timedelta(days=30), -DAY_AND_HOUR):
         with time_machine.travel(timezone.now() + wrong):
-            assert abs(database_clock.skew() - wrong) < timedelta(seconds=5)
+            assert abs(clock.skew() - wrong) < timedelta(seconds=5)
             assert abs(database_now() - _asked()) < timedelta(seconds=5)
             assert recover_claims() == 0, "the lease of a worker that lives looks abandoned"
             assert lapse_approvals() == 0
@@ -89,9 +89,9 @@ def test_a_clock_that_jumps_is_noticed_at_once(db, real_database_clock, django_a
         for _ in range(100):
             database_now()
     with time_machine.travel(timezone.now() + timedelta(hours=1)), django_assert_num_queries(1):
-        assert abs(database_clock.skew() - timedelta(hours=1)) < timedelta(seconds=5)
-        assert database_clock.is_too_far()
-    assert not database_clock.is_too_far()
+        assert abs(clock.skew() - timedelta(hours=1)) < timedelta(seconds=5)
+        assert clock.is_too_far()
+    assert not clock.is_too_far()
 
 
 def _asked() -> datetime:
@@ -101,7 +101,7 @@ def _asked() -> datetime:
 
 
 def test_none_of_our_code_reads_the_clock_of_the_host():
-    """Use `licensehub.database_clock.database_now`."""
+    """Use `licensehub.database.clock.database_now`."""
     found = [
         f"{path.relative_to(settings.BASE_DIR)}:{number}"
         for folder in OUR_CODE

@@ -17,10 +17,12 @@ from django.urls import reverse
 
 from integrations.installation import processes as heartbeats
 from integrations.models import CheckResult, IntegrationProfile, MailTrial, ProcessKind
-from licensehub import checks_database, database_rights, database_roles
 from licensehub.audit.models import AuditEvent
-from licensehub.database_clock import database_now
-from licensehub.database_roles import Role
+from licensehub.checks import database
+from licensehub.database import rights as database_rights
+from licensehub.database import roles as database_roles
+from licensehub.database.clock import database_now
+from licensehub.database.roles import Role
 from licensehub.operations import queues, results
 from licensehub.operations.page import shown_to
 from licensehub.operations.tasks import send_mail_trial
@@ -126,7 +128,7 @@ def test_each_statement_that_is_not_declared_is_refused(roles, role):
 @on_postgresql
 def test_control_the_owner_is_refused_nothing_and_each_right_too_much_is_found(roles):
     assert database_rights.current_user() not in {role.user for role in Role}
-    assert "neither the user of the web processes" in checks_database.problem()
+    assert "neither the user of the web processes" in database.problem()
     web = Role.WEB
     for given, found in (
         (f'GRANT UPDATE ON audit_auditevent TO "{web.user}"', "UPDATE of action on audit_auditevent is too much"),
@@ -140,7 +142,7 @@ def test_control_the_owner_is_refused_nothing_and_each_right_too_much_is_found(r
         sql(given)
         assert found in database_rights.differences(web), given
         with acting(web):
-            assert "are not the declared ones" in checks_database.problem(), given
+            assert "are not the declared ones" in database.problem(), given
         transaction.savepoint_rollback(savepoint)
     sql(f'GRANT UPDATE ON audit_auditevent TO "{web.user}"')
     assert not refused(web, "UPDATE audit_auditevent SET action = NULL WHERE false")
@@ -149,7 +151,7 @@ def test_control_the_owner_is_refused_nothing_and_each_right_too_much_is_found(r
     for role in Role:
         assert database_rights.differences(role) == []
         with acting(role):
-            assert checks_database.problem() == ""
+            assert database.problem() == ""
 
 
 @on_postgresql

@@ -8,8 +8,8 @@ import pytest
 from django.contrib.auth.models import Group, User
 from playwright.sync_api import Page, expect
 
-from integrations import credential_store
 from integrations.connectors.miro.sandbox.control import SandboxControl
+from integrations.credentials import credential_store
 from integrations.models import Connection, IntegrationProfile
 from subscriptions import tasks
 from subscriptions.models import DownloadRun, Subscription

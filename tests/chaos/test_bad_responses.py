@@ -10,10 +10,10 @@ import pytest
 from django.conf import settings
 from django.db import transaction
 
-from integrations import credential_store
 from integrations.connectors.contract import ConnectorConfig
 from integrations.connectors.http import Limits
 from integrations.connectors.miro.connector import MiroConnector
+from integrations.credentials import credential_store
 from integrations.models import IntegrationProfile
 from licensehub.audit.transactions import open_transactions
 from subscriptions.downloads import outages

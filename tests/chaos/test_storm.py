@@ -17,7 +17,7 @@ from integrations.connectors.miro.sandbox.control import SandboxControl
 from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from subscriptions.models import Reclaim, ReclaimState
-from subscriptions.models.reclaim import UNFINISHED
+from subscriptions.models.reclaims.reclaim import UNFINISHED
 from tests.chaos.checker import Histories, states
 from tests.chaos.figures import Figures
 from tests.chaos.processes import Beat, Workers, cut_connections, patiently, restart_database, sandbox_process

@@ -10,7 +10,7 @@ from datetime import timedelta
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from integrations import credential_store
+from integrations.credentials import credential_store
 from integrations.models import IntegrationProfile
 from subscriptions.downloads.run import download_subscriptions
 from subscriptions.models import (
@@ -25,7 +25,7 @@ from subscriptions.models import (
     RequestState,
 )
 from subscriptions.models.download import StartedBy
-from subscriptions.models.reclaim import UNFINISHED
+from subscriptions.models.reclaims.reclaim import UNFINISHED
 from subscriptions.profiles import lifecycle
 from tests.chaos import fake_connector
 from tests.chaos.checker import AT_REST, audit_findings

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from django.contrib.auth.models import Group, User
 
-from integrations import credential_store
 from integrations.connectors.miro.sandbox.control import SandboxControl
+from integrations.credentials import credential_store
 from integrations.models import Connection, IntegrationProfile
 from subscriptions.profiles import lifecycle
 from tests.support.oauth import BACK, install

@@ -7,14 +7,16 @@ from datetime import timedelta
 import pytest
 from django.core.management import CommandError, call_command
 
-from integrations import credential_store, oauth_flow, sending
+from integrations import sending
+from integrations.connections import oauth_flow
 from integrations.connectors.contract import TransientError
+from integrations.credentials import credential_store
 from integrations.installation import instance
 from integrations.models import Connection, Installation, SendingControl
 from licensehub.audit.models import AuditEvent
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from subscriptions.reclaims import backup_guard
-from tests.integrations.test_tokens import counters, read
+from tests.integrations.connections.test_tokens import counters, read
 
 CHECKED = "This is the database of the new host; the old one is switched off."
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import transaction
 
-from integrations.credential_store import connector_for
+from integrations.credentials.credential_store import connector_for
 from integrations.transaction_guard import CallInTransaction
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from django.conf import settings as project
 
-from licensehub import checks
+from licensehub.checks import configuration
 from licensehub.environment import NO_DATABASE, SECRETS, PlainEnv, Reader
 
 KEY = "$a key with a dollar sign and an é, which is long"
@@ -49,7 +49,7 @@ def test_a_secret_that_cannot_be_read_is_never_replaced_by_a_default(monkeypatch
     assert reader.database("DATABASE_OWNER_URL", "sqlite:///x") == NO_DATABASE
     assert env.str("AUDIT_KEY", default="") == ""
     settings.SECRET_PROBLEMS = env.problems
-    found = checks.check_secret_files()
+    found = configuration.check_secret_files()
     assert [(one.id, one.msg.split()[0]) for one in found] == [
         ("licensehub.E066", name) for name in ("DATABASE_URL", "DATABASE_OWNER_URL", "AUDIT_KEY")
     ]

@@ -13,13 +13,12 @@ from django.contrib.auth.models import Group, User
 from django.db import connection, transaction
 from django.utils import timezone
 
-from integrations import credential_store
 from integrations.connectors.miro.sandbox.control import SandboxControl
 from integrations.connectors.miro.sandbox.server import Sandbox
 from integrations.connectors.rate_limit import KEY_PREFIX
+from integrations.credentials import credential_store
 from integrations.installation import findings, instance
 from integrations.models import IntegrationProfile
-from licensehub import database_clock
 from licensehub.audit.actions import Action
 from licensehub.audit.chain import checkpoint
 from licensehub.audit.chain.offline_verifier import EMPTY
@@ -27,6 +26,7 @@ from licensehub.audit.chain.verify import verify_chain
 from licensehub.audit.log import record
 from licensehub.audit.models import AuditEvent
 from licensehub.audit.transactions import open_transactions
+from licensehub.database import clock
 from subscriptions.accounts import signed_rights
 from subscriptions.accounts.rights import able
 from subscriptions.downloads.run import download_subscriptions
@@ -51,7 +51,7 @@ def _count_outer_transactions(request, settings):
 def _the_database_has_the_clock_of_the_test(request, monkeypatch):
     """A test that moves the clock moves the one of the database, too; `real_database_clock` asks PostgreSQL."""
     if "real_database_clock" not in request.fixturenames:
-        monkeypatch.setattr(database_clock, "skew", timedelta)
+        monkeypatch.setattr(clock, "skew", timedelta)
 
 
 @pytest.fixture(autouse=True)
@@ -97,9 +97,9 @@ def real_rights() -> None:
 
 @pytest.fixture
 def real_database_clock() -> Iterator[None]:
-    database_clock.forget()
+    clock.forget()
     yield
-    database_clock.forget()
+    clock.forget()
 
 
 SELF_JOIN = re.compile(r'^UPDATE "(\w+)" SET .* WHERE "\1"\."id" IN \(SELECT \w+\."id" FROM "\1" .*JOIN', re.DOTALL)

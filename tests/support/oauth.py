@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib.auth.models import User
 from django.urls import reverse
 
-from integrations import oauth_flow
+from integrations.connections import oauth_flow
 from integrations.connectors.miro.sandbox.control import SandboxControl
 from integrations.models import Connection
 

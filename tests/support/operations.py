@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from integrations.models import CheckResult, Heartbeat, ProcessKind
 from licensehub.build import version
-from licensehub.database_clock import database_now
-from licensehub.known_secrets import keys_mark
+from licensehub.database.clock import database_now
+from licensehub.logs.known_secrets import keys_mark
 from licensehub.operations.doctor.checks.mail import _waiting
 from licensehub.operations.doctor.findings import CHECKS, Context, Finding, Level, Step
 from licensehub.operations.results import _keep

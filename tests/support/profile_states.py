@@ -10,7 +10,7 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.utils import timezone
 
-from integrations import credential_store
+from integrations.credentials import credential_store
 from integrations.models import IntegrationProfile
 from subscriptions.candidates import propose
 from subscriptions.eligibility.evaluate import evaluate_profile

@@ -26,7 +26,7 @@ class NoLimit:
 
 
 def main(profile_id: int, rounds: int, folder: Path, index: int) -> None:
-    from integrations import credential_store
+    from integrations.credentials import credential_store
     from integrations.models import IntegrationProfile
 
     credential_store._budget = lambda url, share: NoLimit()  # type: ignore[assignment]

@@ -1,4 +1,4 @@
-"""`manage.py rotate_credentials_key`: calls `integrations.key_rotation`."""
+"""`manage.py rotate_credentials_key`: calls `integrations.credentials.key_rotation`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from integrations.key_rotation import rotate_credentials
+from integrations.credentials.key_rotation import rotate_credentials
 
 
 class Command(BaseCommand):

@@ -16,12 +16,12 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest
 from ninja.security import HttpBearer
 
-from integrations.scopes import narrow, within_scope
+from integrations.scopes.account_scopes import narrow, within_scope
 from licensehub.api.access.counters import counters, seconds_left
 from licensehub.api.problems import Problem
 from licensehub.audit.actions import Action
 from licensehub.audit.log import by_means_of
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.sign_in.addresses import address_of, counted_address
 from licensehub.sign_in.events import record_often
 from licensehub.sign_in.models import ApiToken

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from licensehub.api.access.caller import Caller, acting, caller_of
 from licensehub.api.models import IdempotentCall
 from licensehub.api.problems import CONTENT_TYPE, REFUSALS, Problem, of_refusal
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 
 KEPT: Final = timedelta(hours=24)
 HEADER: Final = "Idempotency-Key"

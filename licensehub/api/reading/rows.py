@@ -1,7 +1,7 @@
 """The rows that a token may read, and pages of them.
 
 The rows are those of the screens: the `get_queryset` of the admin class, with its right to view. A token that names
-profiles is like an account whose roles hold for these: `scopes.narrow`.
+profiles is like an account whose roles hold for these: `account_scopes.narrow`.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from licensehub.audit.anchors.keys import current_keys
 from licensehub.audit.anchors.time_stamp import TimeStampAuthority
 from licensehub.audit.outgoing import post
 from licensehub.audit.outside import NotTaken, refuse_in_transaction
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 
 # The name of its row.
 MAIL = "anchor.mail"

@@ -18,7 +18,7 @@ from licensehub.audit.anchors.keys import Keys, WrongKeys, current_keys
 from licensehub.audit.chain.checkpoint import checkpoint_of_database
 from licensehub.audit.models import AuditEvent, Destination, StoredAnchor
 from licensehub.audit.outside import NotTaken, send_pending
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 
 logger = logging.getLogger(__name__)
 

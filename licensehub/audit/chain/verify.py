@@ -35,7 +35,7 @@ from licensehub.audit.chain.offline_verifier import (
 )
 from licensehub.audit.chain.signature import checker
 from licensehub.audit.models import AuditEvent, ChainHead
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from licensehub.audit.outgoing import post
 from licensehub.audit.outside import NotTaken, send_pending
 from licensehub.audit.stream import syslog
 from licensehub.audit.stream.events import line_of
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 
 BATCH = 500  # events
 SECONDS = 45  # for one stream; the next minute goes on

@@ -1,4 +1,4 @@
-"""`manage.py grant_roles`: gives the users of web and worker the rights of `licensehub.database_roles`, and no more."""
+"""`manage.py grant_roles`: gives the users of web and worker the rights of `licensehub.database.roles`, and no more."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection, transaction
 
-from licensehub import database_roles
-from licensehub.database_rights import sequences, users_that_exist
-from licensehub.database_roles import Role
+from licensehub.database import roles
+from licensehub.database.rights import sequences, users_that_exist
+from licensehub.database.roles import Role
 
 
 class Command(BaseCommand):
@@ -29,9 +29,9 @@ class Command(BaseCommand):
             cursor.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
             cursor.execute("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC")
             for role in Role:
-                for statement in database_roles.statements(role):
+                for statement in roles.statements(role):
                     cursor.execute(statement)
                 for table, sequence in sequences():
-                    if database_roles.declared(role)[table].insert:
+                    if roles.declared(role)[table].insert:
                         cursor.execute(f'GRANT USAGE ON SEQUENCE {sequence} TO "{role.user}"')
         self.stdout.write(f"{', '.join(f'{role.user} ({role})' for role in Role)}: rights are as declared.")

@@ -15,7 +15,7 @@ from django.db import Error
 
 from integrations.connectors.contract import english
 from integrations.installation.processes import Processes, processes
-from licensehub.known_secrets import without_secrets
+from licensehub.logs.known_secrets import without_secrets
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from integrations.models import CheckResult, Connection, ConnectionState, Integr
 from licensehub.audit.actions import Action
 from licensehub.audit.models import AuditEvent, ChainHead, StoredAnchor
 from licensehub.build import version
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.operations import queues
 from licensehub.operations.doctor.findings import Level
 from licensehub.redis_client import RedisAway

@@ -15,7 +15,7 @@ from celery import bootsteps
 from celery.signals import before_task_publish, task_postrun, task_prerun
 from django.db import DatabaseError, connections
 
-from licensehub import log_context
+from licensehub.logs import log_context
 from licensehub.operations import traces
 
 log = logging.getLogger(__name__)

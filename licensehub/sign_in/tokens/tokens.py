@@ -25,7 +25,7 @@ from licensehub.audit.actions import Action
 from licensehub.audit.chain.signature import is_believed
 from licensehub.audit.log import Actor, Row, record_rows
 from licensehub.audit.models import AuditEvent
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.sign_in.events import ACCOUNT
 from licensehub.sign_in.factors import second_factor
 from licensehub.sign_in.generations import stored_generation

@@ -22,7 +22,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.cache import never_cache
 
 from integrations.models import IntegrationProfile
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.sign_in.factors import second_factor
 from licensehub.sign_in.models import ApiToken
 from licensehub.sign_in.tokens import tokens

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminRadioSelectWidget
 
 from integrations.models import IntegrationProfile
-from integrations.scopes import stored_choice
+from integrations.scopes.account_scopes import stored_choice
 from subscriptions.accounts import scope, scope_changes
 
 EVERY, CHOSEN = "all", "chosen"

@@ -22,8 +22,8 @@ from subscriptions.models import (
     RemovalCandidate,
     RequestState,
 )
-from subscriptions.models.reclaim import UNFINISHED
-from subscriptions.models.request import WAITING
+from subscriptions.models.reclaims.reclaim import UNFINISHED
+from subscriptions.models.reclaims.request import WAITING
 
 REQUEST, SEES = "subscriptions.request_removalcandidate", "subscriptions.view_reclaimrequest"
 # Decided without a seat being taken.

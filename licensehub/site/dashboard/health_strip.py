@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy, ngettext, pgettext
 from integrations import sending
 from integrations.installation.findings import findings
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.site.dashboard.audit_health import audit_health
 from licensehub.site.dashboard.health import Health
 from licensehub.site.dashboard.links import listed, page

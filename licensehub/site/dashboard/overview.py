@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from integrations.models import IntegrationProfile, ProfileState
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.site.dashboard.health_strip import health_strip
 from licensehub.site.dashboard.links import listed, page
 from licensehub.site.dashboard.savings_card import savings_card
@@ -44,7 +44,7 @@ from subscriptions.models import (
     Verdict,
 )
 from subscriptions.models.download import UNDER_WAY
-from subscriptions.models.request import WAITING
+from subscriptions.models.reclaims.request import WAITING
 from subscriptions.models.subscription import LEFT_OUT, REVIEW_LABELS
 from subscriptions.notifications.notified import notified_names
 from subscriptions.notifications.texts import MANY_EXPIRED

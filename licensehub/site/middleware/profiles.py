@@ -7,8 +7,8 @@ from collections.abc import Callable
 from django.http import HttpRequest
 from django.http.response import FileResponse, HttpResponseBase, StreamingHttpResponse
 
-from integrations.scopes import scope_of
-from integrations.visibility import Profiles, each_seen_by, seen_by
+from integrations.scopes.account_scopes import scope_of
+from integrations.scopes.visibility import Profiles, each_seen_by, seen_by
 
 
 class ProfilesMiddleware:

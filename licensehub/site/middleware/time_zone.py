@@ -15,7 +15,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 
-from integrations.scopes import within_scope
+from integrations.scopes.account_scopes import within_scope
 from licensehub.sign_in.passwords.guessing import PasswordBackend
 from licensehub.ui.time_zones import known_zone, zone_of_browser
 from subscriptions.accounts.settings import time_zone_of

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.ui.lists.address import COLUMNS_VAR, VIEW_VAR, query_of
 from licensehub.ui.models import ListColumns, SavedView
 

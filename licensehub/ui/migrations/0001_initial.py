@@ -4,7 +4,7 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-import licensehub.database_clock
+import licensehub.database.clock
 
 
 class Migration(migrations.Migration):
@@ -44,7 +44,7 @@ class Migration(migrations.Migration):
                 ("shared", models.BooleanField(default=False)),
                 ("query", models.CharField(blank=True, max_length=2000)),
                 ("columns", models.JSONField(default=list)),
-                ("changed_at", models.DateTimeField(default=licensehub.database_clock.database_now)),
+                ("changed_at", models.DateTimeField(default=licensehub.database.clock.database_now)),
                 (
                     "owner",
                     models.ForeignKey(

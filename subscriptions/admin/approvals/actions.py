@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.ui.admin import signed_in
 from licensehub.ui.formatting import name_of
 from licensehub.ui.lists.id_filter import is_id
@@ -35,7 +35,7 @@ from subscriptions.approvals import closing, decide, undo
 from subscriptions.approvals.request import raise_cap
 from subscriptions.errors import NotActionable
 from subscriptions.models import ReclaimRequest, RequestedRemoval
-from subscriptions.models.request import WAITING
+from subscriptions.models.reclaims.request import WAITING
 from subscriptions.money.beside import amount_of
 
 NO_REVISION = gettext_lazy(

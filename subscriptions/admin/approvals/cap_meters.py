@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from subscriptions.candidates import caps
 from subscriptions.models import Direction, ReclaimRequest
-from subscriptions.models.request import WAITING
+from subscriptions.models.reclaims.request import WAITING
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy
 from integrations.admin.findings import OPERATE
 from integrations.connectors.contract import ConnectorError
 from integrations.models import IntegrationProfile
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.ui.admin import sentence_of
 from subscriptions.accounts.rights import DECIDE, may
 from subscriptions.admin.approvals.cap_meters import cap_status

@@ -36,7 +36,7 @@ from subscriptions.eligibility.terms import Terms
 from subscriptions.evidence.findings import RowFinding
 from subscriptions.evidence.people_comparison import findings_of_answers
 from subscriptions.models import Answer, Reclaim, ReclaimRequest, ReclaimState, RequestedRemoval
-from subscriptions.models.request import WAITING
+from subscriptions.models.reclaims.request import WAITING
 
 # The page shows this many people openly, and this many others, all without a change, folded. The export has them all.
 SHOWN = 30

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.contrib.auth.models import AnonymousUser, User
 from django.utils.translation import gettext as _
 
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from subscriptions.accounts.own_seat import Identity
 from subscriptions.accounts.rights import DECIDE as DECIDE
 from subscriptions.accounts.rights import RAISE as RAISE
@@ -17,7 +17,7 @@ from subscriptions.approvals.request import refuse_raising
 from subscriptions.approvals.undo import why_not_taken_back
 from subscriptions.errors import Refused
 from subscriptions.models import Direction, ReclaimRequest, RequestState
-from subscriptions.models.request import WAITING
+from subscriptions.models.reclaims.request import WAITING
 from subscriptions.reclaims import switches
 from subscriptions.reclaims.switches import Operation
 

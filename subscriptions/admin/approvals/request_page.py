@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.translations.stored import translated
 from licensehub.ui.formatting import ago, day, left, name_of, number
 from licensehub.ui.time_zones import company_day
@@ -29,7 +29,7 @@ from subscriptions.admin.widgets.badges import request_badge
 from subscriptions.approvals.deciders import deciders_of
 from subscriptions.candidates.request_digest import shown_digest
 from subscriptions.models import ReclaimRequest, RequestedRemoval, RequestState
-from subscriptions.models.request import WAITING
+from subscriptions.models.reclaims.request import WAITING
 from subscriptions.money.beside import yearly_cost
 from subscriptions.notifications.notified import notified_about
 from subscriptions.schedules.working_days import until, window_text

@@ -57,7 +57,7 @@ from subscriptions.approvals.request import send_again
 from subscriptions.candidates import caps
 from subscriptions.candidates.actions import leave_alone, resume, send_in_doubt
 from subscriptions.models import CandidateState, Evaluation, Price, ReclaimRule, RemovalCandidate
-from subscriptions.models.candidate import CLOSED
+from subscriptions.models.reclaims.candidate import CLOSED
 from subscriptions.models.subscription import LEFT_OUT, NEEDS_REVIEW, REVIEW_LABELS
 from subscriptions.money.beside import cost_columns, cost_in_state, price_on, yearly
 from subscriptions.notices import bounces

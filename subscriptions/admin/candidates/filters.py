@@ -14,7 +14,7 @@ from unfold.contrib.filters.admin import DropdownFilter
 
 from integrations.connectors.contract import UNKNOWN
 from integrations.models import IntegrationProfile
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.translations.stored import translated
 from licensehub.ui.lists.id_filter import is_id
 from subscriptions.models import ProtectionKind

@@ -11,7 +11,7 @@ from django.utils.translation import override
 
 from integrations.connectors.contract import NEUTRAL
 from integrations.models import IntegrationProfile
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from subscriptions.admin.company.company_form import CompanyForm
 from subscriptions.company.company import WORDS
 from subscriptions.company.texts import KINDS, LANGUAGES, one_line

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from integrations.admin.findings import OPERATE
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.ui.admin import refuse_unless_post, signed_in
 from licensehub.ui.formatting import ago, day, day_and_time, number
 from subscriptions import tasks

@@ -15,7 +15,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.translations.stored import translated
 from licensehub.ui.admin import run_and_report, sentence_of, signed_in
 from licensehub.ui.formatting import ago, badge, day, day_and_time

@@ -13,9 +13,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from integrations.admin.findings import summary_of
+from integrations.connections.validation import validate_connections
 from integrations.connectors.contract import ConnectorError
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
-from integrations.validation import validate_connections
 from licensehub.translations.stored import translated
 from licensehub.ui.admin import sentence_of
 from licensehub.ui.formatting import day_and_time

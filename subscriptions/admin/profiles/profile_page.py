@@ -19,7 +19,7 @@ from integrations.admin.connection_admin import state_badge as connection_badge
 from integrations.admin.findings import OPERATE
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
 from integrations.sending import MIN_REASON_LENGTH
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.translations.stored import translated
 from licensehub.ui.formatting import ago, badge, counts_of, day, day_and_time, inside, number
 from subscriptions.admin.downloads.actions import progress_of

@@ -47,7 +47,7 @@ from subscriptions.admin.widgets.evidence import facts, license_label, moment
 from subscriptions.admin.widgets.signed_rows import SignedRowsMixin, marked
 from subscriptions.evidence.signed_fields import RECLAIMS
 from subscriptions.models import Direction, Reclaim, ReclaimRequest, ReclaimState, RequestedRemoval
-from subscriptions.models.reclaim import UNFINISHED
+from subscriptions.models.reclaims.reclaim import UNFINISHED
 from subscriptions.money.beside import cost_columns
 from subscriptions.reclaims.restores import notes, why_not
 from subscriptions.search import ID_DIGITS, matching

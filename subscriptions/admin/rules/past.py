@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from integrations.models import IntegrationProfile
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.ui.formatting import EMPTY, day, day_of_year, number
 from subscriptions.eligibility.buckets import MAX_GRACE_DAYS
 from subscriptions.eligibility.past_counts import DAYS_AGO, History, Past, history_of

@@ -17,7 +17,7 @@ from unfold.widgets import (
 )
 
 from subscriptions.models import LicenseThreshold, ProtectionKind, ReclaimRule
-from subscriptions.models.rule import THRESHOLD
+from subscriptions.models.rules.rule import THRESHOLD
 from subscriptions.rules.rules import FIELDS
 from subscriptions.rules.words import words_of
 

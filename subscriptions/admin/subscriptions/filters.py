@@ -17,7 +17,7 @@ from unfold.contrib.filters.admin import DropdownFilter
 
 from integrations.connectors.contract import UNKNOWN
 from integrations.connectors.registry import connector_class
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.translations.stored import translated
 from subscriptions.eligibility.people_counts import BAND_DAYS, BANDS
 from subscriptions.models import ProtectionKind, ReclaimRule, Subscription, Verdict

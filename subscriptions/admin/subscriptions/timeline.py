@@ -10,7 +10,7 @@ from django.utils.formats import date_format
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.ui.formatting import day
 from subscriptions.activity.retention import thinned_before
 from subscriptions.activity.snapshots import activity_seen, changes_of

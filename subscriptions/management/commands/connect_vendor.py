@@ -11,8 +11,8 @@ from django.db import transaction
 
 from integrations.connectors.contract import Connector
 from integrations.connectors.registry import connector_class
-from integrations.credential_store import set_credentials
-from integrations.encryption import CredentialError
+from integrations.credentials.credential_store import set_credentials
+from integrations.credentials.encryption import CredentialError
 from integrations.models import IntegrationProfile, ProfileState
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.profiles.lifecycle import create_profile, publish

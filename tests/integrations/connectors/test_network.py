@@ -16,7 +16,7 @@ from integrations.connectors import network, transport
 from integrations.connectors.contract import ConfigError, OutcomeUnknown, TransientError
 from integrations.connectors.network import Network, set_network
 from integrations.connectors.rate_limit import LocalRateBudget
-from licensehub import checks
+from licensehub.checks import configuration
 from tests.integrations.connectors.test_tls import WHOLE, Drip, drip, write_certificate
 from tests.support.connector_sessions import QUICK, RATE, new_session
 from tests.support.network import AllowHttp
@@ -191,7 +191,7 @@ def test_the_deadline_holds_while_the_proxy_answers(
     ],
 )
 def test_the_check_of_the_proxy(url: str, right: bool) -> None:
-    assert checks.is_proxy(url) is right
+    assert configuration.is_proxy(url) is right
 
 
 def test_the_check_of_the_certificates(tmp_path: Path, settings: object) -> None:
@@ -199,4 +199,4 @@ def test_the_check_of_the_certificates(tmp_path: Path, settings: object) -> None
     write_certificate(good)
     for path, ids in ((good, []), (Path(__file__), ["licensehub.E025"]), (tmp_path / "none.pem", ["licensehub.E025"])):
         settings.VENDOR_CA_BUNDLE = str(path)  # type: ignore[attr-defined]  # pytest-django's settings have no type
-        assert [str(found.id) for found in checks.check_network()] == ids
+        assert [str(found.id) for found in configuration.check_network()] == ids

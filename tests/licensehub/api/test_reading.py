@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from integrations import sending
 from integrations.models import IntegrationProfile, ProfileState
-from integrations.scopes import is_company_wide
+from integrations.scopes.account_scopes import is_company_wide
 from licensehub.api.management.commands.openapi import FILE
 from licensehub.audit.models import AuditEvent
 from subscriptions.approvals import decide

@@ -8,7 +8,7 @@ import sys
 import pytest
 from cryptography.fernet import Fernet
 
-from licensehub import checks
+from licensehub.checks import configuration
 from licensehub.embedded import install
 
 
@@ -21,8 +21,8 @@ def test_a_first_env_is_private_and_right(tmp_path):
     install.write_env(tmp_path / ".env")
     assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
     found = variables(tmp_path / ".env")
-    assert len(found["SECRET_KEY"]) >= checks.SECRET_KEY_LENGTH
-    assert min(len(found["APPROVAL_KEY"]), len(found["AUDIT_KEY"])) >= checks.OTHER_KEY_LENGTH
+    assert len(found["SECRET_KEY"]) >= configuration.SECRET_KEY_LENGTH
+    assert min(len(found["APPROVAL_KEY"]), len(found["AUDIT_KEY"])) >= configuration.OTHER_KEY_LENGTH
     assert len({found[name] for name in ("SECRET_KEY", "APPROVAL_KEY", "AUDIT_KEY", "BROKER_KEY")}) == 4
     Fernet(found["CREDENTIAL_KEYS"])
     assert (found["DEBUG"], found["HTTPS"]) == ("off", "off")

@@ -15,12 +15,12 @@ from django.db import DatabaseError
 from integrations import sending
 from integrations.installation import processes
 from integrations.models import Connection, Heartbeat, Installation, ProcessKind
-from licensehub import known_secrets
 from licensehub.broker.signatures import signed
 from licensehub.build import version
-from licensehub.database_clock import database_now
-from licensehub.known_secrets import keys_mark
-from licensehub.known_secrets import known_secrets as secrets_of_settings
+from licensehub.database.clock import database_now
+from licensehub.logs import known_secrets
+from licensehub.logs.known_secrets import keys_mark
+from licensehub.logs.known_secrets import known_secrets as secrets_of_settings
 from licensehub.operations import results
 from licensehub.operations.doctor.checks import database, machines
 from licensehub.operations.doctor.checks import processes as process_checks

@@ -16,7 +16,6 @@ from django.db.migrations.recorder import MigrationRecorder
 from integrations import sending
 from integrations.installation import findings as installation
 from integrations.models import Connection, ProcessKind
-from licensehub import database_clock
 from licensehub.audit.actions import Action
 from licensehub.audit.anchors.keys import new_keys
 from licensehub.audit.chain.checkpoint import Mismatch
@@ -24,8 +23,9 @@ from licensehub.audit.findings import Problem
 from licensehub.audit.log import Row, record_rows
 from licensehub.audit.models import ChainHead, Destination
 from licensehub.audit.triggers import create, drop
-from licensehub.database_clock import database_now
-from licensehub.known_secrets import keys_mark
+from licensehub.database import clock
+from licensehub.database.clock import database_now
+from licensehub.logs.known_secrets import keys_mark
 from licensehub.operations.doctor.checks import broker, evidence, machines
 from licensehub.operations.doctor.findings import run_checks
 from subscriptions.approvals import decide
@@ -66,7 +66,7 @@ def test_disks_of_all_hosts(db, monkeypatch):
 def test_clocks_and_letters(world: World, monkeypatch):
     assert (level("clocks"), level("locale")) == ("ok", "ok")
     with monkeypatch.context() as patch:
-        patch.setattr(database_clock, "is_too_far", lambda: True)
+        patch.setattr(clock, "is_too_far", lambda: True)
         assert level("clocks") == "act"
     installation.report(f"{installation.CLOCK}app-2", "The clock of app-2 is 40 seconds ahead.")
     found = run_checks(["clocks"])["clocks"]

@@ -10,9 +10,9 @@ import sys
 import pytest
 from django.urls import reverse
 
-from licensehub import known_secrets, log_context
 from licensehub.audit.actions import Action
 from licensehub.audit.models import AuditEvent
+from licensehub.logs import known_secrets, log_context
 from licensehub.operations import logs, tasks
 from licensehub.operations.processes import worker
 from tests.licensehub.operations.test_processes import wait_until

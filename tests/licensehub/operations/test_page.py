@@ -15,8 +15,8 @@ from kombu.exceptions import OperationalError
 from integrations import sending
 from integrations.models import CheckResult, Heartbeat, MailTrial, ProcessKind
 from licensehub.build import version
-from licensehub.database_clock import database_now
-from licensehub.known_secrets import keys_mark
+from licensehub.database.clock import database_now
+from licensehub.logs.known_secrets import keys_mark
 from licensehub.operations import results, tasks
 from licensehub.operations.doctor.findings import CHECKS, Check, Finding, Level, Step
 from licensehub.operations.page import CARDS, LABELS, TILES, shown_to

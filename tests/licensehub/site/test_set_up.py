@@ -6,7 +6,7 @@ from django.contrib.auth.models import Group, User
 from django.urls import reverse
 from django.utils import timezone
 
-from integrations import credential_store
+from integrations.credentials import credential_store
 from integrations.models import Connection, IntegrationProfile
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim

@@ -118,12 +118,12 @@ def test_each_file_belongs_to_one_catalog():
     areas = {
         "subscriptions/notices/answers.py": "licensehub",
         "subscriptions/admin/widgets/badges.py": "templates",
-        "subscriptions/models/rule.py": "subscriptions",
+        "subscriptions/models/rules/rule.py": "subscriptions",
         "templates/admin/index.html": "templates",
         "templates/404.html": "licensehub",
     }
     assert {name: area.name for name in areas if (area := area_of(name))} == areas
-    assert area_of("licensehub/checks.py") is None
+    assert area_of("licensehub/checks/configuration.py") is None
 
 
 def test_no_template_has_words_in_a_filter():

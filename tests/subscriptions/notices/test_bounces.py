@@ -13,13 +13,13 @@ from django.urls import reverse
 from django.utils import timezone
 from requests import certs
 
-from licensehub import checks
 from licensehub.audit.models import AuditEvent
+from licensehub.checks import configuration
 from subscriptions import sweep, tasks
 from subscriptions.approvals import decide
 from subscriptions.errors import ConcernsYou
 from subscriptions.models import Notice, Reclaim, RequestedRemoval
-from subscriptions.models.request import RequestedRemovalQuerySet
+from subscriptions.models.reclaims.request import RequestedRemovalQuerySet
 from subscriptions.notices import bounce_mailbox, bounces
 from subscriptions.notices.delivery_reports import HEADER, read_report
 from subscriptions.reclaims import engine, recheck
@@ -268,7 +268,7 @@ def test_a_mailbox_that_refuses_us_is_in_the_log(asking: Asking, mailbox: Mailbo
 )
 def test_the_check_of_the_mailbox(settings, url, right):
     settings.BOUNCE_MAILBOX_URL = url
-    assert [str(found.id) for found in checks.check_bounce_mailbox()] == ([] if right else ["licensehub.E026"])
+    assert [str(found.id) for found in configuration.check_bounce_mailbox()] == ([] if right else ["licensehub.E026"])
 
 
 def test_a_company_certificate_takes_no_other_away(settings, monkeypatch):

@@ -11,7 +11,7 @@ from django.utils import timezone
 from integrations import sending
 from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
-from licensehub.checks import check_mail
+from licensehub.checks.configuration import check_mail
 from subscriptions import sweep, tasks
 from subscriptions.approvals.closing import cancel
 from subscriptions.models import Notice

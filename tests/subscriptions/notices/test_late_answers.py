@@ -14,7 +14,7 @@ from subscriptions.approvals import decide
 from subscriptions.approvals.closing import drop_by_licensehub, expire_requests
 from subscriptions.errors import NotActionable
 from subscriptions.models import Answer, Reclaim, ReclaimRule, RequestedRemoval
-from subscriptions.models.request import RequestedRemovalQuerySet
+from subscriptions.models.reclaims.request import RequestedRemovalQuerySet
 from subscriptions.notices import answers
 from subscriptions.reclaims import engine
 from subscriptions.reclaims.engine import reclaim_due

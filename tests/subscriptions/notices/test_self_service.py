@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from licensehub.audit.models import AuditEvent
-from licensehub.logging_filters import RedactLinks
+from licensehub.logs.filters import RedactLinks
 from subscriptions.models import Notice, ReclaimRequest, ReclaimRule, RequestedRemoval, Subscription
 from subscriptions.notices import answers
 from subscriptions.notices.answers import link_for

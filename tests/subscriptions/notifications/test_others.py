@@ -9,7 +9,8 @@ import time_machine
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from integrations import connection_state, sending
+from integrations import sending
+from integrations.connections import connection_state
 from integrations.connectors.contract import ConfigError
 from integrations.models import Connection
 from subscriptions.models import Delivery, DownloadRun, NotificationKind, RemovalCandidate

@@ -7,8 +7,8 @@ from django.contrib.auth.models import Group, User
 from django.urls import reverse
 from django_celery_beat.models import PeriodicTask
 
-from integrations import credential_store
 from integrations.connectors.miro.sandbox.server import start
+from integrations.credentials import credential_store
 from integrations.models import Connection, IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from subscriptions.approvals import decide

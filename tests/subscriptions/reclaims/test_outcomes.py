@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from integrations import credential_store
 from integrations.connectors.contract import BadAnswer
 from integrations.connectors.miro.connector import MiroConnector
+from integrations.credentials import credential_store
 from subscriptions import sweep
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim

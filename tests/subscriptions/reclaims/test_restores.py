@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from integrations import credential_store, sending
+from integrations import sending
+from integrations.credentials import credential_store
 from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from subscriptions import sweep

@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from integrations import credential_store
+from integrations.credentials import credential_store
 from integrations.models import Connection
 from licensehub.audit.models import AuditEvent
 from subscriptions import tasks

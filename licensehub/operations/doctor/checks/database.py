@@ -12,7 +12,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from integrations.connectors.contract import english, english_plural
-from licensehub import checks_database
+from licensehub.checks import database
 from licensehub.operations.doctor.findings import HOUR, Context, Finding, Level, Step, check
 
 # Django 5.2 needs these: https://docs.djangoproject.com/en/5.2/ref/databases/
@@ -141,7 +141,7 @@ def rights(context: Context) -> Finding:
     """The user of this process may do what it needs in the database, and no more."""
     if connection.vendor != "postgresql":
         return Finding(Level.OK, english("SQLite has no users"))
-    if problem := checks_database.problem():
+    if problem := database.problem():
         steps = (Step(english("Set up the two users: docs/database-roles.md."), "python manage.py grant_roles"),)
         return Finding(Level.LOOK, english("The rights in the database are wrong"), detail=problem, steps=steps)
     return Finding(Level.OK, english("The rights in the database are as declared"))

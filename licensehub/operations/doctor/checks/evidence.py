@@ -13,8 +13,8 @@ from licensehub.audit.chain.checkpoint import find_mismatch
 from licensehub.audit.chain.signature import is_believed
 from licensehub.audit.findings import Problem, audit_findings
 from licensehub.audit.models import AuditEvent, ChainHead, StoredAnchor
-from licensehub.checks_outside import SENTENCES
-from licensehub.database_clock import database_now
+from licensehub.checks.outside import SENTENCES
+from licensehub.database.clock import database_now
 from licensehub.operations.doctor.findings import Context, Finding, Level, Step, check
 
 FORGERY: Final = (Problem.CUT, Problem.FORGED, Problem.OTHER_HISTORY)

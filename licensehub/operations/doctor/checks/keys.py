@@ -8,10 +8,10 @@ from typing import Final
 from django.conf import settings
 
 from integrations.connectors.contract import english, english_plural
-from integrations.key_rotation import under_former_keys, unreadable_connections
+from integrations.credentials.key_rotation import under_former_keys, unreadable_connections
 from licensehub.audit.anchors.keys import WrongKeys, current_keys
-from licensehub.database_clock import database_now
-from licensehub.known_secrets import KEYS, mark_of
+from licensehub.database.clock import database_now
+from licensehub.logs.known_secrets import KEYS, mark_of
 from licensehub.operations.doctor.findings import HOUR, Context, Finding, Level, Step, check
 
 # Long enough that nobody rotates for the sake of rotating, and short enough that somebody still knows how.

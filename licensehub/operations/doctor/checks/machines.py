@@ -21,7 +21,7 @@ from integrations.installation import findings as installation
 from integrations.installation.processes import this_host
 from integrations.models import IntegrationProfile, ProfileState
 from integrations.transaction_guard import refuse_inside_transaction
-from licensehub import database_clock
+from licensehub.database import clock
 from licensehub.operations.doctor.checks.database import free_space
 from licensehub.operations.doctor.findings import HOUR, Context, Finding, Level, Step, check
 from licensehub.site_proof import ADDRESS, proof
@@ -63,9 +63,9 @@ def clocks(context: Context) -> Finding:
     """The clocks of all hosts agree with the one of the database."""
     steps = (Step(english("Switch time synchronization on."), "sudo timedatectl set-ntp true"),)
     found = [one for one in installation.findings() if one.key.startswith(installation.CLOCK)]
-    seconds = database_clock.skew().total_seconds()
+    seconds = clock.skew().total_seconds()
     value = english("{seconds} s apart").format(seconds=round(abs(seconds), 1))
-    if found or database_clock.is_too_far():
+    if found or clock.is_too_far():
         detail = found[0].text if found else english("The clock of this host is wrong.")
         waits = english("This host sends nothing until its clock is right.")
         return Finding(Level.ACT, english("A clock is wrong"), value, detail, waits, steps)

@@ -11,7 +11,7 @@ from django.core.mail import EmailMessage
 from integrations.connectors.contract import english, english_plural
 from integrations.mail_config import NOWHERE, mail_problem
 from licensehub.build import version
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.operations.doctor.findings import Context, Finding, Level, Step, check, without_addresses
 from subscriptions.models import Notice, NoticeState, NotificationMail
 from subscriptions.notices.transport import MailServer, NoServer

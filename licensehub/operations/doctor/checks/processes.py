@@ -15,7 +15,7 @@ from integrations.connectors.contract import english, english_plural
 from integrations.installation.processes import Processes, last_sign
 from integrations.models import Heartbeat
 from licensehub.build import version
-from licensehub.known_secrets import keys_mark
+from licensehub.logs.known_secrets import keys_mark
 from licensehub.operations import queues
 from licensehub.operations.doctor.findings import Context, Finding, Level, Step, check
 

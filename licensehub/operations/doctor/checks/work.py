@@ -10,7 +10,7 @@ from django.db.models import Min
 from integrations import sending
 from integrations.connectors.contract import english, english_plural
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
-from licensehub.database_clock import database_now
+from licensehub.database.clock import database_now
 from licensehub.operations.doctor.findings import Context, Finding, Level, Step, check, without_addresses
 from subscriptions.apply_rule import MAX_FACTS_AGE
 from subscriptions.models import DownloadRun, Reclaim, ReclaimRequest, ReclaimState, RequestState, RunState

@@ -9,9 +9,9 @@ from django.contrib.auth.models import Group, User
 from django.core.management import call_command
 from django.urls import reverse
 
-from integrations import credential_store
+from integrations.connections.validation import is_fit, validate_connections
+from integrations.credentials import credential_store
 from integrations.models import Connection, IntegrationProfile
-from integrations.validation import is_fit, validate_connections
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.downloads.run import download_subscriptions

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
+from integrations.connections.validation import is_fit
 from integrations.connectors.contract import (
     BadAnswer,
     ConfigError,
@@ -18,7 +19,6 @@ from integrations.connectors.contract import (
 from integrations.connectors.miro.connector import MiroConnector
 from integrations.connectors.miro.sandbox.control import SandboxControl
 from integrations.connectors.miro.validate import ERROR, NOT_CHECKED, OK, WARNING
-from integrations.validation import is_fit
 
 Connect = Callable[[], MiroConnector]
 

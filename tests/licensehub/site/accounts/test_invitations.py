@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from licensehub.audit.models import AuditEvent
-from licensehub.logging_filters import RedactLinks
+from licensehub.logs.filters import RedactLinks
 from licensehub.site.accounts import invitations
 from tests.support.pages import text_of
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from integrations.connectors.contract import Finding
-from integrations.credential_store import set_credentials
+from integrations.credentials.credential_store import set_credentials
 from integrations.models import Connection, IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from subscriptions import tasks
@@ -158,7 +158,7 @@ def test_validation_shows_its_findings_and_marks_the_connections(connected, sign
         Finding("ok", "SCIM API token", "Miro accepts it.", slot="scim"),
     ]
     monkeypatch.setattr(connected.connector, "validate", lambda self: findings)
-    monkeypatch.setattr("integrations.credential_store._budget", lambda url, share: None)
+    monkeypatch.setattr("integrations.credentials.credential_store._budget", lambda url, share: None)
     text = sign_in("Operator").post(validate(connected), follow=True).content.decode()
     assert "1 error, 1 passed" in text
     assert "Connect again." in text

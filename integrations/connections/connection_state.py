@@ -1,0 +1,48 @@
+"""Marks a connection as working or failed after a call through it."""
+
+from __future__ import annotations
+
+from django.db import transaction
+
+from integrations.connectors.contract import ConfigError
+from integrations.models import Connection, ConnectionState, IntegrationProfile
+from licensehub.audit.actions import Action
+from licensehub.audit.log import record
+from licensehub.database.clock import database_now
+
+
+def mark_failed(profile: IntegrationProfile, error: ConfigError) -> None:
+    """Set the connection that `error` names to Error, or all connections of the profile when it names none.
+
+    A connection that has this error already is not changed.
+    """
+    known = Connection.objects.filter(profile=profile).exclude(state=ConnectionState.NOT_SET)
+    connections = known.exclude(state=ConnectionState.ERROR, error=error.message)
+    if error.slot:
+        connections = connections.filter(slot=error.slot)
+    with transaction.atomic():
+        for connection in connections.select_for_update():
+            _set_state(connection, ConnectionState.ERROR, error.message)
+            record(Action.CONNECTION_FAILED, actor=None, target=connection, data={"error": error.message})
+
+
+def mark_working(profile: IntegrationProfile, slot: str) -> None:
+    """Set the connection to Working: the vendor has answered a call through this slot."""
+    connections = Connection.objects.filter(profile=profile, slot=slot).exclude(
+        state__in=(ConnectionState.WORKING, ConnectionState.NOT_SET)
+    )
+    with transaction.atomic():
+        for connection in connections.select_for_update():
+            was_error = connection.state == ConnectionState.ERROR
+            _set_state(connection, ConnectionState.WORKING, "")
+            if was_error:
+                record(Action.CONNECTION_RECOVERED, actor=None, target=connection)
+
+
+def _set_state(connection: Connection, state: ConnectionState, error: str) -> None:
+    rows = Connection.objects.filter(pk=connection.pk)
+    rows.update(state=state, error=error, state_changed_at=database_now())
+
+
+def broken_connections(profile: IntegrationProfile) -> list[Connection]:
+    return list(Connection.objects.filter(profile=profile, state=ConnectionState.ERROR).select_related("profile"))

@@ -1,0 +1,1 @@
+"""The credentials of the connections. They are stored encrypted."""

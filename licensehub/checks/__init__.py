@@ -1,0 +1,1 @@
+"""The system checks of the project, by what they look at."""

@@ -1,0 +1,1 @@
+"""What each line of the logs carries, and what none may contain."""
