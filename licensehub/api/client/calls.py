@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Literal, cast
 
-from licensehub.api.client import types
+from licensehub.api.client import bodies, types
 from licensehub.api.client.transport import Caller
 
 
 class Client(Caller):
     """One method for each operation."""
 
-    def make_request(self, body: types.NewRequest, *, idempotency_key: str = "") -> types.Done:
+    def make_request(self, body: bodies.NewRequest, *, idempotency_key: str = "") -> types.Done:
         """Request the reclaim of candidates; another person decides."""
         return cast(types.Done, self.call("POST", "/api/v1/requests", body=body, idempotency_key=idempotency_key))
 
@@ -19,11 +19,11 @@ class Client(Caller):
         """Requests and their decisions."""
         return cast(types.PageRequestOut, self.call("GET", "/api/v1/requests", query={"cursor": cursor, "limit": limit, "profile": profile, "state": state}))
 
-    def approve(self, pk: int, body: types.Approval, *, idempotency_key: str = "") -> types.Done:
+    def approve(self, pk: int, body: bodies.Approval, *, idempotency_key: str = "") -> types.Done:
         """Approve a request, as a second person."""
         return cast(types.Done, self.call("POST", f"/api/v1/requests/{pk}/approve", body=body, idempotency_key=idempotency_key))
 
-    def reject(self, pk: int, body: types.Rejection, *, idempotency_key: str = "") -> types.Done:
+    def reject(self, pk: int, body: bodies.Rejection, *, idempotency_key: str = "") -> types.Done:
         """Reject a request, as a second person."""
         return cast(types.Done, self.call("POST", f"/api/v1/requests/{pk}/reject", body=body, idempotency_key=idempotency_key))
 
@@ -31,15 +31,15 @@ class Client(Caller):
         """Withdraw an own request."""
         return cast(types.Done, self.call("POST", f"/api/v1/requests/{pk}/withdraw", body={}, idempotency_key=idempotency_key))
 
-    def restore(self, pk: int, body: types.Reason, *, idempotency_key: str = "") -> types.Done:
+    def restore(self, pk: int, body: bodies.Reason, *, idempotency_key: str = "") -> types.Done:
         """Restore one person."""
         return cast(types.Done, self.call("POST", f"/api/v1/history/{pk}/restore", body=body, idempotency_key=idempotency_key))
 
-    def request_restore(self, body: types.Restores, *, idempotency_key: str = "") -> types.Done:
+    def request_restore(self, body: bodies.Restores, *, idempotency_key: str = "") -> types.Done:
         """Request the restore of several people."""
         return cast(types.Done, self.call("POST", "/api/v1/restore-requests", body=body, idempotency_key=idempotency_key))
 
-    def protect(self, body: types.NewProtection, *, idempotency_key: str = "") -> types.Protected:
+    def protect(self, body: bodies.NewProtection, *, idempotency_key: str = "") -> types.Protected:
         """Protect an address, a domain, a license or a role."""
         return cast(types.Protected, self.call("POST", "/api/v1/protections", body=body, idempotency_key=idempotency_key))
 
@@ -47,7 +47,7 @@ class Client(Caller):
         """Protections, in force or ended."""
         return cast(types.PageProtectionOut, self.call("GET", "/api/v1/protections", query={"cursor": cursor, "limit": limit, "profile": profile, "in_force": in_force}))
 
-    def protect_subscriptions(self, body: types.PeopleToProtect, *, idempotency_key: str = "") -> types.Protected:
+    def protect_subscriptions(self, body: bodies.PeopleToProtect, *, idempotency_key: str = "") -> types.Protected:
         """Protect people by their subscriptions."""
         return cast(types.Protected, self.call("POST", "/api/v1/protected-people", body=body, idempotency_key=idempotency_key))
 
@@ -67,7 +67,7 @@ class Client(Caller):
         """Stop sending for a profile."""
         return cast(types.Noted, self.call("POST", f"/api/v1/profiles/{pk}/stop", body={}, idempotency_key=idempotency_key))
 
-    def stop_everything(self, body: types.Reason, *, idempotency_key: str = "") -> types.Noted:
+    def stop_everything(self, body: bodies.Reason, *, idempotency_key: str = "") -> types.Noted:
         """Stop all sending, in every profile."""
         return cast(types.Noted, self.call("POST", "/api/v1/sending/stop", body=body, idempotency_key=idempotency_key))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from typing import Any, Final
 
 HEAD: Final = """\"\"\"Made by `manage.py openapi` from docs/api/openapi.json; do not edit.\"\"\"
@@ -12,6 +12,8 @@ from __future__ import annotations
 
 """
 PLAIN: Final = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
+# A schema -> its type, as the file writes it.
+Writer = Callable[[Mapping[str, Any]], str]
 
 
 def name_of(schema: str) -> str:
@@ -37,23 +39,39 @@ def type_of(schema: Mapping[str, Any]) -> str:
     return PLAIN.get(schema.get("type", ""), "Any")
 
 
+def bodies_file(document: Mapping[str, Any]) -> str:
+    """The types of what a program sends."""
+    imports = "from typing import NotRequired, TypedDict\n\nfrom licensehub.api.client import types\n"
+    return HEAD + imports + _types(document, _bodies(document), lambda schema: _prefixed(type_of(schema)))
+
+
 def types_file(document: Mapping[str, Any]) -> str:
-    lines = [HEAD + "from typing import Any, Literal, NotRequired, TypedDict\n"]
-    for name, schema in sorted(document["components"]["schemas"].items()):
-        lines.append(f"\n\n{_type(name_of(name), schema)}")
-    return "".join(lines)
+    """The types of what LicenseHub answers, and of the words in both."""
+    imports = "from typing import Any, Literal, NotRequired, TypedDict\n"
+    return HEAD + imports + _types(document, document["components"]["schemas"].keys() - _bodies(document), type_of)
 
 
-def _type(name: str, schema: Mapping[str, Any]) -> str:
+def _bodies(document: Mapping[str, Any]) -> set[str]:
+    """The schemas of the bodies of all operations."""
+    operations = (one for path in document["paths"].values() for one in path.values())
+    return {body["$ref"].rpartition("/")[2] for body in map(_body, operations) if body and "$ref" in body}
+
+
+def _types(document: Mapping[str, Any], names: Set[str], written: Writer) -> str:
+    schemas = document["components"]["schemas"]
+    return "".join(f"\n\n{_type(name_of(name), schemas[name], written)}" for name in sorted(names))
+
+
+def _type(name: str, schema: Mapping[str, Any], written: Writer) -> str:
     if "properties" not in schema:
-        return f"{name} = {type_of(schema)}\n"
+        return f"{name} = {written(schema)}\n"
     text = schema.get("description", "").strip().replace("\\", "")
     body = [f'    """{text}"""\n'] if text else []
     needed = schema.get("required", [])
     for field, one in schema["properties"].items():
-        kind = type_of(one)
+        kind = written(one)
         body.append(f"    {field}: {kind if field in needed else f'NotRequired[{kind}]'}\n")
-    return f"class {name}(TypedDict):\n" + ("\n".join([body[0], "".join(body[1:])]) if text else "".join(body))
+    return f"class {name}(TypedDict):\n" + "".join(body)
 
 
 def calls_file(document: Mapping[str, Any]) -> str:
@@ -62,18 +80,18 @@ def calls_file(document: Mapping[str, Any]) -> str:
         for path, operations in document["paths"].items()
         for method, operation in operations.items()
     ]
-    imports = "from typing import Any, Literal, cast\n\nfrom licensehub.api.client import types\n"
+    imports = "from typing import Any, Literal, cast\n\nfrom licensehub.api.client import bodies, types\n"
     imports += "from licensehub.api.client.transport import Caller\n"
     return HEAD + imports + '\n\nclass Client(Caller):\n    """One method for each operation."""\n' + "".join(methods)
 
 
 def _method(path: str, method: str, operation: Mapping[str, Any]) -> str:
     given = list(_parameters(operation))
-    body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
+    body = _body(operation)
     answer = operation["responses"]["200"]["content"]["application/json"]["schema"]
     of_path = [f"{name}: int" for place, name, _kind in given if place == "path"]
     of_query = [f"{name}: {kind} | None = None" for place, name, kind in given if place == "query"]
-    sent = [f"body: {_typed(body)}"] if body else []
+    sent = [f"body: bodies.{type_of(body)}"] if body else []
     key = ['idempotency_key: str = ""'] if method != "get" else []
     named = [*of_query, *key]
     arguments = ", ".join(["self", *of_path, *sent, *(["*", *named] if named else [])])
@@ -88,6 +106,13 @@ def _method(path: str, method: str, operation: Mapping[str, Any]) -> str:
         f'        """{operation["summary"]}."""\n'
         f"        return cast({kind}, self.call({', '.join(passed)}))\n"
     )
+
+
+def _body(operation: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The schema of what the operation takes."""
+    found: Mapping[str, Any] | None
+    found = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
+    return found
 
 
 def _typed(schema: Mapping[str, Any]) -> str:

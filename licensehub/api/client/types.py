@@ -5,17 +5,8 @@ from __future__ import annotations
 from typing import Any, Literal, NotRequired, TypedDict
 
 
-class Approval(TypedDict):
-    """`revision` and `digest` are those of the request as it was read: the decision is about that list of people."""
-
-    revision: int
-    digest: str
-    comment: NotRequired[str]
-
-
 class CandidateOut(TypedDict):
     """A person whose seat can be reclaimed. `evidence` is what was known when they became a candidate."""
-
     id: int
     profile: int
     subscription: int
@@ -37,14 +28,12 @@ CandidateState = Literal['attention_required', 'ready', 'awaiting_user', 'awaiti
 
 class CellOut(TypedDict):
     """Seats, and their yearly amount at the price of each, as a decimal number."""
-
     seats: int
     amount: str
 
 
 class CheckOut(TypedDict):
     """One clause of the rule. `passed` is null for a clause that was not asked."""
-
     label: str
     fact: str
     passed: bool | None
@@ -52,14 +41,12 @@ class CheckOut(TypedDict):
 
 class Coded(TypedDict):
     """A word for programs, and the same for people."""
-
     code: str
     label: str
 
 
 class CurrencyOut(TypedDict):
     """`currency` is empty for seats without a price. Departments with few people may be shown as one."""
-
     currency: str
     saved: CellOut
     lines: list[LineOut]
@@ -80,7 +67,6 @@ Direction = Literal['deactivate', 'reactivate']
 
 class Done(TypedDict):
     """The request of the act, and how many people it concerns."""
-
     request: int
     number: str
     state: str
@@ -89,7 +75,6 @@ class Done(TypedDict):
 
 class EventOut(TypedDict):
     """One event of the audit. Its label and data are empty where they were erased."""
-
     sequence: int
     at: str
     action: Coded
@@ -105,7 +90,6 @@ class EventOut(TypedDict):
 
 class LineOut(TypedDict):
     """One license type of one profile. Potential and approved are those of now, the others those of the year."""
-
     profile: int
     license: str
     potential: CellOut
@@ -126,27 +110,8 @@ class Me(TypedDict):
     rights: list[str]
 
 
-class NewProtection(TypedDict):
-    """One address, domain, license type or role of a profile."""
-
-    reason: str
-    owner: str
-    ends_at: NotRequired[str | None]
-    profile: int
-    kind: NotRequired[ProtectionKind]
-    value: str
-
-
-class NewRequest(TypedDict):
-    """The candidates of one profile. All of them must be Ready; if one is not, nothing is requested."""
-
-    candidates: list[int]
-    reason: NotRequired[str]
-
-
 class Noted(TypedDict):
     """The sentence that says what happens next."""
-
     detail: str
 
 
@@ -195,18 +160,8 @@ class PageSubscriptionOut(TypedDict):
     next_cursor: str | None
 
 
-class PeopleToProtect(TypedDict):
-    """People of one profile, by the ids of their subscriptions."""
-
-    reason: str
-    owner: str
-    ends_at: NotRequired[str | None]
-    subscriptions: list[int]
-
-
 class PersonOut(TypedDict):
     """A person in a request, with the evidence that the request froze."""
-
     id: int
     candidate: int
     subscription: int
@@ -231,7 +186,6 @@ class Problem(TypedDict):
 
 class ProfileOut(TypedDict):
     """An integration profile: one organization at one vendor."""
-
     id: int
     name: str
     kind: str
@@ -248,7 +202,6 @@ class ProfileOut(TypedDict):
 
 class Protected(TypedDict):
     """`changed`: people with another verdict now. `already`: people who had a protection of their own."""
-
     protections: list[int]
     changed: int
     withdrawn: int
@@ -260,7 +213,6 @@ ProtectionKind = Literal['person', 'domain', 'license', 'role', 'admin_role']
 
 class ProtectionOut(TypedDict):
     """Somebody, or everybody with a domain, license or role, is left alone. `sentence` says why."""
-
     id: int
     profile: int
     kind: ProtectionKind
@@ -278,13 +230,8 @@ class ProtectionOut(TypedDict):
     covered: int | None
 
 
-class Reason(TypedDict):
-    reason: str
-
-
 class ReclaimOut(TypedDict):
     """One send: a deactivation, or a reactivation. `outcome` is its result in a sentence."""
-
     id: int
     profile: int
     direction: Direction
@@ -309,13 +256,8 @@ class ReclaimOut(TypedDict):
 ReclaimState = Literal['queued', 'claimed', 'sending', 'done', 'skipped', 'failed', 'tampered', 'in_doubt']
 
 
-class Rejection(TypedDict):
-    comment: str
-
-
 class RequestOut(TypedDict):
     """A request to reclaim seats, or to restore people. `requested_by` is null for the schedule."""
-
     id: int
     number: str
     profile: int
@@ -337,7 +279,6 @@ class RequestOut(TypedDict):
 
 class RequestPage(TypedDict):
     """`digest` and `revision` name the list of people as it is now. A decision has to give both."""
-
     id: int
     number: str
     profile: int
@@ -364,16 +305,8 @@ class RequestPage(TypedDict):
 RequestState = Literal['collecting', 'open', 'approved', 'rejected', 'expired', 'canceled', 'empty']
 
 
-class Restores(TypedDict):
-    """Sends of one profile, by their ids in the history."""
-
-    reason: str
-    reclaims: list[int]
-
-
 class RunOut(TypedDict):
     """One download. `problem` says what stopped it, and what to do next."""
-
     id: int
     number: str
     profile: int
@@ -401,7 +334,6 @@ class SavingsOut(TypedDict):
 
 class SubscriptionOut(TypedDict):
     """One person in one organization, as the last download saw them."""
-
     id: int
     profile: int
     external_id: str
@@ -424,7 +356,6 @@ class SubscriptionOut(TypedDict):
 
 class SubscriptionPage(TypedDict):
     """With all clauses of the rule, the protections that cover the person, and the open candidate."""
-
     id: int
     profile: int
     external_id: str
@@ -453,7 +384,6 @@ Verdict = Literal['not_evaluated', 'gone', 'deactivated', 'unknown', 'not_in_sco
 
 class VerdictOut(TypedDict):
     """`reason` says in a sentence why the person is a candidate, or why not."""
-
     code: str
     label: str
     reason: str

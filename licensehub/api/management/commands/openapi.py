@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from licensehub.api.client.generate import calls_file, types_file
+from licensehub.api.client.generate import bodies_file, calls_file, types_file
 from licensehub.api.document import as_text
 from licensehub.api.service import api
 
@@ -22,6 +22,7 @@ def files() -> Mapping[Path, str]:
     document = api.get_openapi_schema()
     return {
         FILE: as_text(document),
+        CLIENT / "bodies.py": bodies_file(document),
         CLIENT / "types.py": types_file(document),
         CLIENT / "calls.py": calls_file(document),
     }
