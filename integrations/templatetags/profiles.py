@@ -15,5 +15,11 @@ register = template.Library()
 @register.inclusion_tag("admin/profiles_banner.html", takes_context=True)
 def profiles_banner(context: RequestContext) -> dict[str, Any]:
     """Empty for everybody else."""
+    return {"profiles": profiles_of_reader(context)}
+
+
+@register.simple_tag(takes_context=True)
+def profiles_of_reader(context: RequestContext) -> str:
+    """The names of the profiles for which the roles of the reader hold; empty for all."""
     request = context.get("request")
-    return {"profiles": ", ".join(names_in_scope(request.user)) if request else ""}
+    return ", ".join(names_in_scope(request.user)) if request else ""

@@ -69,7 +69,12 @@ def is_set_up() -> bool:
 def set_up(profile: IntegrationProfile | None, last: DownloadRun | None, user: User | AnonymousUser) -> SetUp:
     """The steps of this profile, or of an installation without any. `last` is its last complete download."""
     newest = DownloadRun.objects.filter(profile=profile).first() if profile and last is None else None
-    steps = [_connect(profile, user), _test(profile, user), _publish(profile, last, newest, user), _second_person(user)]
+    steps = [
+        _connect(profile, user),
+        _test(profile, user),
+        _publish(profile, last, newest, user),
+        _second_person(profile, user),
+    ]
     reached = all(step.state == StepState.DONE for step in steps[2:])
     steps.append(request_step(profile, user, reached=reached))
     return SetUp(
@@ -220,14 +225,16 @@ def _all_tied(asks: set[int], decides: set[int]) -> bool:
     return all(decides - {asker} <= tied_to([asker], made_by) for asker in asks)
 
 
-def _second_person(user: User | AnonymousUser) -> Step:
+def _second_person(profile: IntegrationProfile | None, user: User | AnonymousUser) -> Step:
     """One person asks and another one decides. So two people must have an address and have signed in."""
     title = _("Invite a second person")
-    ready = {account.pk: account for account in people_with(REQUEST) | people_with(DECIDE) if account.email.strip()}
+    pk = profile.pk if profile else None
+    asking, deciding = people_with(REQUEST, pk), people_with(DECIDE, pk)
+    ready = {account.pk: account for account in asking | deciding if account.email.strip()}
     invited = [account for account in ready.values() if is_open(account)]
     joined = ready.keys() - {account.pk for account in invited}
-    asks = set(people_with(REQUEST).values_list("pk", flat=True)) & joined
-    decides = set(people_with(DECIDE).values_list("pk", flat=True)) & joined
+    asks = set(asking.values_list("pk", flat=True)) & joined
+    decides = set(deciding.values_list("pk", flat=True)) & joined
     # Two accounts with one mailbox are one person.
     if asks and decides and len({mailbox(ready[pk].email) for pk in asks | decides}) > 1:
         text = _("{asks} may ask, {decides} may approve. Nobody approves their own request.")

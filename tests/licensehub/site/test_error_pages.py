@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from tests.support.organization import Organization, limited_to
 from tests.support.pages import text_of
 
 
@@ -34,6 +35,16 @@ def test_each_error_page_says_what_happened_and_leads_on(client, carol, settings
         assert "Django" not in page and "secret" not in page
     assert "carol" in found[403].content.decode()
     assert csrf.status_code == 403 and "The form is too old" in csrf.content.decode()
+
+
+def test_a_page_of_the_whole_company_says_for_what_the_roles_hold(client, carol, organization: Organization):
+    client.force_login(limited_to(carol, organization.profile))
+    for language, said in (
+        ("en", "your roles hold for Northwind only"),
+        ("de", "Ihre Rollen gelten nur für Northwind"),
+    ):
+        answer = client.get(reverse("admin:audit_auditevent_evidence"), headers={"accept-language": language})
+        assert answer.status_code == 403 and said in answer.content.decode()
 
 
 @pytest.mark.parametrize("app", ["subscriptions", "integrations", "auth", "audit"])

@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from integrations.credentials import credential_store
-from integrations.models import Connection, IntegrationProfile
+from integrations.models import AccountScope, Connection, IntegrationProfile
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import DownloadRun, Reclaim, ReclaimRequest, RemovalCandidate
@@ -166,6 +166,14 @@ def test_a_second_person_is_there_when_one_can_ask_and_another_can_decide(run, s
     assert (states(admin)[3], step(admin, 4).text) == ("waiting", "Bea Ott was invited and has not signed in yet.")
     User.objects.filter(pk=other.pk).update(last_login=timezone.now())
     assert (states(admin)[3], states(admin)[4]) == ("done", "next")
+    profile = IntegrationProfile.objects.get()
+    elsewhere = IntegrationProfile.objects.create(name="Northwind US", kind=profile.kind, organization_id="3074457999")
+    scope = AccountScope.objects.create(user=other)
+    scope.profiles.set([elsewhere])
+    assert states(admin)[3] == "next", "an Approver of another profile decides nothing here"
+    scope.profiles.set([profile])
+    assert states(admin)[3] == "done"
+    elsewhere.delete()
     assert labels(admin, 5) == ["Go to 5 candidates"]
     assert "Send invitation" not in text_of(admin.get(reverse(INDEX)))
     IntegrationProfile.objects.update(state="paused")
