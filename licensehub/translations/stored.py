@@ -33,6 +33,9 @@ _DATE: Final = re.compile(_ONE_DATE)
 _TYPED: Final = frozenset(
     {"by", "comment", "name", "organization", "organization_name", "owner", "person", "plan", "profile", "reason"}
 )
+# Values of these places are measured, so they may have decimals. Elsewhere `9.1` may be a version.
+_MEASURED: Final = frozenset({"free", "seconds", "total"})
+_DECIMAL: Final = re.compile(r"\d+\.(\d+)")
 _PERCENT: Final = re.compile(r"\d+(\.\d+)?%")
 _LIST: Final = "; "
 _END: Final = re.compile(r"(?<=[.?!]) ")
@@ -85,6 +88,8 @@ def _value(name: str, value: str) -> str:
     """The value of a place of a pattern."""
     if name in _TYPED:
         return value
+    if name in _MEASURED and (found := _DECIMAL.fullmatch(value)):
+        return number(float(value), digits=len(found[1]))
     return with_names(value) if name == "teams" else _localized(value)
 
 

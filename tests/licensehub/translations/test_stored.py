@@ -17,6 +17,7 @@ GERMAN = {
     "{name} and {name} differ.": "{name} ist nicht {name}.",
     "{teams} and {count} more teams": "{teams} und {count} weitere Teams",
     "The only admin of {teams}.": "Einziger Admin von {teams}.",
+    "{free} GB free of {total} GB, version {version}.": "{free} GB von {total} GB frei, Version {version}.",
     "{organization_name}, plan {plan}.": "{organization_name}, Plan {plan}.",
 }
 PLURAL = ("{count} person of {total:,} left.", "{count} people of {total:,} left.")
@@ -56,6 +57,8 @@ def catalog(monkeypatch):
         ("Ann and Bob differ.", "Ann and Bob differ."),
         ("1 person of 1,240 left.", "1 Person von 1.240 ging."),
         ("1,240 people of 3,000 left.", "1.240 Personen von 3.000 gingen."),
+        # What is measured has decimals; a version has none.
+        ("0.5 GB free of 40 GB, version 9.1.", "0,5 GB von 40 GB frei, Version 9.1."),
         ("Unknown. Nothing was sent.", "Unknown. Es wurde nichts gesendet."),
         ("The vendor said: {braces} 100% <b>.", "The vendor said: {braces} 100% <b>."),
         ("Miro refused {0} of {vendor}.", "Miro hat {0} von {vendor} verweigert."),
