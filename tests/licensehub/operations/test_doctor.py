@@ -113,7 +113,9 @@ def test_no_secret_is_printed(db, settings, monkeypatch, allow_http, tmp_path):
         raise RuntimeError(f"could not log in with {settings.SECRET_KEY}")
 
     def tells(context):
-        return Finding(Level.ACT, "Refused", detail=f"535 {settings.EMAIL_HOST_PASSWORD} is wrong")
+        return Finding(
+            Level.ACT, "Refused", detail=f"535 {settings.EMAIL_HOST_PASSWORD} is wrong", waits="1 mail waits."
+        )
 
     monkeypatch.setitem(CHECKS, "fails", Check("fails", fails))
     monkeypatch.setitem(CHECKS, "tells", Check("tells", tells))
@@ -123,6 +125,8 @@ def test_no_secret_is_printed(db, settings, monkeypatch, allow_http, tmp_path):
         assert "fails" in text
         assert hidden not in text
         assert "535 *** is wrong" in text
+        # What a server answered stands alone.
+        assert arguments or "      1 mail waits.\n      535 *** is wrong\n" in text
     # The control: without the last search, a text of somebody else would tell one.
     monkeypatch.setattr("licensehub.operations.doctor.findings.without_secrets", str)
     assert hidden in doctor()[1]

@@ -106,6 +106,7 @@ def test_a_broker_that_is_nearly_full_or_cannot_write(db, limited, monkeypatch):
 def test_an_audit_that_is_shorter_or_was_not_taken(world: World, settings, monkeypatch):
     settings.ANCHOR_KEYS = ",".join(new_keys().words())
     assert (level("audit"), level("anchors")) == ("ok", "ok")
+    assert run_checks(["anchors"])["anchors"].value == "none yet"
     for mismatch, expected in (
         (Mismatch("It ended at #9."), "act"),
         (Mismatch("It may be.", unsure=True), "ok"),

@@ -48,7 +48,7 @@ def head(context: Context) -> Finding:
 def anchors(context: Context) -> Finding:
     """Each destination has taken the anchors, and the streams."""
     newest = StoredAnchor.objects.order_by("-pk").first()
-    value = f"A-{newest.pk:04d}, {newest.at:%Y-%m-%d %H:%M} UTC" if newest else ""
+    value = f"A-{newest.pk:04d}, {newest.at:%Y-%m-%d %H:%M} UTC" if newest else english("none yet")
     found = audit_findings()
     if not found:
         return Finding(Level.OK, english("Each destination has taken everything"), value)

@@ -86,8 +86,8 @@ def as_text(found: dict[str, Finding]) -> str:
         if one.level == Level.OK:
             continue
         since = f"Since {one.since:%Y-%m-%d %H:%M} UTC. " if one.since else ""
-        told = " ".join(part for part in (since.strip(), one.detail, one.waits) if part)
-        lines += [f"      {told}"] if told else []
+        # What a server answered may have no full stop.
+        lines += [f"      {part}" for part in (f"{since}{one.waits}".strip(), one.detail) if part]
         for place, step in enumerate(one.steps, start=1):
             lines.append(f"      {place}. {step.text}")
             lines += [f"         $ {step.command}"] if step.command else []
