@@ -1666,6 +1666,14 @@ class Migration(migrations.Migration):
             model_name="reclaimrequest",
             index=models.Index(fields=["state", "id"], name="request_state"),
         ),
+        migrations.AddIndex(
+            model_name="reclaimrequest",
+            index=models.Index(
+                condition=models.Q(("state__in", ("collecting", "open"))),
+                fields=["profile", "expires_at"],
+                name="request_waiting",
+            ),
+        ),
         migrations.AddConstraint(
             model_name="reclaimrequest",
             constraint=models.CheckConstraint(

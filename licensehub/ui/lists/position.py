@@ -40,8 +40,9 @@ def first_number(cl: PagedChangeList) -> int | None:
     """The number of the first row of this page in the list; None where it is not known."""
     if not cl.page.has_previous:
         return 1
-    if not cl.page.has_next and cl.counted.exact:
-        return max(1, cl.counted.number - len(cl.result_list) + 1)
+    if not cl.page.has_next:
+        # Where the list was not counted to its end, more rows come before its last page than are counted here.
+        return max(1, cl.counted.number - len(cl.result_list) + 1) if cl.counted.exact else None
     if cl.found and cl.found.are_all:
         return next((place for place, (pk, *_others) in enumerate(cl.found.rows, 1) if pk == cl.page.keys[0]), None)
     most = _most(cl)

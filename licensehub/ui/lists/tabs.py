@@ -13,7 +13,7 @@ from django.utils.functional import Promise
 
 from licensehub.ui.admin import LargeTableMixin
 from licensehub.ui.lists.changelist import PagedChangeList
-from licensehub.ui.lists.counts import Count, capped_each
+from licensehub.ui.lists.counts import Count, capped_by
 from licensehub.ui.lists.search_results import Matches, fetch_matches
 
 
@@ -48,7 +48,7 @@ class TabbedChangeList(PagedChangeList):
     def _counts_by_state(self, every_state: QuerySet[Any]) -> dict[str, Count]:
         states = sorted({state for tab in self.model_admin.state_tabs for state in tab.states})
         if self.found_in_tabs is None:
-            return capped_each({state: every_state.filter(state=state) for state in states})
+            return capped_by("state", states, every_state)
         found = Counter(state for _, state in self.found_in_tabs.rows)
         return {state: Count(found[state], exact=self.found_in_tabs.are_all) for state in states}
 

@@ -105,7 +105,14 @@ class ReclaimRequest(models.Model):
             ("raise_cap_reclaimrequest", "Can raise the cap of a reclaim request"),
             ("restore_reclaimrequest", "Can restore people, or ask for the restore of several"),
         ]
-        indexes: ClassVar = [models.Index(fields=["state", "id"], name="request_state")]
+        indexes: ClassVar = [
+            models.Index(fields=["state", "id"], name="request_state"),
+            models.Index(
+                fields=["profile", "expires_at"],
+                condition=models.Q(state__in=("collecting", "open")),
+                name="request_waiting",
+            ),
+        ]
         constraints: ClassVar = [
             # The database also ensures that a second person decides.
             models.CheckConstraint(

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 
 from licensehub.ui.lists import counts
-from licensehub.ui.lists.counts import Count, capped, capped_each, estimated, whole_table
+from licensehub.ui.lists.counts import Count, capped, capped_by, capped_each, estimated, whole_table
 from subscriptions.models import Subscription
 
 
@@ -62,6 +62,19 @@ def test_several_at_once(bucket, django_assert_num_queries):
     with django_assert_num_queries(1):
         found = capped_each({"all": rows, "never": rows.filter(last_activity_at=None), "nobody": rows.none()})
     assert found == {"all": Count(60), "never": Count(12), "nobody": Count(0)}
+
+
+@pytest.mark.parametrize(("read_once", "queries"), [(60, 1), (59, 2)])
+def test_each_value_under_a_filter(bucket, monkeypatch, django_assert_num_queries, read_once, queries):
+    """Few rows are read once; of more, each value is counted alone. The counts are the same."""
+    monkeypatch.setattr(counts, "READ_ONCE", read_once)
+    rows = Subscription.objects.filter(email__contains="@")
+    full = rows.filter(license="full").count()
+    monkeypatch.setattr(counts, "STOP", full - 1)
+    with django_assert_num_queries(queries):
+        found = capped_by("license", ["full", "nothing"], rows)
+    assert found == {"full": Count(full - 1, exact=False), "nothing": Count(0)}
+    assert capped_by("license", ["full"], rows.none()) == {"full": Count(0)}
 
 
 def test_a_sum_is_no_more_exact_than_its_parts():
