@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from typing import Any
 
 import billiard
 from celery import Celery
-from celery.signals import worker_init, worker_shutdown, worker_shutting_down
+from celery.signals import celeryd_init, worker_init, worker_shutdown, worker_shutting_down
 from kombu.transport import TRANSPORT_ALIASES
 
 from licensehub import stopping
@@ -23,6 +24,17 @@ app = Celery("licensehub")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.steps["worker"].add(HeartbeatStep)
+
+
+@celeryd_init.connect
+def refuse_to_start_without_keys(**_: Any) -> None:
+    """Celery only logs an exception of a receiver, so this ends the process."""
+    from licensehub.checks.start import CannotStartError, Process, refuse_wrong_settings
+
+    try:
+        refuse_wrong_settings(Process.WORKER)
+    except CannotStartError as problem:
+        sys.exit(str(problem))
 
 
 @worker_init.connect

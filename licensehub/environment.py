@@ -62,7 +62,7 @@ class PlainEnv(environ.Env):  # type: ignore[misc]  # it has no types
             return Path(named)
         folder = self.ENVIRON.get("CREDENTIALS_DIRECTORY", "").strip()
         path = Path(folder, name) if folder else None
-        return path if path and path.exists() else None
+        return path if path and _may_exist(path) else None
 
     def _from_file(self, name: str, path: Path, given: str | None) -> str:
         """Nothing where it cannot be read, or where nobody knows which of two values is the right one."""
@@ -71,10 +71,20 @@ class PlainEnv(environ.Env):  # type: ignore[misc]  # it has no types
         except (OSError, UnicodeDecodeError):
             self.problems[name] = f"{name} cannot be read from the file {path}."
             return ""
+        if not text:
+            self.problems[name] = f"{name} has nothing in its file {path}."
         if given:
             self.problems[name] = f"{name} is set, and also stands in the file {path}."
             return ""
         return text
+
+
+def _may_exist(path: Path) -> bool:
+    """Also yes where this user may not look into the folder: reading it then says so."""
+    try:
+        return path.exists()
+    except PermissionError:
+        return True
 
 
 class Reader:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from typing import Any
 
@@ -12,6 +13,7 @@ from django_celery_beat.schedulers import DatabaseScheduler
 
 from integrations.installation import processes
 from integrations.models import ProcessKind
+from licensehub.checks.start import CannotStartError, Process, refuse_wrong_settings
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +22,10 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]  # it has no types
     """A heartbeat says that this process lives. That its messages arrive is noted by the workers that get them."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            refuse_wrong_settings(Process.BEAT)
+        except CannotStartError as problem:
+            sys.exit(str(problem))
         super().__init__(*args, **kwargs)
         # The name that its messages carry as their origin.
         self._name = anon_nodename()
