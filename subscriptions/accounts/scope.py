@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 
 from integrations.models import AccountScope, IntegrationProfile
 from integrations.scopes.account_scopes import is_inside as is_inside
+from integrations.scopes.account_scopes import signed_choice
 from integrations.scopes.account_scopes import stored_choice as stored_choice
 from integrations.scopes.visibility import Profiles, seen_by
 from licensehub.audit.actions import Action
@@ -46,6 +47,27 @@ def names_in(profiles: Profiles) -> str:
     with seen_by(None):
         names = list(IntegrationProfile.objects.filter(pk__in=profiles).values_list("name", flat=True))
     return ", ".join(names) or _("no profile")
+
+
+def effective_choice(account: User) -> Profiles:
+    """The ids of the chosen profiles for which both the rows and the newest signed event give the roles; None for all.
+
+    Raises NotSigned.
+    """
+    stored, signed = stored_choice(account), signed_choice(account)
+    return stored if signed is None else signed if stored is None else stored & signed
+
+
+def names_for_reader(profiles: Profiles) -> str:
+    """`all profiles`, or the names of those that the reader may see, e.g. `EU and other profiles`."""
+    if profiles is None:
+        return _("all profiles")
+    names = list(
+        IntegrationProfile.objects.filter(pk__in=profiles).order_by("name", "pk").values_list("name", flat=True)
+    )
+    if len(names) == len(profiles):
+        return ", ".join(names) or _("no profile")
+    return _("{names} and other profiles").format(names=", ".join(names)) if names else _("other profiles")
 
 
 def write(account: User, profiles: Profiles, *, actor: Actor) -> None:

@@ -34,7 +34,7 @@ from subscriptions.accounts.own_seat import (
     seats_of,
 )
 from subscriptions.accounts.rights import DECIDE, deciders, refuse_without
-from subscriptions.accounts.scope import refuse_outside
+from subscriptions.accounts.scope import effective_choice, refuse_outside
 from subscriptions.approvals.closing import why_ended
 from subscriptions.approvals.deciders import reviewers_of
 from subscriptions.approvals.leaving import SEND_BACK, Keep, keep_seats
@@ -178,12 +178,15 @@ def _decide(
 
 
 def _account(actor: User) -> dict[str, Any]:
-    """The facts about the deciding account that an auditor asks for: its age, and since when it may decide."""
-    origin = origin_of(actor)
+    """The facts about the deciding account that an auditor asks for: its age, since when it may decide, and for which
+    profiles (ids; None for all).
+    """
+    origin, profiles = origin_of(actor), effective_choice(actor)
     return {
         "made_at": origin.made_at,
         "made_by": origin.made_by,
         "may_decide_since": DecidingRight.objects.get(user=actor).since,
+        "decides_for": None if profiles is None else sorted(profiles),
     }
 
 

@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
@@ -21,6 +22,7 @@ from django.utils.translation import gettext_lazy as _
 from integrations.connectors.contract import english
 from licensehub.ui.csv_file import harmless
 from licensehub.ui.formatting import name_of
+from subscriptions.approvals.decides_for import decides_for
 from subscriptions.evidence.scope import Scope
 from subscriptions.models import Direction, Notice, Reclaim, ReclaimRequest, RequestedRemoval
 
@@ -83,9 +85,15 @@ def _line(cells: list[str]) -> str:
 # --- Rows -------------------------------------------------------------------------------------------------------------
 
 
-def _requests(scope: Scope) -> Iterator[ReclaimRequest]:
+def _requests(scope: Scope) -> Iterator[Any]:
+    """Each request with `decides_for`: the profiles for which the deciding account may decide."""
     people = ("profile", "requested_by", "decided_by", "cap_raised_by", "repeats__removal__request")
-    return scope.requests.select_related(*people).iterator(CHUNK)
+    rows: Iterator[Any] = scope.requests.select_related(*people).iterator(CHUNK)
+    while chunk := list(islice(rows, CHUNK)):
+        found = decides_for(chunk)
+        for row in chunk:
+            row.decides_for = found.get(row.pk, "")
+            yield row
 
 
 def _removals(scope: Scope) -> Iterator[RequestedRemoval]:
@@ -153,6 +161,7 @@ REQUESTS = Table(
         Field("outcome", lambda row: row.get_state_display(), _("State")),
         Field("decided_by", lambda row: _name(row.decided_by), _("Decided by")),
         Field("decided_by_account", lambda row: _account(row.decided_by)),
+        Field("decides_for", lambda row: row.decides_for, _("Decides for")),
         Field("decided_at", lambda row: row.decided_at, _("Decided at")),
         Field("comment", lambda row: row.comment, _("Comment")),
         Field("valid_until", lambda row: row.valid_until),

@@ -12,6 +12,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from integrations.scopes.account_scopes import names_in_scope
 from licensehub.database.clock import database_now
 from licensehub.translations.stored import translated
 from licensehub.ui.formatting import ago, day, left, name_of, number
@@ -27,6 +28,7 @@ from subscriptions.admin.approvals.progress import progress_of
 from subscriptions.admin.reclaims.steps import requester_of
 from subscriptions.admin.widgets.badges import request_badge
 from subscriptions.approvals.deciders import deciders_of
+from subscriptions.approvals.decides_for import decides_for
 from subscriptions.candidates.request_digest import shown_digest
 from subscriptions.models import ReclaimRequest, RequestedRemoval, RequestState
 from subscriptions.models.reclaims.request import WAITING
@@ -115,12 +117,19 @@ def account_age(user: User, at: datetime) -> str:
     return text.format(day=day(origin.made_at), name=origin.made_by, count=number(days))
 
 
+def profiles_of_decider(request: ReclaimRequest, deciding: User) -> str:
+    """`Decides for: EU`. Of a decision that was made, as its event says."""
+    said = decides_for([request]).get(request.pk) or ", ".join(names_in_scope(deciding)) or _("all profiles")
+    return _("Decides for: {profiles}").format(profiles=said)
+
+
 def _decision(request: ReclaimRequest, user: User | AnonymousUser, standing: list[RequestedRemoval]) -> dict[str, Any]:
     caps = cap_status(request, len(standing))
     may = permissions_for(request, user)
     deciding = request.decided_by or (user if may.decide and isinstance(user, User) else None)
     return {
         "account_age": account_age(deciding, request.decided_at or database_now()) if deciding else "",
+        "decides_for": profiles_of_decider(request, deciding) if deciding else "",
         "caps": caps,
         "why_not_raise": why_not_raise(request, user) if caps and caps.refusal else "",
         "may": may,
