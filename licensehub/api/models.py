@@ -10,14 +10,19 @@ from licensehub.sign_in.models import ApiToken
 
 
 class IdempotentCall(models.Model):
-    """A write with an `Idempotency-Key`, and its answer. It commits together with what the call did."""
+    """A write with an `Idempotency-Key`, and its answer. It commits together with what the call did.
+
+    Nothing in it names a person: a sentence of a refusal could, and a program may have an address in its key.
+    """
 
     token = models.ForeignKey(ApiToken, on_delete=models.CASCADE, related_name="+")
-    key = models.CharField(max_length=100)
+    # SHA-256 of the key.
+    key = models.CharField(max_length=64)
     # SHA-256 over method, address and body.
     digest = models.CharField(max_length=64)
     made_at = models.DateTimeField()
     status = models.PositiveSmallIntegerField(default=0)
+    # What an act answered (numbers and states), or the code of a refusal without its sentence.
     body = models.TextField(default="")
 
     class Meta:

@@ -6,22 +6,26 @@ https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from psycopg.errors import LockNotAvailable
 from pydantic import BaseModel
 
 from licensehub.api.access.caller import Caller, acting, caller_of
 from licensehub.api.models import IdempotentCall
-from licensehub.api.problems import CONTENT_TYPE, REFUSALS, Problem, of_refusal
+from licensehub.api.problems import REFUSALS, Problem, of_refusal
 from licensehub.database.clock import database_now
 
 KEPT: Final = timedelta(hours=24)
+# Seconds for which a call waits for another one with the same key.
+MAX_WAIT: Final = 5
 HEADER: Final = "Idempotency-Key"
 REPLAYED: Final = "Idempotency-Replayed"
 
@@ -43,28 +47,65 @@ def do(request: HttpRequest, act: Act) -> HttpResponse:
 def _once(caller: Caller, key: str, digest: str, act: Act) -> HttpResponse:
     """A second call with the same key waits for the first one: at the row that both want to insert."""
     IdempotentCall.objects.filter(made_at__lt=database_now() - KEPT).delete()
+    named = {"token": caller.token, "key": sha256(key.encode()).hexdigest()}
     with transaction.atomic():
-        if call := _begin(caller, key, digest):
+        if call := _begin(digest, **named):
             with acting(caller):
                 response = _answer(act)
-            body = response.content.decode()
-            IdempotentCall.objects.filter(pk=call.pk).update(status=response.status_code, body=body)
+            IdempotentCall.objects.filter(pk=call.pk).update(status=response.status_code, body=_kept(response))
             return response
-    known = IdempotentCall.objects.get(token=caller.token, key=key)
+    return _again(IdempotentCall.objects.get(**named), digest)
+
+
+def _begin(digest: str, **named: Any) -> IdempotentCall | None:
+    """None if another call with this key came first. Raises a Problem if that one still runs after a while."""
+    try:
+        with transaction.atomic(), _waiting_for_seconds(MAX_WAIT):
+            return IdempotentCall.objects.create(digest=digest, made_at=database_now(), **named)
+    except IntegrityError:
+        return None
+    except OperationalError as error:
+        if not isinstance(error.__cause__, LockNotAvailable):
+            raise
+        detail = "The first call with this Idempotency-Key still runs. Repeat this call in a few seconds."
+        raise Problem(409, "still_running", detail, headers={"Retry-After": str(MAX_WAIT)}) from error
+
+
+@contextmanager
+def _waiting_for_seconds(most: int) -> Iterator[None]:
+    """Wait for the row of another call for so long, and not for what the act locks later.
+
+    Else a program that repeats a slow call could occupy all threads. SQLite has a limit for each wait already.
+    """
+    if connection.vendor != "postgresql":
+        yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('lock_timeout')")
+        (before,) = cursor.fetchone()
+        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{most}s"])
+        yield
+        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [before])
+
+
+def _kept(response: HttpResponse) -> str:
+    """Of a refusal only the code: its sentence may name a person, and erasing the person would not find it."""
+    body = response.content.decode()
+    return str(json.loads(body)["code"]) if response.status_code >= 400 else body
+
+
+def _again(known: IdempotentCall, digest: str) -> HttpResponse:
+    """The answer of the first call. Raises a Problem if that was another call."""
     if known.digest != digest:
         detail = "This Idempotency-Key was used for another call in the last 24 hours. Use a new one for each act."
         raise Problem(422, "key_used", detail)
-    kind = CONTENT_TYPE if known.status >= 400 else "application/json"
-    return HttpResponse(known.body, status=known.status, content_type=kind, headers={REPLAYED: "true"})
-
-
-def _begin(caller: Caller, key: str, digest: str) -> IdempotentCall | None:
-    """None if another call with this key came first."""
-    try:
-        with transaction.atomic():
-            return IdempotentCall.objects.create(token=caller.token, key=key, digest=digest, made_at=database_now())
-    except IntegrityError:
-        return None
+    if known.status >= 400:
+        detail = "The first call with this Idempotency-Key was refused. Use a new key to try again and to read why."
+        response: HttpResponse = Problem(known.status, known.body, detail).response()
+    else:
+        response = HttpResponse(known.body, status=known.status, content_type="application/json")
+    response.headers[REPLAYED] = "true"
+    return response
 
 
 def _answer(act: Act) -> HttpResponse:

@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
             name="IdempotentCall",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("key", models.CharField(max_length=100)),
+                ("key", models.CharField(max_length=64)),
                 ("digest", models.CharField(max_length=64)),
                 ("made_at", models.DateTimeField()),
                 ("status", models.PositiveSmallIntegerField(default=0)),

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from hashlib import sha256
 
 import pytest
 import time_machine
-from django.db import connection, connections
+from django.db import connection, connections, transaction
+from django.http import HttpResponse
 from django.utils import timezone
 
 from integrations import sending
+from licensehub.api.acts import once
 from licensehub.api.models import IdempotentCall
 from licensehub.audit.models import AuditEvent
 from licensehub.sign_in.tokens import tokens
@@ -118,6 +121,48 @@ def test_a_repeated_call_does_nothing_twice(organization, program, alice, bob):
     with time_machine.travel(timezone.now() + timedelta(hours=24, minutes=1)):
         assert problem(sent.post("/requests", body, Idempotency_Key="a1"), 409) == "too_late"
         assert IdempotentCall.objects.filter(token=sent.token).count() == 1
+
+
+def test_what_is_kept_of_a_call_names_nobody(organization, program, alice):
+    """A refusal names the person, and so may the key. Control: the whole body in `_kept` has the name."""
+    sent, row = program(alice), Subscription.objects.filter(gone_at=None).exclude(name="").first()
+    wish = {"reason": "On leave", "owner": "HR", "profile": row.profile_id, "value": row.email}
+    made = sent.post("/protections", wish, Idempotency_Key=f"protect {row.email}").json()["protections"][0]
+    sent.post(f"/protections/{made}/end")
+    first = sent.post(f"/protections/{made}/end", Idempotency_Key=f"end {row.email}")
+    assert problem(first, 409) == "too_late" and row.email in first.json()["detail"]
+    again = sent.post(f"/protections/{made}/end", Idempotency_Key=f"end {row.email}")
+    assert problem(again, 409) == "too_late" and "Use a new key" in again.json()["detail"]
+    kept = [str(values) for values in IdempotentCall.objects.values_list("key", "status", "body")]
+    assert len(kept) == 2 and not [line for line in kept if row.email in line or row.name in line]
+
+
+def test_a_call_waits_for_another_one_with_its_key_for_a_while_only(
+    real_transactions, organization, program, alice, monkeypatch
+):
+    """Control: without the timeout the second call waits as long as the first one runs."""
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has a limit for each wait already.")
+    monkeypatch.setattr(once, "MAX_WAIT", 1)
+    sent = program(alice)
+    body = {"candidates": ready(2), "reason": "True-up"}
+    key = sha256(b"once").hexdigest()
+
+    def call() -> HttpResponse:
+        try:
+            return sent.post("/requests", body, Idempotency_Key="once")
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            # A call that takes long.
+            IdempotentCall.objects.create(token=sent.token, key=key, digest="0" * 64, made_at=timezone.now())
+            answer = pool.submit(call).result(timeout=20)
+            assert problem(answer, 409) == "still_running" and answer["Retry-After"] == "1"
+            transaction.set_rollback(True)
+        assert pool.submit(call).result(timeout=20).status_code == 200
+    assert ReclaimRequest.objects.count() == 1
 
 
 def test_the_same_key_at_the_same_time_is_one_act(real_transactions, organization, program, alice):
