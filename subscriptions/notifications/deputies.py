@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Final
 
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
+from integrations.scopes.account_scopes import covering, stored_choice
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.database.clock import database_now
@@ -18,16 +21,29 @@ from subscriptions.accounts.rights import DECIDE, people_with
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import Deputy
 
+NOT_POSSIBLE: Final = gettext_lazy(
+    "Choose a colleague who may decide requests of all your profiles, and has an e-mail address."
+)
+
 
 def possible_deputies(user: User) -> QuerySet[User]:
-    """The colleagues who may decide requests and have an e-mail address."""
-    return people_with(DECIDE).exclude(email="").exclude(pk=user.pk).order_by("username")
+    """The colleagues who may decide requests of each profile of this user, and have an e-mail address."""
+    able = people_with(DECIDE).exclude(email="").exclude(pk=user.pk)
+    chosen = stored_choice(user)
+    for profile in (None,) if chosen is None else sorted(chosen):
+        able = covering(able, profile)
+    return able.order_by("username")
+
+
+def stands_in_for_all(row: Deputy) -> bool:
+    """Whether the deputy can still get each mail: the right or the profiles of either may have changed since."""
+    return possible_deputies(row.user).filter(pk=row.deputy_id).exists()
 
 
 def name_deputy(user: User, deputy: User, *, starts: date, ends: date) -> Deputy:
     """The user names a deputy for days away, both days included. Raises Refused."""
     if not possible_deputies(user).filter(pk=deputy.pk).exists():
-        raise Refused(_("Choose a colleague who may decide requests and has an e-mail address."))
+        raise Refused(NOT_POSSIBLE)
     if ends < starts:
         raise Refused(_("The last day is before the first day."))
     if ends < _today():

@@ -169,4 +169,5 @@ def _named(row: Deputy, other: User) -> dict[str, Any]:
         "pk": row.pk,
         "name": name_of(other),
         "days": _("{starts} to {ends}").format(starts=day(row.starts), ends=day(row.ends)),
+        "stands_in": deputies.stands_in_for_all(row),
     }

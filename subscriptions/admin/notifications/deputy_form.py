@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from subscriptions.admin.widgets.inputs import DayField
-from subscriptions.notifications.deputies import possible_deputies
+from subscriptions.notifications.deputies import NOT_POSSIBLE, possible_deputies
 
 
 class Colleague(forms.ModelChoiceField):
@@ -25,7 +25,7 @@ class DeputyForm(forms.Form):
         widget=UnfoldAdminSelectWidget(),
         error_messages={
             "required": _("Choose a colleague."),
-            "invalid_choice": _("Choose a colleague who may decide requests and has an e-mail address."),
+            "invalid_choice": NOT_POSSIBLE,
         },
     )
     starts = DayField(

@@ -7,17 +7,20 @@ from datetime import date, timedelta
 import pytest
 import time_machine
 from django.contrib.auth.models import Group, User
+from django.urls import reverse
 from django.utils import timezone
 
+from integrations.models import IntegrationProfile
 from subscriptions import sweep
 from subscriptions.approvals import decide
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import Delivery, NotificationKind, NotificationRecipient
 from subscriptions.notifications import delivery
 from subscriptions.notifications.choices import choices_of, choose
-from subscriptions.notifications.deputies import deputies_of, end_deputy, name_deputy
+from subscriptions.notifications.deputies import deputies_of, end_deputy, name_deputy, possible_deputies
 from tests.support.colleagues import NOON, Colleagues
 from tests.support.fixtures import actions, person
+from tests.support.organization import limited_to
 
 OPENED, ENDING = NotificationKind.OPENED, NotificationKind.ENDING
 
@@ -172,3 +175,40 @@ def test_a_deputy_without_the_right_or_with_wrong_days_is_refused(db, alice, bob
     with pytest.raises(NotActionable):
         end_deputy(row, actor=bob)
     assert [action for action in actions() if action.startswith("deputy.")] == ["deputy.named", "deputy.ended"]
+
+
+def test_a_deputy_may_decide_in_all_profiles_of_the_person(colleagues: Colleagues, bob):
+    """Else the mails of the other profiles wait for somebody who is away. Control: without `covering` zoe is named."""
+    profile = colleagues.organization.profile
+    other = IntegrationProfile.objects.create(name="Elsewhere", kind=profile.kind, organization_id="77")
+    zoe, yan = person("zoe", "Approver"), person("yan", "Approver")
+    limited_to(zoe, profile)
+    days = {"starts": date(2026, 11, 26), "ends": date(2026, 12, 4)}
+    with time_machine.travel(NOON, tick=False):
+        with pytest.raises(Refused, match="requests of all your profiles"):
+            name_deputy(bob, zoe, **days)
+        assert list(possible_deputies(bob)) == [yan]
+        limited_to(bob, profile, other)
+        with pytest.raises(Refused, match="requests of all your profiles"):
+            name_deputy(bob, zoe, **days)
+        limited_to(bob, profile)
+        assert list(possible_deputies(bob)) == [yan, zoe] and name_deputy(bob, zoe, **days).deputy == zoe
+
+
+def test_no_mail_is_lost_when_the_profiles_of_a_deputy_change(colleagues: Colleagues, alice, bob, client):
+    """It comes to the person, whose page says so."""
+    other = IntegrationProfile.objects.create(
+        name="Elsewhere", kind=colleagues.organization.profile.kind, organization_id="77"
+    )
+    zoe = person("zoe", "Approver")
+    choose(zoe, {OPENED: Delivery.OFF})
+    client.force_login(bob)
+    with time_machine.travel(NOON, tick=False):
+        name_deputy(bob, zoe, starts=date(2026, 11, 26), ends=date(2026, 12, 4))
+        page = reverse("admin:subscriptions_notificationchoice_changelist")
+        assert "May no longer decide in all your profiles" not in client.get(page).content.decode()
+        limited_to(zoe, other)
+        assert "May no longer decide in all your profiles" in client.get(page).content.decode()
+        colleagues.ask(alice)
+        colleagues.minute()
+        assert colleagues.server.addresses() == [bob.email]
