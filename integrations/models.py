@@ -35,6 +35,10 @@ class IntegrationProfileQuerySet(models.QuerySet["IntegrationProfile"]):
         """Profiles in a state that allows downloads."""
         return self.filter(state=ProfileState.PUBLISHED)
 
+    def published_or_paused(self) -> IntegrationProfileQuerySet:
+        """Profiles with connections that were validated. Paused ones are still compared with the vendor."""
+        return self.filter(state__in=(ProfileState.PUBLISHED, ProfileState.PAUSED))
+
     def in_use(self) -> IntegrationProfileQuerySet:
         """All profiles except the archived ones, which only keep their rows."""
         return self.exclude(state=ProfileState.ARCHIVED)

@@ -8,7 +8,7 @@ from celery import shared_task
 
 from integrations.connections.validation import validate_connections
 from integrations.connectors.contract import ConnectorError
-from integrations.models import IntegrationProfile, ProfileState
+from integrations.models import IntegrationProfile
 
 logger = logging.getLogger(__name__)
 
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 @shared_task
 def validate_nightly() -> None:
     """Triggered by beat. Validates the connections of each published or paused profile, and stores the findings."""
-    for profile in IntegrationProfile.objects.filter(state__in=(ProfileState.PUBLISHED, ProfileState.PAUSED)):
+    for profile in IntegrationProfile.objects.published_or_paused():
         try:
             validate_connections(profile, actor=None)
         except ConnectorError as error:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from subscriptions.models import Direction, Reclaim, ReclaimState, Subscription
+from subscriptions.models import Reclaim, Subscription
+from subscriptions.models.reclaims.reclaim import VERIFIED
 
 # Enough for a person who is made again each month for ten years.
 MAX_ROWS = 120
@@ -24,5 +25,5 @@ def rows_of_person(row: Subscription) -> list[Subscription]:
 
 def times_reclaimed(item: Reclaim) -> int:
     """The number of this reclaim among those of the same person that took a seat: 3 for the third."""
-    taken = Reclaim.objects.filter(direction=Direction.DEACTIVATE, state=ReclaimState.DONE, pk__lt=item.pk)
+    taken = Reclaim.objects.filter(VERIFIED, pk__lt=item.pk)
     return taken.filter(subscription__in=rows_of_person(item.subscription)).count() + 1

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from django.db.models import Case, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models import Case, OuterRef, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.activity.person_rows import rows_of_person
-from subscriptions.models import Direction, DownloadRun, Price, Reclaim, ReclaimRule, ReclaimState, Subscription
+from subscriptions.models import DownloadRun, Price, Reclaim, ReclaimRule, Subscription
+from subscriptions.models.reclaims.reclaim import VERIFIED
 from subscriptions.models.subscription import HELD
 
 # A seat that is taken again within this time was not saved.
 BOUGHT_AGAIN = timedelta(days=90)
 # A verified reclaim counts for a year. One that is older has saved its seat for the whole of it.
 COUNTED = timedelta(days=365)
-VERIFIED = Q(direction=Direction.DEACTIVATE, state=ReclaimState.DONE)
 
 
 def note_returns(

@@ -20,9 +20,9 @@ from django.utils.translation import gettext as _
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.time_zones import company_day, company_midnight
-from subscriptions.activity.returns import VERIFIED
 from subscriptions.models import CandidateState, Price, Reclaim, RemovalCandidate, VerifiedSeats
 from subscriptions.models.reclaims.candidate import WITHDRAWABLE
+from subscriptions.models.reclaims.reclaim import VERIFIED
 from subscriptions.money.prices import PriceList
 from subscriptions.money.verified_seats import LICENSE, not_counted
 

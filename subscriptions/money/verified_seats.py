@@ -17,9 +17,9 @@ from django.utils import timezone
 from integrations.models import IntegrationProfile
 from licensehub.database.clock import database_now
 from licensehub.ui.time_zones import company_day, company_midnight
-from subscriptions.activity.returns import VERIFIED
 from subscriptions.bulk_sql import large_tables
 from subscriptions.models import Reclaim, VerifiedSeats
+from subscriptions.models.reclaims.reclaim import VERIFIED
 
 LICENSE = "removal__candidate__license"
 # After this time, no transaction can still write a moment of the day, also not with a slow clock.

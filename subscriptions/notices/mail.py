@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.core.mail import EmailMultiAlternatives
+from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.utils import translation
 
@@ -17,6 +17,11 @@ from subscriptions.notices.mail_and_page import shared_context
 
 # Automatic replies (e.g. out of office) are not wanted.
 HEADERS = {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"}
+
+
+def plain_mail(address: str, subject: str, body: str) -> EmailMessage:
+    """A mail to a colleague. It is plain text, from the default sender."""
+    return EmailMessage(subject=subject, body=body, to=[address.strip()], headers=HEADERS)
 
 
 def mail_for(notice: Notice) -> EmailMultiAlternatives:

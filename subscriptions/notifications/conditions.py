@@ -12,7 +12,7 @@ from django.utils import timezone
 from integrations import sending
 from integrations.connectors.contract import english, english_plural
 from integrations.installation.findings import findings
-from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
+from integrations.models import Connection, ConnectionState, IntegrationProfile
 from licensehub.database.clock import database_now
 from licensehub.ui.formatting import day, day_and_time, number
 from subscriptions.approvals.deciders import deciders_of
@@ -149,7 +149,7 @@ def tampered() -> Iterator[Notification]:
 
 def downloads() -> Iterator[Notification]:
     """Published profiles whose last run is quarantined, or that had no complete run since their last slot."""
-    for profile in IntegrationProfile.objects.filter(state=ProfileState.PUBLISHED):
+    for profile in IntegrationProfile.objects.downloading():
         newest = DownloadRun.objects.filter(profile=profile).first()
         if newest and newest.state == RunState.QUARANTINED:
             yield Notification(

@@ -18,7 +18,7 @@ from subscriptions.models import (
     NotificationMail,
     NotificationRecipient,
 )
-from subscriptions.notices.mail import HEADERS
+from subscriptions.notices.mail import plain_mail
 from subscriptions.notifications.choices import choices_for
 from subscriptions.notifications.kinds import KINDS, audience_of
 from subscriptions.notifications.texts import Item, item_for
@@ -45,12 +45,8 @@ def _mail(mail: NotificationMail, rows: list[NotificationRecipient]) -> EmailMes
         subject = said.format(day=day(mail.digest_on), count=number(count))
     parts = [_part(row, item, with_subject=mail.digest_on is not None) for row, item in items]
     page = settings.PUBLIC_URL + reverse("admin:subscriptions_notificationchoice_changelist")
-    return EmailMessage(
-        subject=subject,
-        body="\n\n\n".join([*parts, _("Choose which mails you get: {page}").format(page=page) + "\n"]),
-        to=[mail.user.email.strip()],
-        headers=HEADERS,
-    )
+    body = "\n\n\n".join([*parts, _("Choose which mails you get: {page}").format(page=page) + "\n"])
+    return plain_mail(mail.user.email, subject, body)
 
 
 def _part(row: NotificationRecipient, item: Item, *, with_subject: bool) -> str:

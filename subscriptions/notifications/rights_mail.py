@@ -27,7 +27,7 @@ from subscriptions.accounts.rights_changes import ACCOUNTS, BY_SIGN_ON
 from subscriptions.accounts.scope import names_in, profiles_in
 from subscriptions.accounts.settings import mail_language_of
 from subscriptions.models import ChangeKind, RightsChange
-from subscriptions.notices.mail import HEADERS
+from subscriptions.notices.mail import plain_mail
 from subscriptions.notices.transport import MailServer, NoServer
 from subscriptions.reclaims.switches import Operation, control_allowing
 
@@ -105,7 +105,7 @@ def message_about(change: RightsChange, user: User, address: str) -> EmailMessag
     subject = _("LicenseHub: {what} for {account}").format(
         what=ChangeKind(change.kind).label, account=name_of(change.account)
     )
-    return EmailMessage(subject=subject, body=body, to=[address], headers=HEADERS)
+    return plain_mail(address, subject, body)
 
 
 def sentence_of(change: RightsChange) -> str:

@@ -37,6 +37,7 @@ from subscriptions.models import (
     RequestState,
     Subscription,
 )
+from subscriptions.models.reclaims.reclaim import VERIFIED
 from subscriptions.reclaims import switches
 from subscriptions.reclaims.direction import RESTORE
 from subscriptions.reclaims.enqueue import enqueue
@@ -126,7 +127,7 @@ def why_not(*, few: bool = True) -> Case:
     active = Subscription.objects.filter(pk=OuterRef("subscription"), active=True)
     clauses: tuple[tuple[Any, str], ...] = (
         (
-            ~Q(direction=Direction.DEACTIVATE, state=ReclaimState.DONE),
+            ~VERIFIED,
             _("Only a verified reclaim can be restored. As far as LicenseHub knows, this one took no seat away."),
         ),
         (

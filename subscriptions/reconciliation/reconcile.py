@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from integrations.connections import connection_state
 from integrations.connectors.contract import ConfigError, Connector, ConnectorError, Member, english
 from integrations.credentials import credential_store
-from integrations.models import IntegrationProfile, ProfileState
+from integrations.models import IntegrationProfile
 from licensehub import stopping
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
@@ -52,12 +52,11 @@ MAX_UNEXPLAINED_AGE = timedelta(days=30)
 NOT_AGAIN_WITHIN = timedelta(hours=2)
 STOPPED = english("The worker was stopped before the end. The next worker starts this reconciliation again.")
 
-PROFILE_STATES = (ProfileState.PUBLISHED, ProfileState.PAUSED)
 ENDED = tuple(state for state in ReclaimState if state not in UNFINISHED)
 
 
 def profiles_to_reconcile() -> list[int]:
-    return sorted(IntegrationProfile.objects.filter(state__in=PROFILE_STATES).values_list("pk", flat=True))
+    return sorted(IntegrationProfile.objects.published_or_paused().values_list("pk", flat=True))
 
 
 def reconcile_profile(profile: IntegrationProfile, *, actor: Actor) -> Reconciliation:
@@ -103,11 +102,8 @@ def request_by(profile: IntegrationProfile, *, actor: User) -> None:
 
 def profiles_asked_for() -> list[int]:
     """Profiles for which somebody asked for a reconciliation that no worker has begun."""
-    return sorted(
-        IntegrationProfile.objects.filter(state__in=PROFILE_STATES, reconcile_due_by__isnull=False).values_list(
-            "pk", flat=True
-        )
-    )
+    asked_for = IntegrationProfile.objects.published_or_paused().filter(reconcile_due_by__isnull=False)
+    return sorted(asked_for.values_list("pk", flat=True))
 
 
 def is_due(profile: IntegrationProfile) -> bool:

@@ -35,9 +35,9 @@ from subscriptions.models import (
     ReclaimRequest,
     ReclaimState,
     RemovalCandidate,
-    RequestState,
     RunState,
 )
+from subscriptions.models.reclaims.request import WAITING
 
 # A second scrape within so many seconds gets the same numbers.
 KEPT_SECONDS: Final = 5.0
@@ -138,7 +138,7 @@ def work() -> Iterator[Metric]:
     for profile, state, number in _counted(Reclaim, "profile_id", "state", state__in=UNDER_WAY):
         items.add_metric([str(profile), str(state)], number)
     oldest = gauge("oldest_open_seconds", "Age of the oldest open request, and of the oldest unsent item.", "kind")
-    open_requests = ReclaimRequest.objects.filter(state__in=(RequestState.OPEN, RequestState.COLLECTING))
+    open_requests = ReclaimRequest.objects.filter(state__in=WAITING)
     moments = {
         "request": open_requests.aggregate(at=Min("requested_at"))["at"],
         "item": Reclaim.objects.unfinished().aggregate(at=Min("queued_at"))["at"],

@@ -34,7 +34,7 @@ from licensehub.translations.stored import translated
 from subscriptions.accounts.rights import refuse_both
 from subscriptions.accounts.settings import mail_language_of
 from subscriptions.errors import NotActionable, Refused
-from subscriptions.notices.mail import HEADERS
+from subscriptions.notices.mail import plain_mail
 from subscriptions.notices.transport import MailServer, NoServer
 
 DAYS = settings.PASSWORD_RESET_TIMEOUT // 86_400
@@ -159,7 +159,7 @@ def _message(user: User, link: str, actor: User) -> EmailMessage:
         days=_days(),
         username=user.get_username(),
     )
-    return EmailMessage(subject=_("Your account at LicenseHub"), body=body, to=[user.email], headers=HEADERS)
+    return plain_mail(user.email, _("Your account at LicenseHub"), body)
 
 
 def _days() -> str:

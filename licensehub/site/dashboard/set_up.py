@@ -35,7 +35,8 @@ from subscriptions.admin.downloads.actions import progress_of
 from subscriptions.admin.profiles.actions import missing_slots, not_validated
 from subscriptions.admin.profiles.profile_page import is_due
 from subscriptions.company.company import company
-from subscriptions.models import Direction, DownloadRun, Price, Protection, Reclaim, ReclaimState
+from subscriptions.models import DownloadRun, Price, Protection, Reclaim
+from subscriptions.models.reclaims.reclaim import VERIFIED
 
 CREATE, INVITE = "integrations.add_integrationprofile", "auth.add_user"
 ROLE = "Approver"
@@ -63,7 +64,7 @@ class SetUp:
 
 def is_set_up() -> bool:
     """True when a seat was reclaimed and read back, in any profile."""
-    return Reclaim.objects.filter(state=ReclaimState.DONE, direction=Direction.DEACTIVATE).exists()
+    return Reclaim.objects.filter(VERIFIED).exists()
 
 
 def set_up(profile: IntegrationProfile | None, last: DownloadRun | None, user: User | AnonymousUser) -> SetUp:

@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from integrations.models import IntegrationProfile, ProfileState
+from integrations.models import IntegrationProfile
 from licensehub.translations.stored import translated
 from licensehub.ui.admin import ReadOnlyAdmin
 from licensehub.ui.export import ExportMixin
@@ -108,7 +108,7 @@ def _newest_run() -> str:
 
 def _first_run_url() -> str:
     """The address that the empty list asks while the first download is due; else empty."""
-    due = IntegrationProfile.objects.filter(state=ProfileState.PUBLISHED, download_due_at__isnull=False)
+    due = IntegrationProfile.objects.downloading().filter(download_due_at__isnull=False)
     if DownloadRun.objects.exists() or not due.exists():
         return ""
     return live.address(reverse("admin:subscriptions_downloadrun_live"), _newest_run())

@@ -64,6 +64,8 @@ class ReclaimQuerySet(models.QuerySet["Reclaim"]):
 
 
 UNFINISHED = (ReclaimState.QUEUED, ReclaimState.CLAIMED, ReclaimState.SENDING)
+# A seat was taken, and was read back as inactive.
+VERIFIED = models.Q(direction=Direction.DEACTIVATE, state=ReclaimState.DONE)
 
 
 ReclaimManager = ProfileManager.from_queryset(ReclaimQuerySet)

@@ -19,7 +19,7 @@ from integrations.connectors.network import current_network
 from integrations.connectors.registry import addresses_of
 from integrations.installation import findings as installation
 from integrations.installation.processes import this_host
-from integrations.models import IntegrationProfile, ProfileState
+from integrations.models import IntegrationProfile
 from integrations.transaction_guard import refuse_inside_transaction
 from licensehub.database import clock
 from licensehub.operations.doctor.checks.database import free_space
@@ -75,7 +75,7 @@ def clocks(context: Context) -> Finding:
 @check("vendor_clock", every=HOUR)
 def vendor_clock(context: Context) -> Finding:
     """The clock of this host agrees with the vendors'. One request without a token to each."""
-    profiles = IntegrationProfile.objects.filter(state__in=(ProfileState.PUBLISHED, ProfileState.PAUSED))
+    profiles = IntegrationProfile.objects.published_or_paused()
     kinds = sorted(set(profiles.values_list("kind", flat=True)) & set(settings.CONNECTORS))
     apart = {
         kind: seconds

@@ -9,11 +9,12 @@ from django.db.models import Min
 
 from integrations import sending
 from integrations.connectors.contract import english, english_plural
-from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
+from integrations.models import Connection, ConnectionState, IntegrationProfile
 from licensehub.database.clock import database_now
 from licensehub.operations.doctor.findings import Context, Finding, Level, Step, check, without_addresses
 from subscriptions.apply_rule import MAX_FACTS_AGE
 from subscriptions.models import DownloadRun, Reclaim, ReclaimRequest, ReclaimState, RequestState, RunState
+from subscriptions.models.reclaims.request import WAITING
 from subscriptions.schedules import schedules
 
 # The sweep enqueues what is due every minute, and a task works for minutes.
@@ -22,7 +23,6 @@ OLD_DOUBT: Final = timedelta(hours=1)
 # A token is refreshed long before it expires.
 LATE_REFRESH: Final = timedelta(minutes=30)
 OLD_TOKEN: Final = timedelta(days=365)
-PROFILES: Final = (ProfileState.PUBLISHED, ProfileState.PAUSED)
 
 
 @check("sending")
@@ -62,11 +62,7 @@ def open_items(context: Context) -> Finding:
         return Finding(
             Level.ACT, english("Approved seats are not sent"), detail=text, waits=waits, steps=steps, since=min(moments)
         )
-    oldest = (
-        ReclaimRequest.objects.filter(state__in=(RequestState.OPEN, RequestState.COLLECTING))
-        .order_by("requested_at")
-        .first()
-    )
+    oldest = ReclaimRequest.objects.filter(state__in=WAITING).order_by("requested_at").first()
     if oldest is None:
         return Finding(Level.OK, english("Nothing is open"), english("none"))
     days = (now - oldest.requested_at).days
@@ -105,7 +101,8 @@ def in_doubt(context: Context) -> Finding:
 def tokens(context: Context) -> Finding:
     """All connections work, OAuth tokens renew themselves in time, and no token is very old."""
     now = database_now()
-    rows = list(Connection.objects.filter(profile__state__in=PROFILES).select_related("profile").defer("ciphertext"))
+    connections = Connection.objects.filter(profile__in=IntegrationProfile.objects.published_or_paused())
+    rows = list(connections.select_related("profile").defer("ciphertext"))
     if broken := [row for row in rows if row.state == ConnectionState.ERROR]:
         first = min(broken, key=lambda row: row.state_changed_at)
         title = english_plural("{count} connection does not work", "{count} connections do not work", len(broken))
