@@ -17,7 +17,7 @@ from licensehub.database.roles import Role
 SHOWN: Final = 5
 OWNER: Final = english(
     "LicenseHub reaches PostgreSQL as {user}, who is neither the user of the web processes nor the one of the workers. "
-    "Whoever takes over a process may then change the audit log. Set up the two users: see docs/database-roles.md."
+    "Somebody who takes over a process may then change the audit log. Set up the two users: see docs/database-roles.md."
 )
 DIFFERENT: Final = english(
     "The rights of {user} in PostgreSQL are not the declared ones: {differences}. Run manage.py grant_roles as the "

@@ -25,7 +25,6 @@ MAX_ROWS = 500
 REGULAR, BOLD = "Vera", "VeraBd"
 UNKNOWN = "□"
 MARGIN = 14 * mm
-CONTROL_COLUMNS = (0.2, 0.22, 0.38, 0.2)
 INK, MUTED, LINE, HEAD = colors.HexColor("#111827"), colors.HexColor("#6b7280"), colors.HexColor("#d1d5db"), "#f3f4f6"
 TITLE = ParagraphStyle("title", fontName=BOLD, fontSize=16, leading=22, textColor=INK, spaceAfter=6)
 SECTION = ParagraphStyle("section", fontName=BOLD, fontSize=11, leading=15, textColor=INK, spaceBefore=12, spaceAfter=2)
