@@ -109,7 +109,7 @@ class RedisRateBudget:
     def take(self, bucket: str, *, cost: int, limit: int, window: float) -> float:
         """See `RateBudget.take`; `window` and the answer are in seconds."""
         _check(cost=cost, limit=limit, window=window)
-        keys = [_taken_key(bucket), _hold_key(bucket), _limit_key(bucket)]
+        keys = [_taken_key(bucket), _hold_key(bucket), f"{_taken_key(bucket)}:limit"]
         wait = self._take(keys=keys, args=[cost, limit, math.ceil(window * 1000)])
         return cast("int", wait) / 1000
 
@@ -125,10 +125,6 @@ def _taken_key(bucket: str) -> str:
 
 def _hold_key(bucket: str) -> str:
     return f"{_taken_key(bucket)}:hold"
-
-
-def _limit_key(bucket: str) -> str:
-    return f"{_taken_key(bucket)}:limit"
 
 
 def rate_used(url: str) -> list[tuple[str, int, int]]:

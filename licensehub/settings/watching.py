@@ -28,6 +28,6 @@ MIDDLEWARE.insert(
     "licensehub.operations.requests.RequestIdMiddleware",
 )
 
-# Reports of errors and traces leave the house only if somebody says where to. docs/operations.md says what is in them.
+# Reports of errors and traces go to a server outside only if a variable names it: see docs/operations.md.
 SENTRY_DSN = env.str("SENTRY_DSN", default="").strip()
 OTEL_ENDPOINT = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", default="").strip()

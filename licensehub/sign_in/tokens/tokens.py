@@ -99,19 +99,7 @@ def make(
     `factor_at`: the owner has proved a second factor for it, at that moment. `holder`: who gets the token of a service
     account beside the actor. Raises CannotMake.
     """
-    service = is_service(user)
-    if not name.strip() or len(name.strip()) > 60:
-        raise CannotMake(_("Give the token a name of at most 60 characters, e.g. of the program that uses it."))
-    if not 1 <= days <= MAX_DAYS:
-        raise CannotMake(_("A token is valid for 1 to {days} days.").format(days=MAX_DAYS))
-    if not roles_for(user).filter(pk=role.pk).exists():
-        raise CannotMake(_("The account does not have this role, so its token cannot have it."))
-    if not service and actor.pk != user.pk:
-        raise CannotMake(_("A person makes their own tokens. Nobody else can."))
-    if not service and factor_at is None and second_factor.is_needed(user):
-        raise CannotMake(_("Your account needs a second factor. Sign in with it, then make the token."))
-    if open_tokens().filter(user=user).count() >= MAX_TOKENS:
-        raise CannotMake(_("This account has {count} tokens. End one first.").format(count=MAX_TOKENS))
+    _refuse(user, name=name, role=role, actor=actor, days=days, has_factor=factor_at is not None)
     prefix = "".join(secrets.choice(_SIGNS) for _ in range(12))
     text = f"lh_{prefix}_{secrets.token_urlsafe(32)}"
     now = database_now()
@@ -127,22 +115,43 @@ def make(
             digest=digest_of(text),
             profiles=sorted(profiles),
             standing=standing_of(user),
-            factor_at=None if service else factor_at,
+            factor_at=None if is_service(user) else factor_at,
             made_by=actor,
             made_at=now,
             expires_at=now + timedelta(days=days),
         )
-        data = {
-            **_data(token),
-            "role": role.name,
-            "profiles": token.profiles,
-            "expires_at": token.expires_at,
-            "factor": token.factor_at is not None,
-            "digest": token.digest,
-            **({"holder": holder.get_username()} if holder else {}),
-        }
-        _record(Action.API_TOKEN_MADE, token, actor=actor, data=data)
+        _record(Action.API_TOKEN_MADE, token, actor=actor, data=_data_of_new(token, role, holder))
     return token, text
+
+
+def _refuse(user: User, *, name: str, role: Group, actor: User, days: int, has_factor: bool) -> None:
+    """Raises CannotMake if this account cannot have such a token, or the actor cannot make it."""
+    service = is_service(user)
+    if not name.strip() or len(name.strip()) > 60:
+        raise CannotMake(_("Give the token a name of at most 60 characters, e.g. of the program that uses it."))
+    if not 1 <= days <= MAX_DAYS:
+        raise CannotMake(_("A token is valid for 1 to {days} days.").format(days=MAX_DAYS))
+    if not roles_for(user).filter(pk=role.pk).exists():
+        raise CannotMake(_("The account does not have this role, so its token cannot have it."))
+    if not service and actor.pk != user.pk:
+        raise CannotMake(_("A person makes their own tokens. Nobody else can."))
+    if not service and not has_factor and second_factor.is_needed(user):
+        raise CannotMake(_("Your account needs a second factor. Sign in with it, then make the token."))
+    if open_tokens().filter(user=user).count() >= MAX_TOKENS:
+        raise CannotMake(_("This account has {count} tokens. End one first.").format(count=MAX_TOKENS))
+
+
+def _data_of_new(token: ApiToken, role: Group, holder: User | None) -> dict[str, object]:
+    """What the signed event of a new token says. A token counts only with it."""
+    return {
+        **_data(token),
+        "role": role.name,
+        "profiles": token.profiles,
+        "expires_at": token.expires_at,
+        "factor": token.factor_at is not None,
+        "digest": token.digest,
+        **({"holder": holder.get_username()} if holder else {}),
+    }
 
 
 def make_service_account(*, username: str, email: str, role: Group, actor: User) -> User:

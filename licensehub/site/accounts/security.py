@@ -30,6 +30,7 @@ from subscriptions.errors import NotActionable
 from subscriptions.notifications import deputies
 
 LATELY = 6
+BAD = (Action.SIGN_IN_FAILED.value, Action.SIGN_IN_LOCKED.value)
 SHOWN = (
     Action.SIGNED_IN,
     Action.SIGN_IN_FAILED,
@@ -98,24 +99,18 @@ def ways_of(user: User) -> list[Way]:
     found += [_factor(row) for row in factors if row.type in second_factor.FACTORS]
     found += [_codes(row) for row in factors if row.type == Authenticator.Type.RECOVERY_CODES]
     if user.has_usable_password():
-        found.append(Way("password", _("Password"), _("Of your account here."), _("Change"), _change_address()))
+        change = reverse("admin:password_change")
+        found.append(Way("password", _("Password"), _("Of your account here."), _("Change"), change))
     return found
-
-
-def _change_address() -> str:
-    return reverse("admin:password_change")
 
 
 def _factor(row: Authenticator) -> Way:
     used = _("Last used {day}.").format(day=day(row.last_used_at)) if row.last_used_at else _("Never used.")
     detail = " ".join([_("Added {day}.").format(day=day(row.created_at)), used])
     if row.type == Authenticator.Type.TOTP:
-        return Way("phonelink_lock", second_factor.method_name(row.type), detail, _("Remove"), _remove_app())
+        remove = reverse("mfa_deactivate_totp")
+        return Way("phonelink_lock", second_factor.method_name(row.type), detail, _("Remove"), remove)
     return Way("passkey", row.wrap().name, detail, _("Remove"), reverse("mfa_remove_webauthn", args=[row.pk]))
-
-
-def _remove_app() -> str:
-    return reverse("mfa_deactivate_totp")
 
 
 def _codes(row: Authenticator) -> Way:
@@ -154,7 +149,7 @@ def _lately(user: User) -> list[dict[str, Any]]:
         target_type="auth.user", target_id=user.pk, action__in=[action.value for action in SHOWN]
     ).order_by("-sequence")[:LATELY]
     return [
-        {"label": row.action_label, "when": day_and_time(row.at), "detail": _detail(row.data), "bad": _is_bad(row)}
+        {"label": row.action_label, "when": day_and_time(row.at), "detail": _detail(row.data), "bad": row.action in BAD}
         for row in rows
     ]
 
@@ -170,10 +165,6 @@ def _detail(data: dict[str, Any]) -> str:
 def _method(name: str) -> str:
     own = {"password": _("Password"), "sso": settings.SSO_NAME, "invitation": _("Invitation"), "code": _("Code")}
     return own.get(name) or second_factor.method_name(name)
-
-
-def _is_bad(row: AuditEvent) -> bool:
-    return row.action in (Action.SIGN_IN_FAILED.value, Action.SIGN_IN_LOCKED.value)
 
 
 def end_sessions(request: HttpRequest) -> HttpResponse:

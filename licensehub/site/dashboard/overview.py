@@ -150,11 +150,6 @@ def _tiles(
 ) -> list[Tile]:
     people = partial(listed, "subscription", **scope)
     paid = {"seat": "held", "license__in": ",".join(numbers.paid)}
-    share = _("paid seats in use")
-    if numbers.purchased:
-        share = _("{percent}% of purchased").format(
-            percent=number(numbers.assigned / numbers.purchased * 100, digits=1)
-        )
     candidates = people(verdict=Verdict.CANDIDATE.value)
     asked = ngettext("request, {seats}", "requests, {seats}", numbers.requests).format(
         seats=_seats(numbers.requested_people)
@@ -164,7 +159,7 @@ def _tiles(
     changed = _against_last_week(numbers.inactive, runs)
     return [
         Tile(_("Purchased"), _number(numbers.purchased), _free(profile, numbers), last_run),
-        Tile(_("Assigned"), _number(numbers.assigned), share, people(**paid)),
+        Tile(_("Assigned"), _number(numbers.assigned), _share(numbers), people(**paid)),
         Tile(
             ngettext("Inactive over {days} day", "Inactive over {days} days", threshold).format(days=number(threshold)),
             _number(numbers.inactive),
@@ -187,6 +182,13 @@ def _tiles(
         ),
         Tile(_("Awaiting approval"), _number(numbers.requests), asked, open_requests),
     ]
+
+
+def _share(numbers: ProfileStats) -> str:
+    if not numbers.purchased:
+        return _("paid seats in use")
+    percent = number(numbers.assigned / numbers.purchased * 100, digits=1)
+    return _("{percent}% of purchased").format(percent=percent)
 
 
 def _against_last_week(inactive: int, runs: list[DownloadRun]) -> str:

@@ -207,6 +207,11 @@ def _publish(
             day=day(profile.published_at), download=text.format(run=last.number, count=number(members))
         )
         return Step(title, text, StepState.DONE)
+    return _first_download(title, newest, user)
+
+
+def _first_download(title: str, newest: DownloadRun | None, user: User | AnonymousUser) -> Step:
+    """The step of a published profile without a complete download."""
     if newest is None or newest.is_under_way:
         return Step(
             title, _("It is published. The numbers appear when the first download is complete."), StepState.WAITING
@@ -220,10 +225,22 @@ def _publish(
     return Step(title, text.strip(), StepState.FAILED, buttons=buttons)
 
 
-def _all_tied(asks: set[int], decides: set[int]) -> bool:
-    """Whether nobody may decide on what anybody of these asks for, since the accounts are tied."""
+def _two_people(title: str, asks: dict[int, User], decides: dict[int, User]) -> Step:
+    """The step is done, unless nobody may decide on what anybody asks for, since the accounts are tied."""
+    text = _("{asks} may ask, {decides} may approve. Nobody approves their own request.")
     made_by = hands()
-    return all(decides - {asker} <= tied_to([asker], made_by) for asker in asks)
+    all_tied = all(decides.keys() - {asker} <= tied_to([asker], made_by) for asker in asks)
+    if all_tied:
+        text = _(
+            "{asks} may request and {decides} may approve, but {decides} cannot approve the requests of {asks}: in "
+            "the last 30 days, one of these accounts made the other, or one account made both. An operator can "
+            "confirm the account of the Approver at the console (confirm_account)."
+        )
+    names = {
+        "asks": names_of(asks[pk] for pk in sorted(asks)),
+        "decides": names_of(decides[pk] for pk in sorted(decides)),
+    }
+    return Step(title, text.format(**names), StepState.WAITING if all_tied else StepState.DONE)
 
 
 def _second_person(profile: IntegrationProfile | None, user: User | AnonymousUser) -> Step:
@@ -238,19 +255,7 @@ def _second_person(profile: IntegrationProfile | None, user: User | AnonymousUse
     decides = set(deciding.values_list("pk", flat=True)) & joined
     # Two accounts with one mailbox are one person.
     if asks and decides and len({mailbox(ready[pk].email) for pk in asks | decides}) > 1:
-        text = _("{asks} may ask, {decides} may approve. Nobody approves their own request.")
-        names = {
-            "asks": names_of(ready[pk] for pk in sorted(asks)),
-            "decides": names_of(ready[pk] for pk in sorted(decides)),
-        }
-        if _all_tied(asks, decides):
-            text = _(
-                "{asks} may request and {decides} may approve, but {decides} cannot approve the requests of {asks}: in "
-                "the last 30 days, one of these accounts made the other, or one account made both. An operator can "
-                "confirm the account of the Approver at the console (confirm_account)."
-            )
-            return Step(title, text.format(**names), StepState.WAITING)
-        return Step(title, text.format(**names), StepState.DONE)
+        return _two_people(title, {pk: ready[pk] for pk in asks}, {pk: ready[pk] for pk in decides})
     _buttons, ask = allowed(user, INVITE)
     if invited:
         text = _("{names} was invited and has not signed in yet.").format(names=names_of(invited))

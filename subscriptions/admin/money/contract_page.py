@@ -61,17 +61,10 @@ def contract_context(row: Contract, assumed: str) -> dict[str, Any]:
         "share": percent(round(Decimal(100 * used) / row.seats, 1)),
         "cost": yearly_cost({(row.profile_id, row.license): row.seats}),
         "forecast": found,
-        "fewer": row.seats - found.seats if found else 0,
-        "fewer_cost": _cost_of(row, abs(row.seats - found.seats)) if found else "",
-        "apart": abs(row.seats - found.seats) if found else 0,
-        "apart_range": _range(row.seats - found.high, row.seats - found.low, fewer=row.seats >= found.seats)
-        if found
-        else "",
+        **(_forecast_context(row, found) if found else {}),
         "is_over": row.renews_on < today,
-        "chart": chart(found, row.seats) if found else None,
         "weeks": weeks,
         "min_weeks": MIN_WEEKS,
-        "weekly": _weekly(found) if found else "",
         "assumptions": [
             {
                 "key": key,
@@ -83,6 +76,18 @@ def contract_context(row: Contract, assumed: str) -> dict[str, Any]:
         "taken": takes[assumed],
         "dates": time_line(row, today),
         "reminders": _reminders(row, today),
+    }
+
+
+def _forecast_context(row: Contract, found: Forecast) -> dict[str, Any]:
+    fewer = row.seats - found.seats
+    return {
+        "fewer": fewer,
+        "fewer_cost": yearly_cost({(row.profile_id, row.license): abs(fewer)}),
+        "apart": abs(fewer),
+        "apart_range": _range(row.seats - found.high, row.seats - found.low, fewer=fewer >= 0),
+        "chart": chart(found, row.seats),
+        "weekly": _weekly(found),
     }
 
 
@@ -106,10 +111,6 @@ def _candidates(row: Contract) -> dict[str, int]:
     return {
         key: mine.filter(state__in=states).count() if states else 0 for key, (_label, states) in ASSUMPTIONS.items()
     }
-
-
-def _cost_of(row: Contract, seats: int) -> str:
-    return yearly_cost({(row.profile_id, row.license): seats})
 
 
 @dataclass(frozen=True, slots=True)

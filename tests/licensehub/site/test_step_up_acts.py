@@ -16,7 +16,7 @@ from tests.support.pages import text_of
 
 # Addresses of the admin that do something, and no act of this kind: each was decided.
 DECIDED_NO = {
-    # Nothing leaves the house by these, or another person decides afterwards.
+    # These send nothing to the vendor, or another person decides afterwards.
     *(f"subscriptions_reclaimrequest_{name}" for name in ("reject", "withdraw", "drop", "take_back", "take_back_in")),
     *(f"subscriptions_removalcandidate_{name}" for name in ("resume", "leave", "came_back", "send_again")),
     *(f"subscriptions_persontoreview_{name}" for name in ("keep", "candidates", "ask", "protect", "look_up")),

@@ -57,6 +57,10 @@ def scheduler_finding(known: Processes) -> Finding:
         return Finding(Level.OK, english("One scheduler runs, and its messages arrive"), value)
     if not known.workers:
         return Finding(Level.LOOK, english("No worker runs, so it is not known whether the scheduler works"), "1")
+    return _schedules_nothing(one)
+
+
+def _schedules_nothing(one: Heartbeat) -> Finding:
     return Finding(
         Level.ACT,
         english("The scheduler runs, but schedules nothing"),
@@ -110,29 +114,35 @@ def workers_finding(known: Processes) -> Finding:
     value = english_plural("{count} on {hosts} host", "{count} on {hosts} hosts", len({row.host for row in alive}))
     value = value.format(count=len(alive), hosts=len({row.host for row in alive}))
     if foreign := [row for row in alive if row.facts.get("keys") != keys_mark()]:
-        names = english("Other keys: {names}.").format(names=", ".join(row.name for row in foreign))
-        steps = (
-            Step(english("Compare SECRET_KEY, APPROVAL_KEY, AUDIT_KEY, BROKER_KEY and CREDENTIAL_KEYS on all hosts.")),
-        )
-        waits = english("This worker sends no approval that it cannot check, and uses no token that it cannot read.")
-        return Finding(Level.ACT, english("A worker has other keys than this process"), value, names, waits, steps)
+        return _other_keys(foreign, value)
     if old := [row for row in [*alive, *known.schedulers] if row.version and row.version != version()]:
         return _other_version(old, value)
-    silent = [row for row in known.silent_workers if known.now - last_sign(row) < MISSED_FOR]
-    if silent:
-        detail = english("No report since then: {names}.").format(names=", ".join(row.name for row in silent))
-        since = min(last_sign(row) for row in silent)
-        waits = english("Its tasks are not lost: the other workers do them.")
-        steps = (
-            Step(
-                english(
-                    "Look at its host and its log. If you have removed this worker for good, LicenseHub forgets it "
-                    "after two hours."
-                )
-            ),
-        )
-        return Finding(Level.LOOK, english("A worker does not report"), value, detail, waits, steps, since)
+    if silent := [row for row in known.silent_workers if known.now - last_sign(row) < MISSED_FOR]:
+        return _silent(silent, value)
     return Finding(Level.OK, english("All workers live and run this version"), value)
+
+
+def _other_keys(foreign: list[Heartbeat], value: str) -> Finding:
+    names = english("Other keys: {names}.").format(names=", ".join(row.name for row in foreign))
+    compare = english("Compare SECRET_KEY, APPROVAL_KEY, AUDIT_KEY, BROKER_KEY and CREDENTIAL_KEYS on all hosts.")
+    waits = english("This worker sends no approval that it cannot check, and uses no token that it cannot read.")
+    title = english("A worker has other keys than this process")
+    return Finding(Level.ACT, title, value, names, waits, (Step(compare),))
+
+
+def _silent(silent: list[Heartbeat], value: str) -> Finding:
+    look = english(
+        "Look at its host and its log. If you have removed this worker for good, LicenseHub forgets it after two hours."
+    )
+    return Finding(
+        Level.LOOK,
+        english("A worker does not report"),
+        value,
+        english("No report since then: {names}.").format(names=", ".join(row.name for row in silent)),
+        english("Its tasks are not lost: the other workers do them."),
+        (Step(look),),
+        min(last_sign(row) for row in silent),
+    )
 
 
 def _other_version(old: list[Heartbeat], value: str) -> Finding:
@@ -170,19 +180,27 @@ def served_queues(context: Context) -> Finding:
     counts = Counter({name: len(known.serving(name)) for name in names})
     alone = [name for name in names if not counts[name]]
     if alone and known.workers:
-        listed = ", ".join(f"{name} ({waiting[name].count})" for name in alone)
-        detail = english("No worker has this queue in its list. Waiting messages: {listed}.").format(listed=listed)
-        start = (
-            Step(
-                english("Start a worker for this queue, or add the queue to the list of a worker."),
-                f"sudo systemctl start licensehub-worker@{alone[0]}",
-            ),
-        )
-        title = english("No worker serves the queue {name}").format(name=alone[0])
-        return Finding(Level.ACT, title, value, detail, NOT_LOST, start)
+        return _not_served({name: waiting[name].count for name in alone}, value)
     slowest = max(waiting.values(), key=lambda one: one.oldest, default=None)
     if slowest is None or slowest.oldest < SLOW.total_seconds():
         return Finding(Level.OK, english("Each queue is served"), value)
+    return _slow(slowest, value)
+
+
+def _not_served(counts: dict[str, int], value: str) -> Finding:
+    """Queue -> messages that wait there."""
+    listed = ", ".join(f"{name} ({count})" for name, count in counts.items())
+    first = next(iter(counts))
+    start = Step(
+        english("Start a worker for this queue, or add the queue to the list of a worker."),
+        f"sudo systemctl start licensehub-worker@{first}",
+    )
+    title = english("No worker serves the queue {name}").format(name=first)
+    detail = english("No worker has this queue in its list. Waiting messages: {listed}.").format(listed=listed)
+    return Finding(Level.ACT, title, value, detail, NOT_LOST, (start,))
+
+
+def _slow(slowest: queues.Waiting, value: str) -> Finding:
     is_stuck = slowest.oldest >= STUCK.total_seconds()
     detail = english_plural(
         "{count} message waits, for {minutes} minutes.",

@@ -104,25 +104,7 @@ def tokens(context: Context) -> Finding:
     connections = Connection.objects.filter(profile__in=IntegrationProfile.objects.published_or_paused())
     rows = list(connections.select_related("profile").defer("ciphertext"))
     if broken := [row for row in rows if row.state == ConnectionState.ERROR]:
-        first = min(broken, key=lambda row: row.state_changed_at)
-        title = english_plural("{count} connection does not work", "{count} connections do not work", len(broken))
-        steps = (
-            Step(
-                english("Open the connection “{name}”: it says what the vendor answered, and what to do.").format(
-                    name=first
-                )
-            ),
-        )
-        waits = english("Its downloads and its approved seats wait, and nothing is lost.")
-        return Finding(
-            Level.ACT,
-            title.format(count=len(broken)),
-            str(len(broken)),
-            without_addresses(first.error),
-            waits,
-            steps,
-            first.state_changed_at,
-        )
+        return _broken(broken)
     if late := [row for row in rows if row.refresh_at and now - row.refresh_at > LATE_REFRESH]:
         steps = (Step(english("Check if the workers run. Then validate the connections on the page of the profile.")),)
         since = min(row.refresh_at for row in late if row.refresh_at)
@@ -139,6 +121,21 @@ def tokens(context: Context) -> Finding:
         return Finding(Level.LOOK, english("A token is old"), detail=detail, steps=steps)
     value = english_plural("{count} connection", "{count} connections", len(rows)).format(count=len(rows))
     return Finding(Level.OK, english("All connections work"), value)
+
+
+def _broken(rows: list[Connection]) -> Finding:
+    first = min(rows, key=lambda row: row.state_changed_at)
+    title = english_plural("{count} connection does not work", "{count} connections do not work", len(rows))
+    look = english("Open the connection “{name}”: it says what the vendor answered, and what to do.")
+    return Finding(
+        Level.ACT,
+        title.format(count=len(rows)),
+        str(len(rows)),
+        without_addresses(first.error),
+        english("Its downloads and its approved seats wait, and nothing is lost."),
+        (Step(look.format(name=first)),),
+        first.state_changed_at,
+    )
 
 
 @check("downloads")
