@@ -10,11 +10,13 @@ from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
 from licensehub.api.access.caller import TokenAuth
+from licensehub.api.acts import accounts as granting
+from licensehub.api.acts import connections as testing
 from licensehub.api.acts import decisions as deciding
-from licensehub.api.acts import profiles
+from licensehub.api.acts import profiles, protection_files
 from licensehub.api.document import completed
 from licensehub.api.problems import Problem, of_refusal
-from licensehub.api.reading import decisions, me, money, people, records
+from licensehub.api.reading import accounts, connections, decisions, me, money, people, records, rules
 from licensehub.api.router import router
 from subscriptions.errors import NotActionable, Refused
 
@@ -23,7 +25,10 @@ DESCRIPTION: Final = """Reads what the screens of LicenseHub show, and does what
 Errors are problems of RFC 9457 with a stable `code`. Lists are read with `cursor` and `limit`."""
 
 # Each puts its operations on the router.
-MODULES: Final = (me, people, decisions, records, money, deciding, profiles)
+MODULES: Final = (
+    *(me, people, decisions, records, connections, rules, accounts, money),
+    *(deciding, profiles, protection_files, testing, granting),
+)
 
 
 class Api(NinjaAPI):

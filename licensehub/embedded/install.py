@@ -9,6 +9,7 @@ import hashlib
 import importlib.util
 import os
 import secrets
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
+ENTRY = VENV / "bin" / "licensehub"
 OLDEST, NEWEST = (3, 11), (3, 13)
 
 
@@ -27,9 +29,13 @@ class CannotInstall(Exception):
 def main() -> int:
     """Install what is missing; say one sentence and return 1 if that is impossible."""
     try:
+        if "--entry" in sys.argv[1:]:
+            write_entry()
+            return 0
         if not OLDEST <= sys.version_info[:2] <= NEWEST:
             return call([fitting_python(), str(Path(__file__).resolve()), *sys.argv[1:]])
         install("--dev" in sys.argv[1:])
+        write_entry()
         write_env(ROOT / ".env")
         compile_catalogs()
     except CannotInstall as problem:
@@ -130,6 +136,24 @@ def fingerprint(name: str) -> str:
 def text_of(path: Path) -> str:
     """The file's text, or nothing where there is none."""
     return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def write_entry() -> None:
+    """Write `.venv/bin/licensehub`, the entry of the command line. `install.py --entry` writes nothing else.
+
+    A shell script, since the kernel reads no long path, and none with a blank, behind `#!`. `-P`: no module of the
+    folder in which somebody calls it is imported.
+    """
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from licensehub.command_line.main import main; "
+    words = [str(PYTHON), "-P", "-c", code + "sys.exit(main())"]
+    text = "#!/bin/sh\n# Written by `make install`.\nexec " + " ".join(map(shlex.quote, words)) + ' "$@"\n'
+    if text_of(ENTRY) == text:
+        return
+    try:
+        ENTRY.write_text(text)
+        ENTRY.chmod(0o755)
+    except OSError as problem:
+        raise CannotInstall(f"{ENTRY} cannot be written: {problem.strerror}.") from problem
 
 
 def write_env(path: Path) -> None:

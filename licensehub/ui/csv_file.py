@@ -49,6 +49,11 @@ def harmless(value: object, separator: str = ",") -> str:
     return visible(f"'{text}" if FORMULA.match(text) else text)
 
 
+def unmarked(cell: str) -> str:
+    """A cell of a file that we wrote, without the apostrophe before what looks like a formula."""
+    return cell[1:] if cell.startswith("'") and FORMULA.match(cell[1:]) else cell
+
+
 def response(columns: Sequence[Column], rows: Iterable[Any], *, name: str, separator: str) -> StreamingHttpResponse:
     """A file `name`-<today>.csv, some lines at a time."""
     # The server asks for the lines when the request of the reader is over.

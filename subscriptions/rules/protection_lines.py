@@ -13,6 +13,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from licensehub.ui.csv_file import unmarked
 from licensehub.ui.formatting import number
 from subscriptions.errors import Refused
 from subscriptions.rules.protection_values import MEMBER_ID, clean_address
@@ -105,7 +106,7 @@ def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
     begins = 1
     try:
         for cells in reader:
-            stripped = [cell.strip() for cell in cells]
+            stripped = [unmarked(cell.strip()) for cell in cells]
             if any(stripped):
                 yield begins, stripped
             begins = reader.line_num + 1

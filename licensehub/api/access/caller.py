@@ -61,15 +61,18 @@ class Caller:
         if permission not in self.rights:
             raise Problem(403, "forbidden", f"The role of this token does not have the right {permission}.")
 
-    def refuse_deciding(self) -> None:
-        """A token decides as long as the proof of its owner's second factor is fresh. Raises a Problem."""
+    def refuse_without_proof(self, act: str = "decides") -> None:
+        """To decide, and to grant rights, the proof of the owner's second factor must be fresh. Raises a Problem.
+
+        `act` is the verb of the sentence. A service account never has such a proof.
+        """
         proved, hours = tokens.proved_at(self.token), settings.API_DECIDE_HOURS
         if proved is None or database_now() > proved + timedelta(hours=hours):
             raise Problem(
                 403,
                 "proof_too_old",
-                f"A token decides for {hours} hours after its owner proved a second factor for it. Make another token, "
-                "or decide in the browser.",
+                f"A token {act} for {hours} hours after its owner proved a second factor for it. Make another token, "
+                "or do it in the browser.",
             )
 
 

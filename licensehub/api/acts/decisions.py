@@ -131,7 +131,7 @@ def reject(request: HttpRequest, pk: Id, sent: Rejection) -> Any:
 def _deciding(request: HttpRequest) -> Caller:
     caller = caller_of(request)
     caller.refuse_without(DECIDE)
-    caller.refuse_deciding()
+    caller.refuse_without_proof()
     return caller
 
 

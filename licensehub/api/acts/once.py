@@ -44,6 +44,18 @@ def do(request: HttpRequest, act: Act) -> HttpResponse:
     return _once(caller, key, _digest(request), act)
 
 
+def do_without_key(request: HttpRequest, act: Act) -> HttpResponse:
+    """Run an act that calls the vendor or the mail server, which must not happen inside of a transaction.
+
+    An `Idempotency-Key` would need one, so it is refused and not ignored.
+    """
+    if HEADER in request.headers:
+        wrong = {"place": f"header.{HEADER}", "detail": "This call takes none; it may be repeated without one."}
+        raise Problem(422, errors=[wrong])
+    with acting(caller_of(request)):
+        return _answer(act)
+
+
 def _once(caller: Caller, key: str, digest: str, act: Act) -> HttpResponse:
     """A second call with the same key waits for the first one: at the row that both want to insert."""
     IdempotentCall.objects.filter(made_at__lt=database_now() - KEPT).delete()

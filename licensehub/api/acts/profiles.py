@@ -73,9 +73,11 @@ class Noted(Schema):
     detail: str
 
 
-def _protected(effect: ProtectionEffect) -> Protected:
+def protected(effect: ProtectionEffect, *, already: int = 0) -> Protected:
     made = [one.pk for one in effect.made]
-    return Protected(protections=made, changed=effect.changed, withdrawn=effect.withdrawn, already=effect.already)
+    return Protected(
+        protections=made, changed=effect.changed, withdrawn=effect.withdrawn, already=effect.already + already
+    )
 
 
 def _details(sent: ProtectionDetails) -> ProtectionInput:
@@ -84,7 +86,7 @@ def _details(sent: ProtectionDetails) -> ProtectionInput:
     return ProtectionInput(sent.reason, sent.owner, sent.ends_at)
 
 
-def _allowed(request: HttpRequest, permission: str) -> Caller:
+def allowed(request: HttpRequest, permission: str) -> Caller:
     caller = caller_of(request)
     caller.refuse_without(permission)
     return caller
@@ -92,38 +94,38 @@ def _allowed(request: HttpRequest, permission: str) -> Caller:
 
 @router.post("/protections", tags=TAGS, response=Protected, summary="Protect an address, a domain, a license or a role")
 def protect(request: HttpRequest, sent: NewProtection) -> Any:
-    caller = _allowed(request, PROTECT)
+    caller = allowed(request, PROTECT)
     profile = one_for(request, IntegrationProfile, sent.profile)
 
     def act() -> Protected:
-        return _protected(create_protection(profile, sent.kind, sent.value, _details(sent), actor=caller.user))
+        return protected(create_protection(profile, sent.kind, sent.value, _details(sent), actor=caller.user))
 
     return once.do(request, act)
 
 
 @router.post("/protected-people", tags=TAGS, response=Protected, summary="Protect people by their subscriptions")
 def protect_subscriptions(request: HttpRequest, sent: PeopleToProtect) -> Any:
-    caller = _allowed(request, PROTECT)
+    caller = allowed(request, PROTECT)
 
     def act() -> Protected:
         rows = all_of(rows_for(request, Subscription), sorted(set(sent.subscriptions)), "body.subscriptions")
         people = list(rows)
         if len({row.profile_id for row in people}) > 1:
             raise Refused("These people belong to several profiles. Protect those of each profile by themselves.")
-        return _protected(protect_people(people[0].profile, people, _details(sent), actor=caller.user))
+        return protected(protect_people(people[0].profile, people, _details(sent), actor=caller.user))
 
     return once.do(request, act)
 
 
 @router.post("/protections/{pk}/end", tags=TAGS, response=Protected, summary="End a protection")
 def stop_protecting(request: HttpRequest, pk: Id) -> Any:
-    caller, row = _allowed(request, END_PROTECTION), one_for(request, Protection, pk)
-    return once.do(request, lambda: _protected(end_protection(row, actor=caller.user)))
+    caller, row = allowed(request, END_PROTECTION), one_for(request, Protection, pk)
+    return once.do(request, lambda: protected(end_protection(row, actor=caller.user)))
 
 
 @router.post("/profiles/{pk}/download", tags=TAGS, response=Noted, summary="Download subscriptions now")
 def download_now(request: HttpRequest, pk: Id) -> Any:
-    caller, profile = _allowed(request, OPERATE), one_for(request, IntegrationProfile, pk)
+    caller, profile = allowed(request, OPERATE), one_for(request, IntegrationProfile, pk)
 
     def act() -> Noted:
         if reason := no_download(profile):
@@ -138,7 +140,7 @@ def download_now(request: HttpRequest, pk: Id) -> Any:
 @router.post("/profiles/{pk}/reclaim", tags=TAGS, response=Noted, summary="Send now what is approved and due")
 def reclaim_now(request: HttpRequest, pk: Id) -> Any:
     """It sends nothing that was not approved."""
-    _caller, profile = _allowed(request, OPERATE), one_for(request, IntegrationProfile, pk)
+    _caller, profile = allowed(request, OPERATE), one_for(request, IntegrationProfile, pk)
 
     def act() -> Noted:
         if reason := no_reclaim(profile):
@@ -152,7 +154,7 @@ def reclaim_now(request: HttpRequest, pk: Id) -> Any:
 @router.post("/profiles/{pk}/stop", tags=TAGS, response=Noted, summary="Stop sending for a profile")
 def stop(request: HttpRequest, pk: Id) -> Any:
     """A person allows it again, in the browser."""
-    caller, profile = _allowed(request, OPERATE), one_for(request, IntegrationProfile, pk)
+    caller, profile = allowed(request, OPERATE), one_for(request, IntegrationProfile, pk)
 
     def act() -> Noted:
         lifecycle.stop_sending(profile, actor=caller.user)
@@ -164,7 +166,7 @@ def stop(request: HttpRequest, pk: Id) -> Any:
 @router.post("/sending/stop", tags=TAGS, response=Noted, summary="Stop all sending, in every profile")
 def stop_everything(request: HttpRequest, sent: Reason) -> Any:
     """A person allows it again, in the browser."""
-    caller = _allowed(request, STOP_ALL)
+    caller = allowed(request, STOP_ALL)
 
     def act() -> Noted:
         try:

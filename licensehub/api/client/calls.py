@@ -11,6 +11,22 @@ from licensehub.api.client.transport import Caller
 class Client(Caller):
     """One method for each operation."""
 
+    def invite(self, body: bodies.Invitation, *, idempotency_key: str = "") -> types.Granted:
+        """Invite a person."""
+        return cast(types.Granted, self.call("POST", "/api/v1/users", body=body, idempotency_key=idempotency_key))
+
+    def users(self, *, cursor: str | None = None, limit: int | None = None) -> types.PageUserOut:
+        """Accounts and their roles."""
+        return cast(types.PageUserOut, self.call("GET", "/api/v1/users", query={"cursor": cursor, "limit": limit}))
+
+    def change_roles(self, pk: int, body: bodies.RoleChange, *, idempotency_key: str = "") -> types.Granted:
+        """Give and take roles of an account."""
+        return cast(types.Granted, self.call("POST", f"/api/v1/users/{pk}/roles", body=body, idempotency_key=idempotency_key))
+
+    def validate(self, pk: int, *, idempotency_key: str = "") -> types.Validated:
+        """Test the connections."""
+        return cast(types.Validated, self.call("POST", f"/api/v1/profiles/{pk}/validate", body={}, idempotency_key=idempotency_key))
+
     def make_request(self, body: bodies.NewRequest, *, idempotency_key: str = "") -> types.Done:
         """Request the reclaim of candidates; another person decides."""
         return cast(types.Done, self.call("POST", "/api/v1/requests", body=body, idempotency_key=idempotency_key))
@@ -70,6 +86,34 @@ class Client(Caller):
     def stop_everything(self, body: bodies.Reason, *, idempotency_key: str = "") -> types.Noted:
         """Stop all sending, in every profile."""
         return cast(types.Noted, self.call("POST", "/api/v1/sending/stop", body=body, idempotency_key=idempotency_key))
+
+    def protection_file(self, pk: int) -> types.FileOut:
+        """The protected people as CSV."""
+        return cast(types.FileOut, self.call("GET", f"/api/v1/profiles/{pk}/protected-people"))
+
+    def protect_file(self, pk: int, body: bodies.ProtectionFile, *, idempotency_key: str = "") -> types.Protected:
+        """Protect the people of a file."""
+        return cast(types.Protected, self.call("POST", f"/api/v1/profiles/{pk}/protected-people", body=body, idempotency_key=idempotency_key))
+
+    def user(self, pk: int) -> types.UserOut:
+        """One account."""
+        return cast(types.UserOut, self.call("GET", f"/api/v1/users/{pk}"))
+
+    def roles(self, *, cursor: str | None = None, limit: int | None = None) -> types.PageRoleOut:
+        """Roles and their rights."""
+        return cast(types.PageRoleOut, self.call("GET", "/api/v1/roles", query={"cursor": cursor, "limit": limit}))
+
+    def rights_changes(self, *, cursor: str | None = None, limit: int | None = None, state: types.ChangeState | None = None) -> types.PageRightsChangeOut:
+        """Changes of rights."""
+        return cast(types.PageRightsChangeOut, self.call("GET", "/api/v1/rights-changes", query={"cursor": cursor, "limit": limit, "state": state}))
+
+    def connections(self, *, cursor: str | None = None, limit: int | None = None, profile: int | None = None) -> types.PageConnectionOut:
+        """Connections of the profiles."""
+        return cast(types.PageConnectionOut, self.call("GET", "/api/v1/connections", query={"cursor": cursor, "limit": limit, "profile": profile}))
+
+    def connection(self, pk: int) -> types.ConnectionOut:
+        """One connection."""
+        return cast(types.ConnectionOut, self.call("GET", f"/api/v1/connections/{pk}"))
 
     def request_page(self, pk: int) -> types.RequestPage:
         """One request, with what a decision has to name."""
@@ -134,3 +178,11 @@ class Client(Caller):
     def audit(self, *, cursor: str | None = None, limit: int | None = None, target_type: str | None = None, action: str | None = None, target_id: int | None = None) -> types.PageEventOut:
         """Events of the audit."""
         return cast(types.PageEventOut, self.call("GET", "/api/v1/audit", query={"cursor": cursor, "limit": limit, "target_type": target_type, "action": action, "target_id": target_id}))
+
+    def rule(self, pk: int) -> types.RuleOut:
+        """The reclaim rule of a profile."""
+        return cast(types.RuleOut, self.call("GET", f"/api/v1/profiles/{pk}/rule"))
+
+    def preview(self, pk: int, body: bodies.OtherTerms, *, idempotency_key: str = "") -> types.PreviewOut:
+        """What another rule would find."""
+        return cast(types.PreviewOut, self.call("POST", f"/api/v1/profiles/{pk}/rule/preview", body=body, idempotency_key=idempotency_key))

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any, Literal, NotRequired, TypedDict
 
 
+AdminRoles = Literal['review', 'candidate', 'leave']
+
+
 class CandidateOut(TypedDict):
     """A person whose seat can be reclaimed. `evidence` is what was known when they became a candidate."""
     id: int
@@ -32,6 +35,9 @@ class CellOut(TypedDict):
     amount: str
 
 
+ChangeState = Literal['waiting', 'effective', 'refused', 'withdrawn']
+
+
 class CheckOut(TypedDict):
     """One clause of the rule. `passed` is null for a clause that was not asked."""
     label: str
@@ -43,6 +49,21 @@ class Coded(TypedDict):
     """A word for programs, and the same for people."""
     code: str
     label: str
+
+
+class ConnectionOut(TypedDict):
+    """One connection of a profile. `fingerprint` names the stored credentials; it is empty without any."""
+    id: int
+    profile: int
+    profile_name: str
+    slot: str
+    label: str
+    state: Coded
+    state_changed_at: str | None
+    fingerprint: str
+    credentials_set_at: str | None
+    expires_at: str | None
+    error: str
 
 
 class CurrencyOut(TypedDict):
@@ -88,6 +109,28 @@ class EventOut(TypedDict):
     hash: str
 
 
+class FileOut(TypedDict):
+    people: int
+    text: str
+
+
+class FindingOut(TypedDict):
+    """The outcome of one check. `level` is ok, warning, error or later; `next_step` is empty when all is well."""
+    level: str
+    title: str
+    detail: str
+    next_step: str
+
+
+class Granted(TypedDict):
+    """`waits`: the right to decide waits for a second admin, or for a day."""
+    user: int
+    username: str
+    roles: list[str]
+    waits: bool
+    detail: str
+
+
 class LineOut(TypedDict):
     """One license type of one profile. Potential and approved are those of now, the others those of the year."""
     profile: int
@@ -110,6 +153,9 @@ class Me(TypedDict):
     rights: list[str]
 
 
+NeverActive = Literal['review', 'candidate']
+
+
 class Noted(TypedDict):
     """The sentence that says what happens next."""
     detail: str
@@ -117,6 +163,11 @@ class Noted(TypedDict):
 
 class PageCandidateOut(TypedDict):
     items: list[CandidateOut]
+    next_cursor: str | None
+
+
+class PageConnectionOut(TypedDict):
+    items: list[ConnectionOut]
     next_cursor: str | None
 
 
@@ -150,6 +201,16 @@ class PageRequestOut(TypedDict):
     next_cursor: str | None
 
 
+class PageRightsChangeOut(TypedDict):
+    items: list[RightsChangeOut]
+    next_cursor: str | None
+
+
+class PageRoleOut(TypedDict):
+    items: list[RoleOut]
+    next_cursor: str | None
+
+
 class PageRunOut(TypedDict):
     items: list[RunOut]
     next_cursor: str | None
@@ -157,6 +218,11 @@ class PageRunOut(TypedDict):
 
 class PageSubscriptionOut(TypedDict):
     items: list[SubscriptionOut]
+    next_cursor: str | None
+
+
+class PageUserOut(TypedDict):
+    items: list[UserOut]
     next_cursor: str | None
 
 
@@ -173,6 +239,16 @@ class PersonOut(TypedDict):
     answered_at: str | None
     dropped_at: str | None
     drop_reason: str
+
+
+class PreviewOut(TypedDict):
+    """People by verdict, by the saved rule and by these terms. `counted_at` is when the people were counted."""
+    sentence: str
+    candidates_before: int
+    candidates_after: int
+    before: dict[str, int]
+    after: dict[str, int]
+    counted_at: str
 
 
 class Problem(TypedDict):
@@ -305,6 +381,32 @@ class RequestPage(TypedDict):
 RequestState = Literal['collecting', 'open', 'approved', 'rejected', 'expired', 'canceled', 'empty']
 
 
+class RightsChangeOut(TypedDict):
+    """A change of an account that decides, or is to decide. A second admin confirms it in the browser."""
+    id: int
+    kind: Coded
+    state: Coded
+    account: str
+    asked_by: str | None
+    asked_at: str
+    after: str
+    comment: str
+
+
+class RoleOut(TypedDict):
+    id: int
+    name: str
+    rights: list[str]
+
+
+class RuleOut(TypedDict):
+    """`terms` are all fields of the rule; `by_license` among them has the thresholds of license types in days."""
+    profile: int
+    version: int
+    changed_at: str
+    terms: dict[str, Any]
+
+
 class RunOut(TypedDict):
     """One download. `problem` says what stopped it, and what to do next."""
     id: int
@@ -377,6 +479,28 @@ class SubscriptionPage(TypedDict):
     checks: list[CheckOut]
     protections: list[str]
     open_candidate: int | None
+
+
+class UserOut(TypedDict):
+    """An account. `profiles` are the ids of the profiles for which its roles hold; null for all of them."""
+    id: int
+    username: str
+    name: str
+    email: str
+    state: str
+    active: bool
+    superuser: bool
+    roles: list[str]
+    profiles: list[int] | None
+    last_sign_in: str | None
+    account_since: str
+
+
+class Validated(TypedDict):
+    """`fit`: nothing is wrong, and no check was left out."""
+    detail: str
+    fit: bool
+    findings: list[FindingOut]
 
 
 Verdict = Literal['not_evaluated', 'gone', 'deactivated', 'unknown', 'not_in_scope', 'cannot_be_removed', 'protected', 'cooling_down', 'in_grace', 'active', 'dates_went_back', 'admin_role', 'never_active', 'candidate']

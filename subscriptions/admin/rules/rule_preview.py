@@ -35,7 +35,7 @@ def preview(rule: ReclaimRule, entries: QueryDict) -> dict[str, Any]:
     """The context of the template: `verdicts` are numbers of people. Without entries, the saved rule counts."""
     saved = Terms.of(rule)
     wanted = entered(saved, rule, entries)
-    before = _by_saved_rule(rule, saved)
+    before = by_saved_rule(rule, saved)
     after = before if wanted == saved else preview_rule(rule.profile, wanted)
     return {
         "verdicts": after.verdicts,
@@ -58,7 +58,7 @@ def _cost(rule: ReclaimRule, found: PeopleCounts) -> str:
     return yearly_cost(seats, prices=PriceList([rule.profile]))
 
 
-def _by_saved_rule(rule: ReclaimRule, saved: Terms) -> PeopleCounts:
+def by_saved_rule(rule: ReclaimRule, saved: Terms) -> PeopleCounts:
     """The verdicts as they are written; while those of a new rule are being written, what they will be."""
     return preview_rule(rule.profile, saved) if rule.evaluation_due_at else last_counts(rule.profile)
 
