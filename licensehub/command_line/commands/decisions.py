@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from licensehub.api.client import bodies
@@ -57,7 +59,7 @@ def _own(session: Session, account: str | None) -> str:
 
 def _read(session: Session, request: int, whose: str) -> tuple[str, int]:
     """Show the list to the person at the terminal, who then says yes. Returns its digest and revision."""
-    if not click.get_text_stream("stdin").isatty():
+    if not sys.stdin.isatty():
         raise click.UsageError("Without a terminal, give --digest and --revision of the list that you have read.")
     found = read_request(session, request)
     show_whole(found)
