@@ -25,8 +25,8 @@ def favicon(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect(static("licensehub/favicon.svg"))
 
 
-admin.site.login = with_our_sign_in(admin.site)  # type: ignore[method-assign]
-admin.site.password_change = with_our_password_form(admin.site)  # type: ignore[method-assign,assignment]
+admin.site.login = with_our_sign_in(admin.site)  # type: ignore[method-assign]  # our page
+admin.site.password_change = with_our_password_form(admin.site)  # type: ignore[method-assign,assignment]  # our page
 
 handler500 = error_page
 

@@ -28,7 +28,7 @@ class SignedQoS(QoS):
                 raise
             note("unreadable")
             with self.channel.conn_or_acquire(client) as redis, redis.pipeline() as pipe:
-                self._remove_from_indices(tag, pipe).execute()  # type: ignore[attr-defined]
+                self._remove_from_indices(tag, pipe).execute()  # type: ignore[attr-defined]  # of kombu
 
 
 class SignedChannel(Channel):
@@ -45,7 +45,7 @@ class SignedChannel(Channel):
         super()._put(queue, signed(message), **kwargs)
 
     def _put_fanout(self, exchange: str, message: dict[str, Any], routing_key: str, **kwargs: Any) -> None:
-        super()._put_fanout(exchange, signed(message), routing_key, **kwargs)  # type: ignore[misc]
+        super()._put_fanout(exchange, signed(message), routing_key, **kwargs)  # type: ignore[misc]  # of kombu
 
     def _get(self, queue: str, timeout: float | None = None) -> Any:
         try:
@@ -63,7 +63,7 @@ class SignedChannel(Channel):
     def _brpop_read(self, **options: Any) -> Any:
         self.connection.delivering = False
         try:
-            return super()._brpop_read(**options)  # type: ignore[misc]
+            return super()._brpop_read(**options)  # type: ignore[misc]  # of kombu
         except Exception as error:
             if self.connection.delivering or self._is_of_redis(error):
                 raise
@@ -79,7 +79,7 @@ class SignedChannel(Channel):
         if why := why_dropped(payload):
             note(why)
         else:
-            super()._do_restore_message(payload, *args, **kwargs)  # type: ignore[misc]
+            super()._do_restore_message(payload, *args, **kwargs)  # type: ignore[misc]  # of kombu
 
 
 class SignedTransport(Transport):

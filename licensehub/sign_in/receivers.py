@@ -82,7 +82,7 @@ def compare_rights(instance: User, update_fields: Any = None, **_: Any) -> None:
     if _is_new_hash(instance, update_fields):
         return
     before = User.objects.filter(pk=instance.pk).values(*RIGHTS).first()
-    instance._rights_changed = before is not None and any(  # type: ignore[attr-defined]
+    instance._rights_changed = before is not None and any(  # type: ignore[attr-defined]  # read after the save
         before[name] != getattr(instance, name) for name in RIGHTS
     )
 

@@ -104,7 +104,8 @@ def title_of(scope: Scope) -> str:
 
 def subject_facts(scope: Scope) -> list[tuple[str, str]]:
     if scope.subject == Subject.PERSON and scope.target:
-        return [(_("Person"), str(scope.target)), (_("Vendor ID"), scope.target.external_id)]  # type: ignore[attr-defined]
+        vendor_id = scope.target.external_id  # type: ignore[attr-defined]  # a Subscription
+        return [(_("Person"), str(scope.target)), (_("Vendor ID"), vendor_id)]
     if scope.subject == Subject.PERIOD:
         first, last = scope.name.split("-to-")
         return [(_("First day"), first), (_("Last day"), last)]

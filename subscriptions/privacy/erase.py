@@ -108,7 +108,7 @@ def why_not(person: Person) -> str:
             return _(STILL_THERE).format(profile=row.profile.name)
     if request := person.requests.filter(pk__in=needed_requests().values("pk")).first():
         return _(OPEN).format(request=request.number)
-    if person.candidates.open().exists():  # type: ignore[attr-defined]
+    if person.candidates.open().exists():  # type: ignore[attr-defined]  # of its queryset
         return _(CANDIDATE)
     if account := person.accounts.filter(is_active=True).first():
         return _(HAS_ACCOUNT).format(account=account.get_username())

@@ -19,6 +19,7 @@ from subscriptions.eligibility.clauses import checks, explain
 from subscriptions.eligibility.sentences import vendor_says_now
 from subscriptions.eligibility.terms import terms_of
 from subscriptions.models import CandidateState, CloseReason, Protection, RemovalCandidate, Subscription, Verdict
+from subscriptions.models.subscription import HELD
 from subscriptions.search import matching
 
 TAGS = ["People"]
@@ -146,7 +147,7 @@ def subscriptions(
     if idle_before is not None:
         rows = rows.filter(idle_since__lt=company_midnight(idle_before))
     if holds_seat is not None:
-        rows = rows.held() if holds_seat else rows.exclude(active=True, gone_at=None)  # type: ignore[attr-defined]
+        rows = rows.filter(HELD) if holds_seat else rows.exclude(HELD)
     if q.strip():
         rows = rows.filter(matching("pk", q))
     return page(rows, order, cursor, limit, lambda shown: [subscription_out(row) for row in shown])

@@ -458,7 +458,9 @@ class Pack:
         return self._zip.namelist() if self._zip else []
 
     def open(self, name: str) -> IO[bytes]:
-        return (self._folder / name).open("rb") if self._folder else self._zip.open(name)  # type: ignore[union-attr]
+        if self._folder:
+            return (self._folder / name).open("rb")
+        return self._zip.open(name)  # type: ignore[union-attr]  # a name exists only in one of them
 
     def read(self, name: str) -> bytes:
         with self.open(name) as file:

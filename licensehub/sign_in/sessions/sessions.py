@@ -129,7 +129,7 @@ def _note_activity(request: HttpRequest, user: User) -> None:
 def _ended(request: HttpRequest, user: User, why: str, *, may_keep: bool) -> HttpResponse:
     """Sign out and ask to sign in again. The way back is the same page; what was typed into a form is kept."""
     kept = kept_forms.from_post(request) if may_keep else {}
-    request.ended_because = why  # type: ignore[attr-defined]
+    request.ended_because = why  # type: ignore[attr-defined]  # read by the receiver of the sign-out
     logout(request)
     if "HX-Request" in request.headers:
         # A part of a page cannot be the sign-in. The whole page is loaded again, and leads there.

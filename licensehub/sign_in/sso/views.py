@@ -38,7 +38,7 @@ oidc_login, oidc_callback = at_public_url(oidc.login), at_public_url(oidc.callba
 saml_login, saml_metadata = at_public_url(saml.login), at_public_url(saml.metadata)
 saml_acs, saml_finish_acs = at_public_url(saml.acs), at_public_url(FinishView.as_view())
 # The provider posts to it, from its own site.
-saml_acs.csrf_exempt = True  # type: ignore[attr-defined]
+saml_acs.csrf_exempt = True  # type: ignore[attr-defined]  # read by Django
 
 
 def nothing(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:

@@ -48,7 +48,7 @@ class ScopeFields(forms.Form):
         instance = getattr(self, "instance", None)
         chosen = stored_choice(instance) if instance is not None and instance.pk else None
         known = IntegrationProfile.objects.order_by("name").values_list("pk", "name", "state")
-        self.fields["profiles"].choices = [  # type: ignore[attr-defined]
+        self.fields["profiles"].choices = [  # type: ignore[attr-defined]  # a field with choices
             (str(pk), name) for pk, name, state in known if state != "archived" or pk in (chosen or ())
         ]
         self.initial["roles_hold_for"] = EVERY if chosen is None else CHOSEN

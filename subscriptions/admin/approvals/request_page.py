@@ -45,7 +45,7 @@ def page_context(request: ReclaimRequest, user: User | AnonymousUser) -> dict[st
     digest = shown_digest(request, [person.removal for person in people])
     # For the mark of a request that was changed outside of LicenseHub.
     if not any("erased" in person.removal.evidence for person in people):
-        request.digest_now = digest  # type: ignore[attr-defined]
+        request.digest_now = digest  # type: ignore[attr-defined]  # read by the comparison
     return {
         **_header(request),
         **table_of(people, request),

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Prefetch, QuerySet
+from django.db.models import QuerySet
 from django.db.models.expressions import OrderBy
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
@@ -30,7 +30,7 @@ from subscriptions.admin.candidates.candidate_admin import verdict_tabs
 from subscriptions.admin.candidates.filters import LicenseFilter, ProfileFilter
 from subscriptions.admin.review import actions
 from subscriptions.admin.rules.protect import ADD
-from subscriptions.admin.subscriptions.subscription_admin import last_activity
+from subscriptions.admin.subscriptions.subscription_admin import last_activity, with_rules
 from subscriptions.admin.subscriptions.subscription_page import verdict_badge
 from subscriptions.admin.widgets.actions import ValidateSelectionMixin
 from subscriptions.admin.widgets.departments import (
@@ -42,7 +42,7 @@ from subscriptions.admin.widgets.departments import (
 )
 from subscriptions.eligibility.clauses import explain_review
 from subscriptions.eligibility.terms import terms_of
-from subscriptions.models import DownloadRun, PersonToReview
+from subscriptions.models import PersonToReview
 from subscriptions.models.subscription import NEEDS_REVIEW, REVIEW_REASONS
 from subscriptions.search import matching
 
@@ -149,10 +149,7 @@ class ReviewAdmin(
         return request.user.has_perm(ADD)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PersonToReview]:
-        rows: QuerySet[PersonToReview] = super().get_queryset(request)
-        runs = Prefetch("changed_run", DownloadRun.objects.only("state", "evaluated_at"))
-        related = rows.select_related("profile__rule", "evaluation", "search")
-        return related.prefetch_related("profile__rule__license_thresholds", runs)
+        return with_rules(super().get_queryset(request))
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[PersonToReview], search_term: str

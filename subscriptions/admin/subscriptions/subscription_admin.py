@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from django.contrib import admin, messages
 from django.db.models import Prefetch, QuerySet
@@ -74,6 +74,14 @@ def last_activity(row: Subscription) -> SafeString:
 
 
 COST_CENTER = (gettext_lazy("Cost center"), lambda row: row.cost_center)
+Person = TypeVar("Person", bound=Subscription)
+
+
+def with_rules(rows: QuerySet[Person]) -> QuerySet[Person]:
+    """The rows with their rules, since the sentence of each row needs the terms of its profile."""
+    runs = Prefetch("changed_run", DownloadRun.objects.only("state", "evaluated_at"))
+    related = rows.select_related("profile__rule", "evaluation", "search")
+    return related.prefetch_related("profile__rule__license_thresholds", runs)
 
 
 class SubscriptionChangeList(PagedChangeList):
@@ -166,11 +174,7 @@ class SubscriptionAdmin(ValidateSelectionMixin, OrderByPersonMixin, ExportMixin,
         return protect(request, chosen.order_by("name", "email", "pk"), back=back)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Subscription]:
-        """With the rules, since the sentence of each row needs its profile's terms."""
-        rows: QuerySet[Subscription] = super().get_queryset(request)
-        runs = Prefetch("changed_run", DownloadRun.objects.only("state", "evaluated_at"))
-        related = rows.select_related("profile__rule", "evaluation", "search")
-        return related.prefetch_related("profile__rule__license_thresholds", runs)
+        return with_rules(super().get_queryset(request))
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Subscription], search_term: str

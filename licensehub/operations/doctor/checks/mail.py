@@ -90,14 +90,15 @@ def send_to(address: str) -> Finding:
     with MailServer() as server:
         try:
             server.ready()
-            failed = server.hand_over(_test_mail(address))
+            failure = server.hand_over(_test_mail(address))
+            problem = failure[1] if failure else None
         except NoServer as error:
-            failed = ("down", str(error))  # type: ignore[assignment]
-    if failed:
+            problem = str(error)
+    if problem is not None:
         steps = (
             Step(english("Compare EMAIL_URL with what the mail server expects: address, port, TLS, user, password.")),
         )
-        return Finding(Level.ACT, english("The mail server did not take the mail"), detail=failed[1], steps=steps)
+        return Finding(Level.ACT, english("The mail server did not take the mail"), detail=problem, steps=steps)
     steps = (
         Step(english("Look into your mailbox and its spam folder. If it does not come, ask who runs the mail server.")),
     )
