@@ -33,7 +33,8 @@ class Entry:
     title: str | Promise
     icon: str
     view: str
-    permission: str = ""
+    # Several: one of them is enough.
+    permission: str | tuple[str, ...] = ""
     badge: str | Callable[[], Count] = ""
     tone: str = "primary"
     covers: tuple[str | Promise, str] | None = None
@@ -170,7 +171,7 @@ GROUPS: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
                 gettext_lazy("Evidence"),
                 "receipt_long",
                 "audit_auditevent_evidence",
-                "audit.view_auditevent",
+                ("audit.view_auditevent", "subscriptions.make_evidencepack"),
                 covers=(gettext_lazy("Audit log"), "audit_auditevent_changelist"),
             ),
             Entry(gettext_lazy("Users"), "group", "auth_user_changelist", "auth.view_user"),
@@ -234,7 +235,8 @@ def account_links(request: HttpRequest) -> list[dict[str, str]]:
 
 
 def _may_see(entry: Entry, user: User | AnonymousUser) -> bool:
-    return bool(_link(entry)) and (not entry.permission or user.has_perm(entry.permission))
+    wanted = (entry.permission,) if isinstance(entry.permission, str) else entry.permission
+    return bool(_link(entry)) and any(not one or user.has_perm(one) for one in wanted)
 
 
 def _items(entries: list[Entry], counts: dict[str, Count]) -> list[dict[str, Any]]:

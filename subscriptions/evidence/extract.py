@@ -57,14 +57,15 @@ def add_extract(archive: Archive, scope: Scope, keys: Keys) -> Extract:
     if not content:
         archive.add(ANCHORS_FILE, [])
         return Extract()
-    first, needed = content[0], max(content[-1], _last_erasure_of(scope))
+    erasures = _erasures_of(scope)
+    first, needed = content[0], max([*content[-1:], *erasures])
     anchors = list(_genuine(keys, first, needed))
     proved_by = anchors[-1] if anchors and anchors[-1].sequence >= needed else None
     last = proved_by.sequence if proved_by else needed
     # The lines are as many as there are events between the first and the last one.
     with TemporaryFile() as file:
         text = TextIOWrapper(file, encoding="utf-8")
-        write_extract(text, first=first, last=last, content=content)
+        write_extract(text, first=first, last=last, content=[*content, *erasures])
         text.flush()
         archive.add(EVENTS_FILE, pieces_of(file))
         text.detach()
@@ -72,16 +73,17 @@ def add_extract(archive: Archive, scope: Scope, keys: Keys) -> Extract:
     return Extract(len(content), first, last, proved_by, anchors)
 
 
-def _last_erasure_of(scope: Scope) -> int:
-    """The last event that says that texts of this scope were erased; 0 without any. The verifier needs it."""
+def _erasures_of(scope: Scope) -> list[int]:
+    """The events that say that texts of this scope were erased. The verifier needs them."""
     erased = list(scope.events.filter(salt="").values_list("sequence", flat=True))
     if not erased:
-        return 0
-    said = AuditEvent.objects.filter(action=Action.EVENTS_ERASED, sequence__gt=erased[0]).order_by("-sequence")
-    for sequence, data in said.values_list("sequence", "data"):
-        if any(first <= number <= last for first, last in data["sequences"] for number in erased):
-            return int(sequence)
-    return 0
+        return []
+    said = AuditEvent.objects.filter(action=Action.EVENTS_ERASED, sequence__gt=erased[0]).order_by("sequence")
+    return [
+        sequence
+        for sequence, data in said.values_list("sequence", "data")
+        if any(first <= number <= last for first, last in data["sequences"] for number in erased)
+    ]
 
 
 def _genuine(keys: Keys, first: int, needed: int) -> Iterator[Anchor]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import uuid
 import zlib
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -23,8 +24,11 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from integrations.connectors.contract import english
+from integrations.scopes import account_scopes
+from integrations.scopes.visibility import seen_by
 from licensehub.audit.actions import Action
 from licensehub.audit.chain import offline_verifier
+from subscriptions.accounts.scope import profiles_in, text_of
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.evidence.extract import keys_of_this_installation
 from subscriptions.evidence.pack import Pack, PackChanged, manifest_of, may_have_packs, note, write_pack
@@ -56,7 +60,7 @@ NOT_MADE: Final = english(
     "LicenseHub tried to make the pack {tries} times, and did not finish. Ask an operator to make it with manage.py "
     "evidence_pack."
 ).format(tries=MAX_TRIES)
-NO_RIGHT: Final = english("The account may not read the audit log and the requests any more.")
+NO_RIGHT: Final = english("The account may not have this evidence pack any more.")
 CHANGED: Final = english(
     "The stored file is not the one that LicenseHub made: somebody changed it in the database. Ask for the pack again."
 )
@@ -82,21 +86,31 @@ def _about(scope: Scope) -> dict[str, Any]:
     first, last = scope.days or (None, None)
     is_request = isinstance(scope.target, ReclaimRequest)
     request, person = (scope.target, None) if is_request else (None, scope.target)
-    return {"request": request, "subscription": person, "first": first, "last": last}
+    about = {"request": request, "subscription": person, "first": first, "last": last}
+    return {**about, "profiles": text_of(scope.profiles)}
 
 
 def scope_of(pack: EvidencePack) -> Scope:
-    if pack.request:
-        return scope_of_request(pack.request)
-    if pack.subscription:
-        return scope_of_person(pack.subscription)
-    if pack.first is None or pack.last is None:
-        raise ValueError(f"{pack} is about nothing")
-    return scope_of_period(pack.first, pack.last)
+    with seen_by(lambda: profiles_in(pack.profiles)):
+        if pack.request:
+            return scope_of_request(pack.request)
+        if pack.subscription:
+            return scope_of_person(pack.subscription)
+        if pack.first is None or pack.last is None:
+            raise ValueError(f"{pack} is about nothing")
+        return scope_of_period(pack.first, pack.last)
 
 
-def packs_of(user: User) -> QuerySet[EvidencePack]:
-    return EvidencePack.objects.filter(asked_by=user).select_related("request", "subscription__profile")
+def packs_of(user: User, **which: int) -> Iterator[EvidencePack]:
+    """The packs that this account asked for and may still have, the newest first."""
+    asked = EvidencePack.objects.filter(asked_by=user, **which).select_related("request", "subscription__profile")
+    return (pack for pack in asked if is_for(pack, user))
+
+
+def is_for(pack: EvidencePack, user: User) -> bool:
+    """Whether the roles of this account hold for all profiles of the pack."""
+    own, needed = account_scopes.scope_of(user), profiles_in(pack.profiles)
+    return own is None or (needed is not None and needed <= own)
 
 
 # --- Make -------------------------------------------------------------------------------------------------------------
@@ -125,7 +139,7 @@ def make_asked(pk: int) -> None:
     pack = EvidencePack.objects.select_related("asked_by", "request", "subscription__profile").get(pk=pk)
     if pack.tries > MAX_TRIES:
         _give_up(pack, NOT_MADE)
-    elif not may_have_packs(pack.asked_by):
+    elif not (may_have_packs(pack.asked_by) and is_for(pack, pack.asked_by)):
         _give_up(pack, NO_RIGHT)
     else:
         _make(pack)

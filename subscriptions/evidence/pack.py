@@ -14,6 +14,8 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from integrations.connectors.contract import english
+from integrations.models import IntegrationProfile
+from integrations.scopes.visibility import seen_by
 from licensehub.audit.actions import Action
 from licensehub.audit.anchors.keys import Keys
 from licensehub.audit.chain.offline_verifier import manifest_payload
@@ -29,8 +31,7 @@ from subscriptions.evidence.scope import Scope
 from subscriptions.evidence.tables import TABLES
 
 FORMAT = "licensehub-evidence-pack-1"
-# A pack has events of the audit, and the people of a request.
-PERMISSIONS = ("audit.view_auditevent", "subscriptions.view_reclaimrequest")
+PERMISSIONS = ("subscriptions.make_evidencepack", "subscriptions.view_reclaimrequest")
 CHANGED = english("A new record was added while LicenseHub made the pack. Make the pack again.")
 
 
@@ -65,7 +66,7 @@ def make_pack(scope: Scope, file: IO[bytes], *, language: str, actor: Actor) -> 
 
 def write_pack(scope: Scope, file: IO[bytes], *, language: str) -> Pack:
     """Write the pack, and record nothing. Raises PackChanged."""
-    with _one_state():
+    with seen_by(lambda: scope.profiles), _one_state():
         as_of = scope.last_event()
         about = manifest_of(scope, language, as_of)
         keys = keys_of_this_installation()
@@ -79,7 +80,12 @@ def write_pack(scope: Scope, file: IO[bytes], *, language: str) -> Pack:
 
 def manifest_of(scope: Scope, language: str, as_of: int) -> dict[str, Any]:
     """Return the fields of the manifest other than its files."""
-    return {"format": FORMAT, "subject": scope.subject.value, "name": scope.name, "language": language, "as_of": as_of}
+    about = {"format": FORMAT, "subject": scope.subject.value, "name": scope.name, "language": language, "as_of": as_of}
+    return {**about, "profiles": _ids_of(scope)}
+
+
+def _ids_of(scope: Scope) -> list[int] | None:
+    return None if scope.profiles is None else sorted(scope.profiles)
 
 
 def note(action: Action, scope: Scope, pack: Pack, *, actor: Actor) -> None:
@@ -119,9 +125,19 @@ def _fill(archive: Archive, scope: Scope, as_of: int, language: str, keys: Keys)
             counts[table.file] = counted.count - table.file.endswith(".csv")
     extract = add_extract(archive, scope, keys)
     with _read_by(language):
-        report = report_of(scope, _facts(extract, as_of), counts)
+        report = report_of(scope, [*_profiles(scope), *_facts(extract, as_of)], counts)
         archive.add("report.html", [report.as_html()])
         archive.add("report.pdf", [as_pdf(report)])
+
+
+def _profiles(scope: Scope) -> list[tuple[str, str]]:
+    if scope.profiles is None:
+        return []
+    names = (
+        IntegrationProfile.objects.filter(pk__in=scope.profiles).order_by("name", "pk").values_list("name", flat=True)
+    )
+    text = _("{names}. What belongs to other profiles is not in this pack: its events are there as digests only.")
+    return [(_("Profiles"), text.format(names=", ".join(names)))]
 
 
 def _facts(extract: Extract, as_of: int) -> list[tuple[str, str]]:
@@ -165,6 +181,7 @@ def _event(scope: Scope, pack: Pack) -> Row:
         "language": pack.language,
         "as_of": pack.as_of,
         "manifest_sha256": pack.digest,
+        "profiles": _ids_of(scope),
     }
     if scope.target is None:
         first, last = scope.name.split("-to-")

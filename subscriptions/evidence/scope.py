@@ -1,5 +1,7 @@
 """The scope of one evidence pack: one request, one person, or one period.
 
+For a reader whose roles hold for some profiles only, it has the rows of these profiles and the events about such rows.
+
 The events that say that a pack was made or downloaded are in no pack. Else a second pack of the same state would be
 another file.
 """
@@ -11,10 +13,12 @@ from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
+from django.apps import apps
 from django.db.models import Max, Min, Model, Q, QuerySet
 from django.utils import timezone
 
 from integrations.connectors.contract import normalized
+from integrations.scopes.visibility import ProfileManager, Profiles, visible, within
 from licensehub.audit.actions import Action
 from licensehub.audit.models import AuditEvent
 from subscriptions.activity.person_rows import rows_of_person
@@ -45,7 +49,8 @@ class Subject(StrEnum):
 class Scope:
     """The rows of one pack. `name` is a part of the file's name; `target` is the row that the pack is about.
 
-    A restore, and a request that repeats a send in doubt, belong to the request that they follow.
+    `profiles` are those of its reader; None for all. A restore, and a request that repeats a send in doubt, belong to
+    the request that they follow.
     """
 
     subject: Subject
@@ -53,6 +58,7 @@ class Scope:
     requests: QuerySet[ReclaimRequest]
     removals: QuerySet[RequestedRemoval]
     events: QuerySet[AuditEvent]
+    profiles: Profiles
     target: Model | None = None
     days: tuple[date, date] | None = None
 
@@ -82,7 +88,7 @@ def scope_of_request(request: ReclaimRequest) -> Scope:
     candidates = RemovalCandidate.objects.filter(removals__in=removals.order_by().values("pk"))
     about = _about(ReclaimRequest, requests) | _about(Reclaim, Reclaim.objects.filter(removal__in=_ids(removals)))
     events = _events(about | _about(RemovalCandidate, candidates))
-    return Scope(Subject.REQUEST, request.number, requests, removals, events, request)
+    return Scope(Subject.REQUEST, request.number, requests, removals, events, visible(), request)
 
 
 def scope_of_person(row: Subscription) -> Scope:
@@ -96,13 +102,14 @@ def scope_of_person(row: Subscription) -> Scope:
     about = _about(Subscription, people) | _about(RemovalCandidate, candidates) | _about(ReclaimRequest, requests)
     about |= _about(Reclaim, Reclaim.objects.filter(subscription__in=ids))
     events = _events(about | _about(Protection, protections_of_person(rows)))
-    return Scope(Subject.PERSON, f"person-{row.external_id}", requests, removals, events, row)
+    return Scope(Subject.PERSON, f"person-{row.external_id}", requests, removals, events, visible(), row)
 
 
 def scope_of_period(first: date, last: date) -> Scope:
     """From the begin of the first day to the end of the last one, in the time zone of the company.
 
-    The requests that were made or decided in it, or of which something was sent in it; and all events in it.
+    The requests that were made or decided in it, or of which something was sent in it; and all events in it, e.g. about
+    accounts. For a reader with some profiles: the events about rows of these profiles.
     """
     begin, end = _begin(first), _begin(last + timedelta(days=1))
     sent = Reclaim.objects.filter(Q(sending_at__gte=begin, sending_at__lt=end) | _within("finished_at", begin, end))
@@ -110,8 +117,9 @@ def scope_of_period(first: date, last: date) -> Scope:
     requests = ReclaimRequest.objects.filter(of_period | Q(pk__in=sent.order_by().values("removal__request")))
     removals = RequestedRemoval.objects.filter(request__in=_ids(requests)).order_by("pk")
     name = f"{first:%Y-%m-%d}-to-{last:%Y-%m-%d}"
-    events = _events(_within("at", begin, end))
-    return Scope(Subject.PERIOD, name, requests.order_by("pk"), removals, events, days=(first, last))
+    profiles, of_days = visible(), _within("at", begin, end)
+    events = _events(of_days if profiles is None else of_days & _about_profiles(profiles))
+    return Scope(Subject.PERIOD, name, requests.order_by("pk"), removals, events, profiles, days=(first, last))
 
 
 def protections_of_person(rows: list[Subscription]) -> QuerySet[Protection]:
@@ -135,6 +143,15 @@ def _events(which: Q) -> QuerySet[AuditEvent]:
 
 def _about(model: type[Model], rows: QuerySet[Any]) -> Q:
     return Q(target_type=model._meta.label_lower, target_id__in=_ids(rows))
+
+
+def _about_profiles(profiles: frozenset[int]) -> Q:
+    """The events about rows of these profiles, of any model. An event has one number for its row."""
+    found = Q(pk__in=[])
+    for model in apps.get_models():
+        if isinstance(model._default_manager, ProfileManager) and len(model._meta.pk_fields) == 1:
+            found |= _about(model, model._base_manager.filter(within(model, profiles)))
+    return found
 
 
 def _ids(rows: QuerySet[Any]) -> QuerySet[Any]:

@@ -57,6 +57,7 @@ SEES_ALL = [
     "audit.view_auditevent",
     "auth.view_user",
     "subscriptions.view_rightschange",
+    "subscriptions.make_evidencepack",
 ]
 OPERATES = [
     "integrations.view_integrationprofile",
@@ -2507,6 +2508,7 @@ class Migration(migrations.Migration):
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("asked_at", models.DateTimeField(default=licensehub.database.clock.database_now)),
                 ("language", models.CharField(max_length=10)),
+                ("profiles", models.TextField(default="all")),
                 ("first", models.DateField(null=True)),
                 ("last", models.DateField(null=True)),
                 (
@@ -2560,6 +2562,7 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "evidence pack",
                 "ordering": ["-pk"],
+                "permissions": [("make_evidencepack", "Can make evidence packs")],
                 "default_permissions": (),
             },
         ),

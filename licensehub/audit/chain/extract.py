@@ -10,7 +10,6 @@ import json
 from collections.abc import Collection, Iterator
 from typing import Any, Protocol
 
-from licensehub.audit.actions import Action
 from licensehub.audit.chain.offline_verifier import EMPTY, FORMAT, Event
 from licensehub.audit.models import AuditEvent
 
@@ -32,9 +31,9 @@ def write_extract(
 ) -> int:
     """Write the events `first` to `last` and return how many there are. Raises NothingToExtract.
 
-    `content` has the sequences of the events with their content; None means all. An event that lists erased texts
-    always has its content: without it, the missing texts would be a finding. For the same reason, and so that they are
-    proved, `last` should be an anchor, and after such events.
+    `content` has the sequences of the events with their content; None means all. If one of them has no text any more,
+    the event that lists it among the erased ones belongs to `content`, too: without it, the missing text would be a
+    finding. So that they are proved, `last` should be an anchor after all of them.
     """
     events = AuditEvent.objects.filter(sequence__gte=first).order_by("sequence")
     end = (events.filter(sequence__lte=last) if last else events).last()
@@ -61,7 +60,7 @@ def _lines(first: int, last: int, content: frozenset[int] | None) -> Iterator[di
     rows = AuditEvent.objects.filter(sequence__range=(first, last)).order_by("sequence")
     for values in rows.values_list(*Event._fields).iterator(chunk_size=CHUNK):
         event = Event(*values)._replace(at=values[1].isoformat(), correlation=str(values[8]))
-        if content is None or event.sequence in content or event.action == Action.EVENTS_ERASED:
+        if content is None or event.sequence in content:
             yield event._asdict()
         else:
             yield {"sequence": event.sequence, "digest": event.body_digest(event.sequence), "hash": event.hash}

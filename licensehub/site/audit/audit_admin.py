@@ -22,6 +22,7 @@ from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import DropdownFilter, RangeDateTimeFilter
 
@@ -38,7 +39,8 @@ from licensehub.ui.lists.columns import ListColumn
 from licensehub.ui.lists.folding import MAX_WORDS, spellings
 from licensehub.ui.names import named, names_by_account
 from subscriptions.admin.evidence import kept_pack_page
-from subscriptions.admin.evidence.chosen_pack import pack_of_choice
+from subscriptions.admin.evidence.chosen_pack import pack_card, pack_of_choice
+from subscriptions.evidence.pack import PERMISSIONS, may_have_packs
 
 DETAILS_IN_LIST = 3
 # A search looks for the events of at most so many accounts whose person has this name.
@@ -141,10 +143,15 @@ class AuditEventAdmin(ExportMixin, ReadOnlyAdmin):
 
     def evidence(self, request: HttpRequest) -> HttpResponse:
         """Show what is proved, since when it is only plausible, and what was changed."""
-        if not self.has_view_permission(request):
+        context = self.admin_site.each_context(request)
+        if self.has_view_permission(request):
+            context |= evidence_context(request)
+            return TemplateResponse(request, "admin/audit/auditevent/evidence.html", context)
+        if not may_have_packs(request.user):
             raise PermissionDenied
-        context = {**self.admin_site.each_context(request), **evidence_context(request)}
-        return TemplateResponse(request, "admin/audit/auditevent/evidence.html", context)
+        # An account whose roles hold for some profiles only: the rest is about the whole company.
+        context |= {"title": _("Evidence"), "section": pack_card(request)}
+        return TemplateResponse(request, "admin/audit/auditevent/only_packs.html", context)
 
     def verify(self, request: HttpRequest) -> HttpResponse:
         """Verify everything now. The right to read is enough, but no link or prefetch may start it."""
@@ -158,7 +165,7 @@ class AuditEventAdmin(ExportMixin, ReadOnlyAdmin):
 
     def evidence_pack(self, request: HttpRequest) -> HttpResponseBase:
         """The evidence pack that the form of the page names."""
-        return refuse_unless_post(request, "audit.view_auditevent") or pack_of_choice(request)
+        return refuse_unless_post(request, PERMISSIONS[0]) or pack_of_choice(request)
 
     def verifier(self, request: HttpRequest) -> HttpResponse:
         """The file with which an auditor checks an extract without LicenseHub."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import date
 from typing import Any
 
@@ -61,8 +60,10 @@ def chosen_scope(data: Mapping[str, Any]) -> Scope:
 
 
 def _period(data: Mapping[str, Any]) -> Scope:
-    with suppress(ValueError):
+    try:
         first, last = (date.fromisoformat(str(data.get(name, ""))) for name in ("first", "last"))
-        if first <= last < date.max:
-            return scope_of_period(first, last)
-    raise Refused(NO_DAYS)
+    except ValueError:
+        raise Refused(NO_DAYS) from None
+    if not first <= last < date.max:
+        raise Refused(NO_DAYS)
+    return scope_of_period(first, last)

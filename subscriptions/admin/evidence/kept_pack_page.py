@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any, Final
 
 from django.contrib import admin, messages
@@ -56,7 +57,7 @@ def packs_lately(user: User) -> list[dict[str, Any]]:
     """The last packs that this account asked for, for the card of the page *Evidence*."""
     return [
         {"address": address(pack), "name": name_of_pack(pack), "badge": pack_badge(pack), "asked": ago(pack.asked_at)}
-        for pack in kept_packs.packs_of(user)[:LATELY]
+        for pack in islice(kept_packs.packs_of(user), LATELY)
     ]
 
 
@@ -79,7 +80,7 @@ def _own(request: HttpRequest, pk: int) -> EvidencePack:
     user = signed_in(request)
     if not may_have_packs(user):
         raise PermissionDenied
-    pack = kept_packs.packs_of(user).filter(pk=pk).first()
+    pack = next(kept_packs.packs_of(user, pk=pk), None)
     if pack is None:
         raise Http404
     return pack

@@ -27,6 +27,8 @@ class EvidencePack(models.Model):
     asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     asked_at = models.DateTimeField(default=database_now)
     language = models.CharField(max_length=10)
+    # `all`, or the ids of the profiles for which the roles of the account held.
+    profiles = models.TextField(default="all")
     request = models.ForeignKey(ReclaimRequest, on_delete=models.PROTECT, null=True, related_name="+")
     subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, null=True, related_name="+")
     first = models.DateField(null=True)
@@ -49,6 +51,7 @@ class EvidencePack(models.Model):
         verbose_name = _("evidence pack")
         ordering: ClassVar = ["-pk"]
         default_permissions: ClassVar = ()
+        permissions: ClassVar = [("make_evidencepack", "Can make evidence packs")]
 
     def __str__(self) -> str:
         return f"Evidence pack {self.pk}"

@@ -11,8 +11,8 @@ from subscriptions.models import NotificationRecipient, RemovalCandidate, Reques
 from subscriptions.models.reclaims.evidence import EvidencePack, EvidencePackPart
 from tests.support.organization import Organization
 
-# Rows of accounts: the mail to a colleague, the scope itself, and the packs that an account has asked for. They are in
-# rooms of the whole company, which are closed to accounts with some profiles: see `test_role_matrix`.
+# Rows of accounts: the mail to a colleague, the scope itself, and the packs that an account has asked for, which say
+# themselves for which profiles they are (`kept_packs.is_for`).
 OF_ACCOUNTS = {
     *(NotificationRecipient, AccountScope, AccountScope.profiles.through),
     *(EvidencePack, EvidencePackPart),

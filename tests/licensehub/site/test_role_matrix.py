@@ -41,7 +41,7 @@ from subscriptions.models import (
     RightsChange,
     Subscription,
 )
-from tests.licensehub.site.role_matrix import COMPANY, EVERYBODY, LISTS, OWN, ROLES, SIGN_IN, acts, meant
+from tests.licensehub.site.role_matrix import COMPANY, EVERYBODY, LISTS, OPEN, OWN, ROLES, SIGN_IN, acts, meant
 from tests.support.fixtures import person
 from tests.support.organization import limited_to, make_organization
 
@@ -291,7 +291,7 @@ def answer_of(client: Client, path: str, method: str) -> tuple[int, str]:
 
 
 def is_company_wide(name: str) -> bool:
-    return name.startswith(COMPANY)
+    return name.startswith(COMPANY) and not name.startswith(OPEN)
 
 
 @pytest.mark.parametrize("method", ["get", "post"])

@@ -119,7 +119,7 @@ def found_in(lines: list[str], *, part: bool = False) -> list[tuple[str, int, in
 
 def test_an_extract_shows_only_what_belongs_to_it(audit):
     """Other events are digests without a name in them. They are checked all the same."""
-    lines = extract(first=2, content=[4, 5])
+    lines = extract(first=2, content=[4, 5, 9])
     whole = [json.loads(line) for line in lines[1:]]
     assert [row["sequence"] for row in whole if "target_label" in row] == [4, 5, 9]
     assert sum("Müller" in json.dumps(row, ensure_ascii=False) for row in whole) == 2
