@@ -60,7 +60,8 @@ def table_of(context: dict[str, Any], cl: ChangeList) -> dict[str, Any]:
 
 def _draws_each_cell(cl: ChangeList) -> bool:
     """Whether each column is a method of the admin class that returns what the cell shows."""
-    draws = [getattr(cl.model_admin, str(name), None) for name in cl.list_display]
+    # A class without columns has `__str__`, which is that of the row.
+    draws = [None if name == "__str__" else getattr(cl.model_admin, str(name), None) for name in cl.list_display]
     plain = all(callable(draw) and not any(hasattr(draw, name) for name in SPECIAL) for draw in draws)
     usual = not cl.is_popup and not cl.preserved_filters and not cl.model_admin.list_editable
     return plain and usual and not getattr(cl.model_admin, "ordering_field", None)

@@ -212,3 +212,10 @@ def test_other_kinds_of_lists_are_left_to_unfold(request_of_admin, attribute: st
     assert not list_rows._draws_each_cell(cl)
     (row,) = list_rows.table_of({"request": request_of_admin}, cl)["results"]
     assert ("data-popup-opener" if attribute == "is_popup" else "_changelist_filters") in row[0]
+
+
+def test_a_list_without_columns_shows_the_names_of_its_rows(db, client: Client):
+    """The roles."""
+    client.force_login(User.objects.create_superuser("admin", "admin@northwind.example", "a long password"))
+    page = client.get(reverse("admin:auth_group_changelist"))
+    assert page.status_code == 200 and "Auditor" in page.content.decode()
