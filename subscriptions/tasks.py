@@ -200,7 +200,7 @@ def make_evidence_pack(pack_id: int) -> None:
 
 @shared_task
 def thin_history() -> None:
-    """Triggered by beat every night: count the savings of the ended days anew, and keep nothing for too long."""
+    """Triggered by beat every night: count the savings of the ended days again, and thin what is old."""
     count_all_verified()
     thin_past_activity(seconds=part_seconds())
     note_due()

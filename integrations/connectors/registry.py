@@ -29,7 +29,7 @@ class SandboxControl(Protocol):
         """Give this person another address, as a company admin does. Returns the person."""
 
     def freeze_activity(self, *, days: int) -> None:
-        """The activity dates are not updated since so many days; 0 updates them again."""
+        """The activity dates are those of so many days ago; 0 updates them again."""
 
 
 class Sandbox(Protocol):

@@ -100,7 +100,7 @@ def record_rows(action: Action, *, actor: Actor, rows: Sequence[Row], correlatio
         return
     if actor is not None and (means := _means.get()):
         rows = [row._replace(data={**row.data, **means}) for row in rows]
-    # Who waits for the head gets a time after the event before.
+    # A process that waited for the head gets a time after the event before.
     head = ChainHead.objects.select_for_update().get(pk=1)
     common = SharedColumns(
         at=database_now(),

@@ -64,7 +64,7 @@ def _changes(*columns: str, delete: bool = False, insert: bool = True) -> Rights
 NOTHING: Final = Rights(select=False)
 READ: Final = Rights()
 ADD: Final = Rights(insert=True)
-# Add and remove: what is derived from other rows, and is made anew.
+# Add and remove: rows that are derived from others, and made again.
 ADD_AND_REMOVE: Final = Rights(insert=True, delete=True)
 EVERYTHING: Final = _all_but(delete=True)
 

@@ -62,7 +62,7 @@ DEMO_CALLBACK: Final = "http://localhost/demo"
 MAX_WAIT: Final = 240.0  # seconds
 COMPANY: Final = "Northfield"
 DOMAIN: Final = "northfield.example"
-# Of one seat and year, in US dollars.
+# For one seat and year, in US dollars.
 PRICE: Final = Decimal(240)
 
 

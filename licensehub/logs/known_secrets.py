@@ -23,7 +23,7 @@ MASK: Final = "***"
 
 
 def known_secrets() -> frozenset[str]:
-    """All secrets of the settings that are long enough to be told from words."""
+    """All secrets of the settings that are too long to be a word of the text."""
     found = [str(getattr(settings, name, "")) for name in (*KEYS, *OTHERS)]
     found += [str(key) for name in LISTS for key in getattr(settings, name, [])]
     found += [word for name in ADDRESSES for word in _passwords(str(getattr(settings, name, "")))]

@@ -17,7 +17,7 @@ from licensehub.operations.scrubbing import scrubbed
 
 log = logging.getLogger(__name__)
 
-# Of a request, only this is told.
+# Only these facts of a request are sent.
 REQUEST: Final = ("method", "url")
 DROPPED: Final = ("user", "extra", "modules", "server_name")
 

@@ -52,7 +52,7 @@ class Pace:
 
 
 def queue_names() -> list[str]:
-    """All queues into which LicenseHub sends, whoever serves them."""
+    """All queues into which LicenseHub sends, also those without a worker."""
     return sorted(current_app.amqp.queues)
 
 

@@ -62,7 +62,7 @@ def span(name: str, carried: Mapping[str, str] | None = None) -> Iterator[dict[s
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
     parent = TraceContextTextMapPropagator().extract(carried or {})
-    # The text of an error may hold anything, so only its kind is told.
+    # The text of an error may hold anything, so only its kind is sent.
     with _Started.tracer.start_as_current_span(
         name, context=parent if carried else None, record_exception=False, set_status_on_exception=False
     ) as current:

@@ -38,7 +38,7 @@ PASSWORD_CHECKS = reader.at_least_one("PASSWORD_CHECKS", max(1, (os.cpu_count() 
 PASSWORD_CHECKS_WAITING = PASSWORD_CHECKS + 1
 # Roles that need a second factor, separated by commas; `none` for nobody at all.
 SECOND_FACTOR_ROLES = words(env.str("SECOND_FACTOR_ROLES", default="Company admin,Approver,Operator"))
-# Who may do one of these needs it, too, by whichever role or single permission: decide, connect, send, administer.
+# Accounts that may do one of these need it, too, by any role or permission: decide, connect, send, administer.
 SECOND_FACTOR_PERMISSIONS = (
     "subscriptions.decide_reclaimrequest",
     "subscriptions.raise_cap_reclaimrequest",

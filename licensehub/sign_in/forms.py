@@ -46,7 +46,7 @@ class slot_for:
 class SignInForm(AuthenticationForm):
     error_messages: ClassVar[dict[str, str | Promise]] = {
         **AuthenticationForm.error_messages,
-        # The same for a wrong name and a wrong password: neither is told.
+        # The same for a wrong name and a wrong password, so that it does not say which one is wrong.
         "invalid_login": gettext_lazy(
             "The username and the password do not belong together. Upper and lower case count."
         ),
@@ -60,7 +60,7 @@ class SignInForm(AuthenticationForm):
 
 
 class OwnPasswordForm(AdminOwnPasswordChangeForm):
-    """`request` is bound by the view. Who found an open browser has no more tries at the password than a stranger."""
+    """`request` is bound by the view. Somebody at an open browser has no more tries at the password than a stranger."""
 
     request: HttpRequest
 

@@ -1,4 +1,4 @@
-"""A database that takes no changes: what it looks like, how it is noticed early, and what a person is told.
+"""A database that takes no changes: how LicenseHub knows it, how it notices it early, and what a page says.
 
 The disk of the database is full, it is a standby, or it does not answer. Then nothing can be decided and nothing is
 sent, since each act is written down first. A page says so, in place of an error that could mean anything.

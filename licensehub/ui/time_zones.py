@@ -19,7 +19,7 @@ def known_zone(name: str) -> ZoneInfo | None:
 
 
 def zone_of_browser(request: HttpRequest) -> ZoneInfo | None:
-    """None before the browser has told its time zone."""
+    """None before the browser has sent its time zone."""
     return known_zone(request.COOKIES.get(COOKIE, ""))
 
 

@@ -34,7 +34,7 @@ TOUCHES = (
     Action.USER_PASSWORD_RESET,
     Action.RIGHTS_TOOK_EFFECT,
 )
-# Of the other fields of an account, e.g. the last name, nobody gets in.
+# The other fields of an account, e.g. the last name, help nobody to sign in.
 TELLING = frozenset({"email", "active", "staff", "superuser", "rights"})
 
 TIED = _(

@@ -213,7 +213,7 @@ def why_not_confirm(change: RightsChange, actor: User) -> str:
 
 
 def may_refuse(user: User) -> bool:
-    """Of those whose roles hold for all profiles: the page of these changes is closed to others."""
+    """Only users whose roles hold for all profiles: the page of these changes is closed to others."""
     decides = user.has_perm(ACCOUNTS) or rights.deciders().filter(pk=user.pk).exists()
     return decides and scope.is_inside(user, None)
 

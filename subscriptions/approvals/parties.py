@@ -41,7 +41,7 @@ def parties_of(request: ReclaimRequest, changes: Iterable[RuleChange] | None = N
 
 
 def authors_of(request: ReclaimRequest, changes: Iterable[RuleChange] | None = None) -> set[int]:
-    """Of a request of the schedule: who let it file requests, and who changed the rule in the 30 days before."""
+    """The users who let the schedule file this request, and who changed the rule in the 30 days before."""
     if request.requested_by_id is not None:
         return set()
     known = rule_changes_of(request.profile) if changes is None else changes

@@ -68,7 +68,7 @@ REQUESTING = (*WAITING, RequestState.APPROVED)
 
 
 def why_not_taken_back(request: ReclaimRequest) -> str:
-    """Why this rejection cannot be taken back now, whoever asks; empty when it can."""
+    """Why nobody can take back this rejection now; empty when somebody can."""
     if request.state != RequestState.REJECTED:
         return _("{request} is not rejected.").format(request=request)
     if request.expires_at <= database_now():
@@ -211,7 +211,7 @@ def take_back_in(person: RequestedRemoval, *, actor: User, decides: bool) -> Non
         if sentence := why_not_back_in(person, actor=actor, decides=decides):
             raise NotActionable(sentence)
         _lock_waiting(request)
-        # After the request: whoever locks a request with its people leaves out those who are dropped.
+        # After the request: a process that locks a request with its people leaves out those who are dropped.
         locks.lock_candidate(person.candidate_id)
         keep = Keep(KeptAs(person.kept_as or KeptAs.SENT_BACK), person.kept_until)
         able = _restorable(people)  # before the person is back in, since then the request asks for them

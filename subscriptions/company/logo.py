@@ -1,4 +1,4 @@
-"""Check the picture that a user uploads as the logo, and write it anew as a small PNG.
+"""Check the picture that a user uploads as the logo, and write it again as a small PNG.
 
 So only the pixels are stored and served: no comment, no location, and no bytes after the picture. An SVG is refused,
 since it may contain scripts.

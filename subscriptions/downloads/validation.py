@@ -87,7 +87,7 @@ def check_plausible(run: DownloadRun, allocation: Allocation, *, repeated: int) 
     with large_tables():
         before, missing = known.count(), known.exclude(Exists(there)).count()
     shrunk = _why_shrunk(before, missing, repeated=repeated)
-    # Asked in any case: whoever accepts that members are missing must know of both doubts.
+    # Always checked: the people who accept that members are missing must know of both doubts.
     if doubt := activity_feed.why_doubtful(run):
         raise ActivityInDoubt(f"{shrunk} {doubt}".strip())
     if shrunk:

@@ -39,7 +39,7 @@ from subscriptions.models import EvidencePack, EvidencePackPart, PackState, Recl
 MAX_SECONDS: Final = 900
 LEASE: Final = timedelta(seconds=MAX_SECONDS + 120)
 MAX_TRIES: Final = 3
-# Of one account at a time.
+# For one account at a time.
 MAX_WAITING: Final = 5
 PART: Final = 512 * 1024  # bytes
 MAX_SIZE: Final = 512 * 1024 * 1024

@@ -92,7 +92,7 @@ def scope_of_request(request: ReclaimRequest) -> Scope:
 
 
 def scope_of_person(row: Subscription) -> Scope:
-    """Of all rows of this person: one who was deleted and made again has several."""
+    """The scope has all rows of this person: one who was deleted and made again has several."""
     rows = rows_of_person(row)
     ids = [one.pk for one in rows]
     candidates = RemovalCandidate.objects.filter(subscription__in=ids)

@@ -27,7 +27,7 @@ LATE = timedelta(hours=1)
 
 
 def count_verified(profile: IntegrationProfile) -> int:
-    """Count the ended days of a profile anew. Returns how many reclaims they have."""
+    """Count the ended days of a profile again. Returns how many reclaims they have."""
     until = company_midnight(company_day(database_now() - LATE))
     day = TruncDay("finished_at", tzinfo=timezone.get_default_timezone())
     ended = Reclaim.objects.filter(VERIFIED, profile=profile, finished_at__lt=until).order_by()

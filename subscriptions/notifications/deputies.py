@@ -100,5 +100,5 @@ def stand_in(user: int, away: dict[int, int], possible: set[int]) -> int:
 
 
 def _today() -> date:
-    """The day of the company, whoever asks."""
+    """The day in the time zone of the company, not of the reader."""
     return timezone.localdate(timezone=timezone.get_default_timezone())

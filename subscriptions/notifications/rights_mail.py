@@ -34,7 +34,7 @@ from subscriptions.reclaims.switches import Operation, control_allowing
 logger = logging.getLogger(__name__)
 
 LOGGED_ONLY = "django.core.mail.backends.console.EmailBackend"
-# Somebody whose right ended so short a time ago is told, too: perhaps it ended so that nobody notices.
+# A user whose right ended since then gets the mail, too: perhaps somebody ended it so that nobody notices.
 ENDED_LATELY = timedelta(days=30)
 
 

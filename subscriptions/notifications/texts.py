@@ -36,7 +36,7 @@ class Item:
 
 def item_for(notification: Notification) -> Item:
     if notification.kind == NotificationKind.REPORT and (report := report_of(notification.key)):
-        # Written anew from its figures, in the language of the reader.
+        # Written again from its figures, in the language of the reader.
         return Item(subject_of(report), text_of(report), f"{settings.PUBLIC_URL}{notification.path}")
     if notification.request is None:
         subject = " ".join(translated(notification.subject).split())  # a name may have a line break, no header has

@@ -84,7 +84,7 @@ def reconcile_profile(profile: IntegrationProfile, *, actor: Actor) -> Reconcili
 
 
 def reconcile_requested(profile: IntegrationProfile) -> None:
-    """Reconcile for whoever asked for it by hand, else for nobody. Raises Refused and Stopped as above."""
+    """Reconcile. The actor is the user who asked for it by hand, else nobody. Raises Refused and Stopped as above."""
     actor = take_requester(profile)
     try:
         reconcile_profile(profile, actor=actor)

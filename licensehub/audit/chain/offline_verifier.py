@@ -534,7 +534,7 @@ class Given:
     anchors: list[tuple[str, str]]
     keys: dict[str, bytes]
     own_keys: bool
-    # Of an evidence pack: what is wrong with its files, and whether its manifest is signed with a known key.
+    # For an evidence pack: what is wrong with its files, and whether its manifest is signed with a known key.
     pack: PackReport | None = None
 
 

@@ -100,7 +100,7 @@ class SecondFactorMiddleware:
             return None
         if state == SET_UP:
             return HttpResponseRedirect(reverse("factors"))
-        # It has a factor, and somebody came in by a door that did not ask for it.
+        # The account has a factor, and this sign-in did not ask for it.
         logout(request)
         return HttpResponseRedirect(reverse("admin:login"))
 

@@ -111,7 +111,7 @@ class PasswordBackend(AxesStandaloneBackend, ModelBackend):
     ) -> AbstractBaseUser | None:
         AxesStandaloneBackend.authenticate(self, request, username, password, **kwargs)
         if not may_sign_in_locally(username):
-            # As Django does for names that are no account: the time of the answer must not tell which names are others.
+            # Django does the same for names that are no account, so the time of the answer shows no accounts.
             User(username=username or "").set_password(password)
             return None
         return ModelBackend.authenticate(self, request, username, password, **kwargs)

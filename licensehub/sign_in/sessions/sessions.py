@@ -105,7 +105,7 @@ def why_over(request: HttpRequest, user: User) -> str:
     if session.get(GENERATION, 0) != generation_of(user):
         return "rights"
     if STARTED not in session:
-        # Of a version without these limits: nobody knows how old it is, or with which factor it began.
+        # A version without these limits made it, so nobody knows how old it is, or with which factor it began.
         return "update"
     if now - session[STARTED] > settings.SESSION_HOURS * 3600:
         return "age"
@@ -122,7 +122,7 @@ def _note_activity(request: HttpRequest, user: User) -> None:
     key = session.session_key or ""
     listed = AccountSession.objects.filter(session_key=key)
     if not listed.update(seen_at=timezone.now(), address=address_of(request)) and session.exists(key):
-        # Each session that is in use is in the list, whatever began it, and whoever removed its row.
+        # Each session in use is in the list, however it began, also if somebody removed its row.
         _list(request, user)
 
 

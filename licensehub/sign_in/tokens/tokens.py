@@ -38,8 +38,8 @@ DAYS: Final = (7, 30, DEFAULT_DAYS, 180, MAX_DAYS)
 # Tokens of one account that are in use at the same time.
 MAX_TOKENS: Final = 20
 NOTED_EVERY: Final = timedelta(minutes=1)
-# Where only the provider says whether somebody still works here, a token is over when its owner was not there for so
-# many days, until the next sign-in.
+# If only the provider says whether somebody still works here, a token stops working when its owner has not signed in
+# for so many days, until the next sign-in.
 SIGN_ON_DAYS: Final = 7
 # Anybody who gets only this role writes nothing.
 READER: Final = "Auditor"

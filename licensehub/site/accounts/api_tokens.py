@@ -33,7 +33,7 @@ from licensehub.ui.formatting import ago, day, name_of
 from subscriptions.accounts import rights
 from subscriptions.errors import NotActionable
 
-# Who sees all tokens, ends those of others, and makes service accounts.
+# This right sees all tokens, ends those of others, and makes service accounts.
 ACCOUNTS = "auth.change_user"
 
 
@@ -46,7 +46,7 @@ class TokenForm(forms.Form):
         IntegrationProfile.objects.none(), label=gettext_lazy("Profiles"), required=False
     )
     days = forms.TypedChoiceField(label=gettext_lazy("Valid for"), coerce=int, initial=tokens.DEFAULT_DAYS)
-    # Of a service account: an admin makes its token, and somebody else runs the program.
+    # For a service account: an admin makes its token, and somebody else runs the program.
     holder = forms.ModelChoiceField(User.objects.none(), label=gettext_lazy("Who gets the token"))
 
     def __init__(self, *args: Any, account: User, **kwargs: Any) -> None:

@@ -18,7 +18,7 @@ from licensehub.ui.lists.address import COLUMNS_VAR, VIEW_VAR, query_of
 from licensehub.ui.models import ListColumns, SavedView
 
 SHARE = "ui.share_savedview"
-# Of one list and one owner, so that the menu stays short.
+# For one list and one owner, so that the menu stays short.
 MAX_VIEWS = 50
 
 

@@ -302,7 +302,7 @@ def live_state(row: Reclaim) -> str:
 
 
 def _live_url(row: Reclaim) -> str:
-    """Empty at rest."""
+    """Empty while nothing changes."""
     unread = row.state == ReclaimState.IN_DOUBT and not row.read_back
     if row.state not in UNFINISHED and not unread:
         return ""

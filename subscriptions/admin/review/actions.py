@@ -42,7 +42,7 @@ from subscriptions.review import MAX_PAUSE_DAYS, MIN_REASON_LENGTH, Decided
 
 LIST = "admin:subscriptions_persontoreview_changelist"
 DEFAULT_PAUSE_DAYS = 90
-# How long a page works on very many people. The admin is told how many are left.
+# How long a page works on very many people. The page then says how many are left.
 SECONDS = 20.0
 
 

@@ -54,7 +54,7 @@ class FunnelBar:
     width: int = 0
 
 
-# Who is not a candidate, in the order of the clauses.
+# The reasons why people are no candidates, in the order of the clauses.
 LOSSES = (
     (gettext_lazy("Left or deactivated"), (Verdict.GONE, Verdict.DEACTIVATED)),
     (gettext_lazy("License not in scope"), (Verdict.NOT_IN_SCOPE,)),

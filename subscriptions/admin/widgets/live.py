@@ -1,4 +1,4 @@
-"""Pages that follow by themselves: a part asks again and again (static/licensehub/live.js), until all is at rest.
+"""Pages that update themselves: a part asks again (static/licensehub/live.js), until nothing changes any more.
 
 The page says what to do without a script. An answer takes few queries, since many people may look at once.
 """

@@ -34,13 +34,13 @@ class EvidencePack(models.Model):
     first = models.DateField(null=True)
     last = models.DateField(null=True)
     state = models.CharField(max_length=10, choices=PackState.choices, default=PackState.WAITING)
-    # Of the worker that makes it.
+    # The worker that makes it.
     token = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)
     tries = models.PositiveSmallIntegerField(default=0)
     # Why it was not made, or not handed out.
     problem = models.CharField(max_length=300, blank=True, default="")
-    # Of the file: its name, the SHA-256 of its manifest, its last event, its bytes, and when it is removed.
+    # The file: its name, the SHA-256 of its manifest, its last event, its bytes, and when it is removed.
     name = models.CharField(max_length=200, blank=True, default="")
     digest = models.CharField(max_length=64, blank=True, default="")
     as_of = models.BigIntegerField(default=0)

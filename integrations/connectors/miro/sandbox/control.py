@@ -34,7 +34,7 @@ class SandboxControl:
         return str(self._call("POST", "oauth/install", body)["code"])
 
     def freeze_activity(self, *, days: int) -> None:
-        """The activity dates are not updated since so many days; 0 updates them again."""
+        """The activity dates are those of so many days ago; 0 updates them again."""
         self.set_toggles(frozen_feed_days=days)
 
     def expire_tokens(self) -> int:

@@ -1,4 +1,4 @@
-"""Django's command, with an event: whoever has the console makes accounts that the audit log knows.
+"""Django's command, with an event, so that the audit log knows the accounts that somebody made at the console.
 
 A weak password is refused, also one from the environment, which Django takes as it is.
 """

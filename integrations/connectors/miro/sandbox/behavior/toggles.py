@@ -31,7 +31,7 @@ class Toggles:
     end_of_list: str | None = ""  # the cursor of the last page
     never_active: str | None = "absent"  # lastActivityAt of a person who was never active
     forbidden_code: str = "insufficientPermissions"
-    frozen_feed_days: int = 0  # the activity dates are not updated since so many days
+    frozen_feed_days: int = 0  # the activity dates are those of so many days ago
     frozen_feed_domain: str = ""  # only the dates of people at this domain; empty for all
     retry_after: bool = False  # whether a 429 has this header; Miro documents only X-RateLimit-Reset
     dead_token_status: int = 400  # of /v1/oauth-token, as the published OpenAPI file has it
