@@ -146,6 +146,12 @@ def deny_outside(actor: Actor, profile_id: int | None) -> None:
         raise PermissionDenied("The roles of this account do not hold for this profile.")
 
 
+def organizations_of(profiles: Iterable[int]) -> frozenset[int]:
+    """The ids of these profiles, with those of the archived profiles of the same organizations."""
+    chosen = _every_profile().filter(pk__in=list(profiles))
+    return frozenset(_organizations_of(chosen).values_list("pk", flat=True))
+
+
 def _organization_of(profile_id: int) -> QuerySet[IntegrationProfile]:
     return _organizations_of(_every_profile().filter(pk=profile_id))
 

@@ -1,4 +1,4 @@
-"""The mails about a change of rights: at once, to all who may decide, to the admins, and to the person concerned.
+"""The mails about a change of rights: at once, to those who decide, to the admins, and to the person concerned.
 
 Nobody can switch them off. The day after which a change takes effect begins when they were handed over, so it is later
 while the mail server is away. Without a mail server the page “Changes of rights” and its number in the menu have to do.
@@ -7,35 +7,35 @@ while the mail server is away. Without a mail server the page “Changes of righ
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from functools import partial
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.mail import EmailMessage
 from django.db import transaction
-from django.db.models import Exists, Q
+from django.db.models import Exists
 from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
 
+from integrations.scopes.account_scopes import scope_of
+from integrations.scopes.visibility import seen_by
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.ui.formatting import name_of
-from subscriptions.accounts.rights import people_with
-from subscriptions.accounts.rights_changes import ACCOUNTS, BY_SIGN_ON
-from subscriptions.accounts.scope import names_in, profiles_in
+from subscriptions.accounts.rights_changes import BY_SIGN_ON
+from subscriptions.accounts.scope import names_for_reader, profiles_in
 from subscriptions.accounts.settings import mail_language_of
 from subscriptions.models import ChangeKind, RightsChange
 from subscriptions.notices.mail import plain_mail
 from subscriptions.notices.transport import MailServer, NoServer
+from subscriptions.notifications.rights_readers import readers_of
 from subscriptions.reclaims.switches import Operation, control_allowing
 
 logger = logging.getLogger(__name__)
 
 LOGGED_ONLY = "django.core.mail.backends.console.EmailBackend"
-# A user whose right ended since then gets the mail, too: perhaps somebody ended it so that nobody notices.
-ENDED_LATELY = timedelta(days=30)
 
 
 def anything_to_announce() -> bool:
@@ -68,7 +68,7 @@ def _hand_over(change: RightsChange) -> tuple[list[str], dict[str, str]]:
     with MailServer() as server:
         for address, user in readers_of(change).items():
             server.ready()
-            with translation.override(mail_language_of(user)):
+            with translation.override(mail_language_of(user)), seen_by(partial(scope_of, user)):
                 message = message_about(change, user, address)
             failure = server.hand_over(message)
             if failure:
@@ -76,17 +76,6 @@ def _hand_over(change: RightsChange) -> tuple[list[str], dict[str, str]]:
             else:
                 sent.append(address)
     return sent, failed
-
-
-def readers_of(change: RightsChange) -> dict[str, User]:
-    """Address -> account: everybody who decides or did lately, the admins, and the person at both addresses."""
-    lately = Q(deciding_right__ended_at=None) | Q(deciding_right__ended_at__gte=Now() - ENDED_LATELY)
-    deciding = User.objects.filter(lately, deciding_right__isnull=False)
-    readers = (deciding | User.objects.filter(pk__in=people_with(ACCOUNTS).values("pk"))).distinct().order_by("pk")
-    found = {user.email.strip(): user for user in [change.account, *readers]}
-    if change.kind == ChangeKind.ADDRESS:
-        found |= {change.before: change.account, change.after: change.account}
-    return {address: user for address, user in found.items() if address}
 
 
 def message_about(change: RightsChange, user: User, address: str) -> EmailMessage:
@@ -101,7 +90,14 @@ def message_about(change: RightsChange, user: User, address: str) -> EmailMessag
         "then, the account cannot use it to decide. Every admin and Approver can refuse it:\n\n{page}\n\nIf you do "
         "not know about this change, refuse it now. You cannot switch this mail off.\n"
     )
-    body = (by_sign_on if change.comment == BY_SIGN_ON else waiting).format(sentence=sentence_of(change), page=page)
+    for_some = _(
+        "{sentence}\n\nThis change takes effect when a second admin confirms it, or a day after this mail. Until "
+        "then, the account cannot use it to decide. Your roles hold for some profiles only, so you cannot open the "
+        "page of this change:\n\n{page}\n\nIf you do not know about this change, tell your admins, or an Approver for "
+        "all profiles. They can refuse it there. You cannot switch this mail off.\n"
+    )
+    text = by_sign_on if change.comment == BY_SIGN_ON else waiting if scope_of(user) is None else for_some
+    body = text.format(sentence=sentence_of(change), page=page)
     subject = _("LicenseHub: {what} for {account}").format(
         what=ChangeKind(change.kind).label, account=name_of(change.account)
     )
@@ -132,7 +128,9 @@ def sentence_of(change: RightsChange) -> str:
 
 
 def values_of(change: RightsChange) -> tuple[str, str]:
-    """Return the values before and after the change, for readers: names of profiles in place of their ids."""
+    """Return the values before and after the change, for readers: names of profiles in place of their ids, as far as
+    the reader may see them.
+    """
     if change.kind != ChangeKind.SCOPE:
         return change.before, change.after
-    return names_in(profiles_in(change.before)), names_in(profiles_in(change.after))
+    return names_for_reader(profiles_in(change.before)), names_for_reader(profiles_in(change.after))
