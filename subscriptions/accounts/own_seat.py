@@ -25,8 +25,8 @@ from subscriptions.models import AccountPerson, RemovalCandidate, RequestedRemov
 
 OWN_SEAT = _("Your own seat is among these people, so you can neither request nor decide this. Ask a colleague.")
 NO_ADDRESS = _(
-    "Your account has no e-mail address, so LicenseHub cannot tell which seat is your own, "
-    "or which other account. Ask a company admin to enter your address."
+    "Your account has no e-mail address, so LicenseHub does not know which seat and which other account are yours. "
+    "Ask a company admin to enter your address."
 )
 SAME_NAME = _(
     "{address} has the same name before the @ as your account, so this may be your own seat. "

@@ -58,8 +58,8 @@ from subscriptions.reclaims.enqueue import enqueue
 from subscriptions.reclaims.switches import Operation
 
 REVIEWED = gettext_lazy(
-    "You made a candidate of somebody in this request who needed review, so another person "
-    "has to decide. Or drop these people from it first."
+    "Somebody in this request needed review, and you made them a candidate. Another person has to decide, or you drop "
+    "these people from the request first."
 )
 FILED_BY_YOUR_RULE = gettext_lazy(
     "The schedule made this request by a rule that you switched to automatic, or changed in the 30 days before. "

@@ -96,9 +96,6 @@ def savings_view(request: HttpRequest) -> HttpResponse:
     lines = [line for group in groups for line in group.lines]
     renewals = next_renewals()
     names = sees_names(request.user)
-    departments, small = departments_for(
-        ledger.by_department(choice.currency), ledger.profiles.values(), minimum_for(request.user)
-    )
     context = {
         **site.each_context(request),
         "title": _("Savings"),
@@ -115,16 +112,22 @@ def savings_view(request: HttpRequest) -> HttpResponse:
         "may_enter": request.user.has_perm(ADD),
         "chart": month_chart(ledger.by_month(choice.currency), choice) if lines else None,
         "currency_name": _currency_name(choice.currency),
-        "departments": [
-            *(_shown_department(line, choice) for line in departments[:SHOWN]),
-            *([_shown_together(small, choice)] if small else []),
-        ],
+        **_departments_context(ledger, choice, minimum=minimum_for(request.user)),
         "names": names,
-        "more_departments": max(0, len(departments) - SHOWN),
         **(_rows_context(ledger, choice) if names else {}),
         "forms": [(label, reverse("admin:subscriptions_savings_export", args=[form])) for form, label in FORMS.items()],
     }
     return TemplateResponse(request, "admin/subscriptions/savings/page.html", context)
+
+
+def _departments_context(ledger: Ledger, choice: Choice, *, minimum: int) -> dict[str, Any]:
+    """`minimum`: departments with fewer seats are added up."""
+    departments, small = departments_for(ledger.by_department(choice.currency), ledger.profiles.values(), minimum)
+    together = [_shown_together(small, choice)] if small else []
+    return {
+        "departments": [*(_shown_department(line, choice) for line in departments[:SHOWN]), *together],
+        "more_departments": max(0, len(departments) - SHOWN),
+    }
 
 
 def export_view(request: HttpRequest, form: str) -> HttpResponseBase:
