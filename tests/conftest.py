@@ -7,6 +7,7 @@ import gc
 pytest_plugins = [
     "tests.support.selection",
     "tests.support.network",
+    "tests.support.prepared_database",
     "tests.support.clean_database",
     "tests.support.servers",
     "tests.support.fixtures",

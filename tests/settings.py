@@ -43,7 +43,7 @@ os.environ["PGOPTIONS"] = "-c statement_timeout=60s"
 (Path(ENVIRONMENT["LICENSEHUB_VAR"]) / "static").mkdir(parents=True, exist_ok=True)
 
 from licensehub.settings import *  # noqa: E402, F403 - the environment comes first
-from licensehub.settings import DATABASES, STORAGES, VAR_DIR  # noqa: E402
+from licensehub.settings import DATABASES, STORAGES  # noqa: E402
 
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
@@ -52,7 +52,7 @@ EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 DATABASES["default"]["CONN_MAX_AGE"] = 0
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # A file: a worker process must see what the test wrote.
-    DATABASES["default"]["TEST"] = {"NAME": str(VAR_DIR / "test.sqlite3")}
+    DATABASES["default"]["TEST"] = {"NAME": str(_root() / "test.sqlite3")}
 # Tests of the sign-in switch it on: else every sign-in of a test would ask its tables.
 AXES_ENABLED = False
 # The same for the second factor.
