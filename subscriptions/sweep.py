@@ -44,6 +44,7 @@ from subscriptions.reclaims.direction import SPECS
 from subscriptions.reclaims.outcomes import mark_lapsed, mark_tampered, read_back
 from subscriptions.reclaims.signed_state import why_tampered
 from subscriptions.rules.protections import end_run_out
+from subscriptions.schedules.schedules import profiles_with_due_slot
 
 # A sweep takes seconds, and the next one follows within a minute.
 LAPSED_AT_ONCE = 2000
@@ -182,6 +183,19 @@ def profiles_to_download() -> list[int]:
 def runs_to_follow_up() -> list[int]:
     """Ids of the runs whose facts are written, and on whose follow-up no process works."""
     return sorted(DownloadRun.objects.to_follow_up().values_list("pk", flat=True))
+
+
+def others_wait_for_a_download(profile_id: int) -> bool:
+    """Whether a download of another profile waits for a worker, or its follow-up, or an occurrence of its schedule."""
+    if DownloadRun.objects.to_follow_up().exclude(profile=profile_id).exists():
+        return True
+    return any(pk != profile_id for find in (profiles_to_download, profiles_with_due_slot) for pk in find())
+
+
+def others_wait_for_a_reclaim(profile_id: int) -> bool:
+    """Whether something of another profile is due, and no worker sends for that profile."""
+    served = Reclaim.objects.filter(lease_until__gt=database_now()).order_by().values("profile")
+    return Reclaim.objects.due().exclude(profile=profile_id).exclude(profile__in=served).exists()
 
 
 def profiles_to_reclaim() -> list[int]:

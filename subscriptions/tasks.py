@@ -6,7 +6,6 @@ No task carries who acts: whoever can write a message could act in anybody's nam
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -25,7 +24,7 @@ from subscriptions.activity.retention import thin_past_activity
 from subscriptions.apply_rule import apply_rule
 from subscriptions.downloads import follow_up as following
 from subscriptions.downloads.lease import DownloadError
-from subscriptions.downloads.parts import part_seconds
+from subscriptions.downloads.parts import Part, part_seconds
 from subscriptions.downloads.run import download_subscriptions
 from subscriptions.eligibility.buckets import count_buckets, profiles_to_count
 from subscriptions.errors import Refused
@@ -46,12 +45,15 @@ from subscriptions.rules import evaluation
 from subscriptions.schedules.schedules import due_slot, profiles_with_due_slot
 from subscriptions.sweep import (
     notify,
+    others_wait_for_a_download,
+    others_wait_for_a_reclaim,
     profiles_to_download,
     profiles_to_reclaim,
     read_back_doubts,
     repair,
     runs_to_follow_up,
 )
+from subscriptions.turns import Turn
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +93,7 @@ def follow_up(run_id: int) -> None:
     """Triggered by an acceptance, by the part before, and by the sweep: continue the follow-up of a run."""
     profile_id = DownloadRun.objects.values_list("profile_id", flat=True).get(pk=run_id)
     with _one_part(profile_id):
-        following.resume(run_id, seconds=part_seconds())
+        following.resume(run_id, part=_part(profile_id))
 
 
 @shared_task
@@ -108,10 +110,14 @@ def count_people(profile_id: int) -> None:
     count_buckets(IntegrationProfile.objects.get(pk=profile_id))
 
 
+def _part(profile_id: int) -> Part:
+    return Part(part_seconds(), others_wait=partial(others_wait_for_a_download, profile_id))
+
+
 def _download(profile_id: int, *, started_by: StartedBy, slot: datetime | None, actor: Actor = None) -> None:
     profile = IntegrationProfile.objects.get(pk=profile_id)
     with _one_part(profile_id):
-        download_subscriptions(profile, actor=actor, started_by=started_by, slot=slot, seconds=part_seconds())
+        download_subscriptions(profile, actor=actor, started_by=started_by, slot=slot, part=_part(profile_id))
 
 
 @contextmanager
@@ -134,11 +140,11 @@ def _one_part(profile_id: int) -> Iterator[None]:
 def reclaim(profile_id: int) -> None:
     """Send what is approved and due, and read back what is in doubt."""
     profile = IntegrationProfile.objects.get(pk=profile_id)
-    ends_at = time.monotonic() + TASK_SECONDS
+    turn = Turn(TASK_SECONDS, others_wait=partial(others_wait_for_a_reclaim, profile_id))
     read_back_doubts(profile, seconds=TASK_SECONDS / 2)
-    reclaim_due(profile, seconds=ends_at - time.monotonic())
+    reclaim_due(profile, turn=turn)
     # The remaining items go on at once, and not with the next sweep.
-    if stopping.is_over(ends_at) and profile_id in profiles_to_reclaim():
+    if turn.is_over() and profile_id in profiles_to_reclaim():
         enqueue_task(reclaim, profile_id)
 
 

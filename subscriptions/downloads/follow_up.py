@@ -56,17 +56,17 @@ def work_on(work: Work) -> None:
         STEP_FUNCTIONS[FollowUp(run.follow_up)](work)
 
 
-def resume(run_id: int, *, seconds: float | None = None) -> DownloadRun | None:
+def resume(run_id: int, *, part: Part | None = None) -> DownloadRun | None:
     """Continue the follow-up of a run that nobody works on. Returns the run; None when there is nothing to do.
 
-    With `seconds` it does one part: see `parts`. Raises LeaseLost.
+    With a `part` it ends with the part: see `parts`. Raises LeaseLost.
     """
     with transaction.atomic():
         run = lease.take(DownloadRun.objects.to_follow_up().filter(pk=run_id))
         if run is None:
             return None
         record(Action.DOWNLOAD_RESUMED, actor=None, target=run, data={"step": run.follow_up, "part": run.parts})
-    work = Work(run, Part(seconds), _connector(run.profile))
+    work = Work(run, part or Part(), _connector(run.profile))
     with lease.one_part(work):
         work_on(work)
     run.refresh_from_db()

@@ -1,20 +1,18 @@
 """A run is made in parts: a task works on it for a limited time, well below the task's own limit.
 
 Then it gives up the lease, and the next task continues at the saved cursor. So no time limit ends a download, however
-many members an organization has. A command has no limit: it works until the end.
+many members an organization has, and other organizations are served meanwhile. A command works until the end.
 """
 
 from __future__ import annotations
 
-import math
-import time
 from dataclasses import dataclass, field
 
 from django.conf import settings
 
 from integrations.connectors.contract import Connector, Usage
-from licensehub import stopping
 from subscriptions.models import DownloadRun
+from subscriptions.turns import Turn
 
 # After this share of a task's soft limit no call and no statement begins. The rest of the time is for those that have
 # begun: one call may take `Limits.total`, and the next page is read ahead.
@@ -34,20 +32,12 @@ class PartOver(Exception):
         self.resume_in = resume_in
 
 
-class Part:
+class Part(Turn):
     """The time that this process may work on a run; without `seconds`, until its end."""
-
-    def __init__(self, seconds: float | None = None) -> None:
-        self._ends_at = math.inf if seconds is None else time.monotonic() + seconds
-
-    @property
-    def seconds_left(self) -> float:
-        """None are left if the worker is to stop."""
-        return 0.0 if stopping.is_requested() else self._ends_at - time.monotonic()
 
     def check(self) -> None:
         """Raise PartOver if the time is over. Call it where the work can be continued later."""
-        if self.seconds_left <= 0:
+        if self.is_over():
             raise PartOver
 
 

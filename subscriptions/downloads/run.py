@@ -77,21 +77,21 @@ def download_subscriptions(
     started_by: StartedBy,
     slot: datetime | None = None,
     progress: OnProgress | None = None,
-    seconds: float | None = None,
+    part: Part | None = None,
 ) -> DownloadRun:
     """Download all subscriptions of a profile. It continues where another process stopped.
 
-    With `seconds` it does one part, and then gives the run up: see `parts`. Without, it works until the end.
+    With a `part` it ends with the part, and gives the run up: see `parts`. Without, it works until the end.
     Returns the run: complete, quarantined or failed, or still under way. Raises DownloadError when none can be started.
     """
     run = begin(profile, actor=actor, started_by=started_by, slot=slot)
     with log_context.bound(run=run.pk):
-        _work_on(run, profile, progress, seconds)
+        _work_on(run, profile, progress, part or Part())
     run.refresh_from_db()
     return run
 
 
-def _work_on(run: DownloadRun, profile: IntegrationProfile, progress: OnProgress | None, seconds: float | None) -> None:
+def _work_on(run: DownloadRun, profile: IntegrationProfile, progress: OnProgress | None, part: Part) -> None:
     try:
         connector = credential_store.connector_for(profile)
     except ConfigError as error:
@@ -99,7 +99,7 @@ def _work_on(run: DownloadRun, profile: IntegrationProfile, progress: OnProgress
         _stop(run, RunState.FAILED, error.message)
     else:
         expected = Subscription.objects.filter(profile=profile, gone_at=None).count()
-        work = _Download(run, Part(seconds), connector, progress, expected)
+        work = _Download(run, part, connector, progress, expected)
         with lease.one_part(work):
             if _read(work):
                 follow_up.work_on(work)
@@ -110,7 +110,8 @@ def _read(work: _Download) -> bool:
     run, profile = work.run, work.run.profile
     had_all_pages = run.all_pages_in
     try:
-        allocation = with_retries(work, work.connector.allocation)
+        # A later part asks again only for what it settles.
+        allocation = None if run.pages else with_retries(work, work.connector.allocation)
         _read_pages(work)
         rows, members = staging.counts(run)
         if rows != run.read:
@@ -119,6 +120,7 @@ def _read(work: _Download) -> bool:
         # The merge is one transaction. It gets a part of its own if the pages have used up this one.
         if not had_all_pages:
             work.part.check()
+        allocation = allocation or with_retries(work, work.connector.allocation)
         _settle(work, allocation, repeated=rows - members)
     except Doubtful as error:
         update_owned(run, **work.usage())

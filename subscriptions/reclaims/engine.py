@@ -7,7 +7,6 @@ no vendor call is made inside a transaction. How a send ends is in `outcomes`.
 from __future__ import annotations
 
 import logging
-import time
 import uuid
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -48,6 +47,7 @@ from subscriptions.reclaims.outcomes import (
 from subscriptions.reclaims.recheck import Decision, recheck
 from subscriptions.reclaims.signed_state import Tampered, signed_or_tampered
 from subscriptions.reclaims.switches import control_allowing, profiles_allowing
+from subscriptions.turns import Turn
 
 logger = logging.getLogger(__name__)
 
@@ -102,28 +102,30 @@ class _Batch:
 # --- The loop ---------------------------------------------------------------------------------------------------------
 
 
-def reclaim_due(profile: IntegrationProfile, *, seconds: float = TASK_SECONDS) -> Tally:
-    """Send what is approved and due, for about `seconds`; restores first. Several processes may run it at once."""
-    tally = Tally()
-    until = time.monotonic() + seconds
+def reclaim_due(profile: IntegrationProfile, *, turn: Turn | None = None) -> Tally:
+    """Send what is approved and due, until the turn is over; restores first. Several processes may run it at once."""
+    tally, turn = Tally(), turn or Turn(TASK_SECONDS)
     for direction in (Direction.REACTIVATE, Direction.DEACTIVATE):
-        _send_due(profile, direction, tally, until)
+        _send_due(profile, direction, tally, turn)
     return tally
 
 
-def _send_due(profile: IntegrationProfile, direction: Direction, tally: Tally, until: float) -> None:
+def _send_due(profile: IntegrationProfile, direction: Direction, tally: Tally, turn: Turn) -> None:
     """Claim and send batch after batch, until a switch holds them. The connections are tried before the first batch.
 
     The switches are read before and after that: the calls may take minutes, and somebody may stop sending meanwhile.
     """
     hold = profile_hold(profile, direction) or unfit_connections(profile, direction)
-    while not hold and not stopping.is_requested() and time.monotonic() < until:
+    while not hold and not stopping.is_requested():
         if hold := profile_hold(profile, direction):
             break
         items = claim(profile, direction=direction)
         if not items:
             return
-        _work_on(profile, items, tally, until)
+        _work_on(profile, items, tally, turn)
+        # Asked after the batch: also a turn that began late sends something.
+        if turn.is_over():
+            return
     if hold:
         tally.add(Ending.HELD, hold_due_items(profile, hold, direction))
 
@@ -147,7 +149,7 @@ def claim(profile: IntegrationProfile, *, count: int = CLAIM, direction: str = D
     return []
 
 
-def _work_on(profile: IntegrationProfile, items: list[Reclaim], tally: Tally, until: float) -> None:
+def _work_on(profile: IntegrationProfile, items: list[Reclaim], tally: Tally, turn: Turn) -> None:
     try:
         connector = credential_store.connector_for(profile)
         decisions = recheck(profile, items, connector)
@@ -157,7 +159,7 @@ def _work_on(profile: IntegrationProfile, items: list[Reclaim], tally: Tally, un
     connection_state.mark_working(profile, profile.connector.download_slot)
     batch = _Batch(profile, connector, rolling=caps.caps_of(profile).rolling)
     for number, item in enumerate(items):
-        if stopping.is_requested() or (number and time.monotonic() >= until):
+        if stopping.is_requested() or (number and turn.is_over()):
             # The others were not sent. The next task can claim them again before the lease ends.
             mine = Reclaim.objects.filter(profile=profile, token=item.token, state=ReclaimState.CLAIMED)
             mine.update(state=ReclaimState.QUEUED, token=None, lease_until=None)

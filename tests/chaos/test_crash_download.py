@@ -5,6 +5,7 @@ Then others continue, as the sweep enqueues them, and the result is the same as 
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -69,12 +70,12 @@ def world(clock, db, settings, alice, bob) -> ChaosWorld:
     return world
 
 
-def go_on(world: ChaosWorld, *, seconds: float | None = None) -> None:
+def go_on(world: ChaosWorld, *, seconds: float = math.inf) -> None:
     """Do the same as the sweep and its tasks."""
     for _ in sweep.profiles_to_download():
-        download_subscriptions(world.profile, actor=None, started_by=StartedBy.PUBLISH, seconds=seconds)
+        download_subscriptions(world.profile, actor=None, started_by=StartedBy.PUBLISH, part=Part(seconds))
     for run_id in sweep.runs_to_follow_up():
-        follow_up.resume(run_id, seconds=seconds)
+        follow_up.resume(run_id, part=Part(seconds))
 
 
 def dies(world: ChaosWorld, point: CrashPoint) -> bool:

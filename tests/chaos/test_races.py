@@ -31,6 +31,7 @@ from subscriptions.models import (
     Subscription,
 )
 from subscriptions.reclaims.engine import claim, reclaim_due
+from subscriptions.turns import Turn
 from tests.chaos import fake_connector
 from tests.chaos.world import ChaosWorld, broken_promises, make_world
 from tests.support.fixtures import person
@@ -201,7 +202,7 @@ def test_twenty_requests_against_one_rolling_cap(world):
         decide.approve(requested(world, 3), actor=world.bob)
     ReclaimRule.objects.update(rolling_cap_percent=33)
 
-    at_once([lambda: reclaim_due(world.profile, seconds=90)] * 20)
+    at_once([lambda: reclaim_due(world.profile, turn=Turn(90))] * 20)
 
     assert caps.caps_of(world.profile).used == len(world.vendor.writes) == 20
     assert Reclaim.objects.filter(state="queued").exclude(hold_reason="").count() == 40
@@ -226,7 +227,7 @@ def test_the_rolling_cap_is_overrun_without_the_lock(world, monkeypatch):
     monkeypatch.setattr(caps, "touched_by", count_together)
     monkeypatch.setattr("subscriptions.reclaims.engine.CLAIM", 1)
 
-    at_once([lambda: reclaim_due(world.profile, seconds=30)] * 4)
+    at_once([lambda: reclaim_due(world.profile, turn=Turn(30))] * 4)
 
     assert len(world.vendor.writes) > caps.caps_of(world.profile).rolling
 
@@ -272,7 +273,7 @@ def test_two_workers_send_each_item_once(world, monkeypatch):
     decide.approve(request, actor=world.bob)
     monkeypatch.setattr(claim, "__kwdefaults__", {"count": 3, "direction": "deactivate"})
 
-    at_once([lambda: reclaim_due(world.profile, seconds=20)] * 2)
+    at_once([lambda: reclaim_due(world.profile, turn=Turn(20))] * 2)
 
     asked = request.removals.values_list("candidate__subscription__external_id", flat=True)
     assert Counter(world.vendor.writes) == Counter(asked)

@@ -19,8 +19,7 @@ from subscriptions.management.profile_command import ProfileCommand
 from subscriptions.models import ReclaimRequest
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.reclaims.holds import profile_hold
-
-A_DAY = 24 * 60 * 60.0
+from subscriptions.turns import Turn
 
 
 class Command(ProfileCommand):
@@ -42,7 +41,7 @@ class Command(ProfileCommand):
     def _send(self, profile: IntegrationProfile) -> dict[str, Any]:
         sweep.repair()
         sweep.read_back_doubts(profile)
-        tally = reclaim_due(profile, seconds=A_DAY).as_dict()
+        tally = reclaim_due(profile, turn=Turn()).as_dict()
         self.stdout.write(", ".join(f"{n} {name.replace('_', ' ')}" for name, n in tally.items()) + ".")
         if hold := profile_hold(profile):
             self.stdout.write(f"Nothing is sent now: {hold.label.lower()}. What is approved waits and is not lost.")

@@ -119,15 +119,15 @@ def test_a_run_in_parts_is_the_same_as_a_run_in_one_go(world, monkeypatch):
 
     monkeypatch.setattr(Part, "check", check)
     parts = 1
-    found = run(world, seconds=100)
+    found = run(world, part=Part(100))
     while found.is_under_way:
         assert found.lease_until <= timezone.now() and found.tries == 0
         parts += 1
         if found.state == "running":
-            found = run(world, seconds=100)
+            found = run(world, part=Part(100))
         else:
             [pk] = sweep.runs_to_follow_up()
-            found = follow_up.resume(pk, seconds=100)
+            found = follow_up.resume(pk, part=Part(100))
     assert (found.state, found.parts) == ("complete", parts)
     assert parts >= 5 and found.problem == ""
     assert (found.read, found.new, found.pages) == (MEMBERS, MEMBERS, 2)
@@ -263,7 +263,7 @@ def test_names_go_on_after_an_outage_and_a_long_wait_ends_the_part(world, monkey
         yield from pages
 
     monkeypatch.setattr(MiroConnector, "directory", fail_after_a_page)
-    found = run(world, seconds=20)
+    found = run(world, part=Part(20))
     # Twice down after the first page: the second wait is longer than what is left of this part.
     assert (found.state, found.follow_up, found.cursor) == ("evaluating", "names", "51")
     assert (found.outages, found.waited) == (2, 90.01)

@@ -7,12 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from subscriptions import sweep, tasks
+from subscriptions import sweep, tasks, turns
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import Reclaim
-from subscriptions.reclaims import engine
 from subscriptions.reclaims.engine import reclaim_due
+from subscriptions.turns import Turn
 
 
 @pytest.fixture
@@ -29,8 +29,8 @@ def states() -> list[tuple]:
 def test_claimed_items_that_were_not_sent_are_due_at_once(approved, monkeypatch):
     """Each reading of the clock is ten seconds later."""
     seconds = count(step=10)
-    monkeypatch.setattr(engine, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
-    assert reclaim_due(approved.profile, seconds=35).reclaimed == 2
+    monkeypatch.setattr(turns, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    assert reclaim_due(approved.profile, turn=Turn(35)).reclaimed == 2
     assert [state for state, _ in states()] == ["done", "done", "queued", "queued"]
     assert [token for state, token in states() if state == "queued"] == [None, None]
     assert sweep.profiles_to_reclaim() == [approved.profile.pk]
