@@ -153,6 +153,7 @@ class Action(TextChoices):
     SIGN_ON_LINKED = "user.sign_on_linked", _("Single sign-on linked")
     SIGN_ON_UNLINKED = "user.sign_on_unlinked", _("Single sign-on unlinked")
     PASSWORD_CHANGED = "sign_in.password_changed", _("Password changed")
+    PASSWORD_REHASHED = "sign_in.password_rehashed", _("Password stored with a newer hash")
     API_TOKEN_MADE = "api_token.made", _("API token made")
     API_TOKEN_ENDED = "api_token.ended", _("API token ended")
     API_TOKEN_REFUSED = "api_token.refused", _("API token refused")

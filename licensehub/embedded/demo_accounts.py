@@ -12,7 +12,10 @@ from django.contrib.auth.models import Group, User
 from django.db import transaction
 
 from integrations.models import IntegrationProfile
+from licensehub.audit.actions import Action
+from licensehub.audit.log import record
 from licensehub.embedded.errors import CannotRunError
+from licensehub.sign_in.factors import credentials
 from subscriptions.accounts.persons import find_everywhere
 from subscriptions.accounts.rights_changes import CONSOLE, follow
 from subscriptions.models import Subscription, Verdict
@@ -49,6 +52,8 @@ def _ensure_account(username: str, role: str, password: str) -> None:
         if made or not user.check_password(password):
             user.set_password(password)
             user.save(update_fields=["password"])
+            data = {"by": "demo", credentials.ALL: [credentials.of_password(user)]}
+            record(Action.ACCOUNT_CONFIRMED, actor=None, target=user, data=data)
         user.groups.add(Group.objects.get(name=role))
         follow(actor=None, accounts=User.objects.filter(pk=user.pk), at_once=CONSOLE)
 

@@ -16,6 +16,7 @@ from unfold.forms import AdminOwnPasswordChangeForm, AuthenticationForm
 
 from licensehub.audit.actions import Action
 from licensehub.sign_in.events import record_for
+from licensehub.sign_in.factors import credentials
 from licensehub.sign_in.passwords import password_checks
 from licensehub.sign_in.sessions.devices import known_browser
 
@@ -72,5 +73,6 @@ class OwnPasswordForm(AdminOwnPasswordChangeForm):
 
     def save(self, commit: bool = True) -> User:
         with transaction.atomic():
-            record_for(Action.PASSWORD_CHANGED, self.user, self.request)
-            return super().save(commit)
+            user: User = super().save(commit)
+            record_for(Action.PASSWORD_CHANGED, user, self.request, credential=credentials.of_password(user))
+        return user

@@ -19,7 +19,7 @@ from django.http import HttpRequest
 from licensehub.audit.actions import Action
 from licensehub.sign_in import step_up
 from licensehub.sign_in.events import record_for, record_often
-from licensehub.sign_in.factors import second_factor
+from licensehub.sign_in.factors import credentials, second_factor
 from licensehub.sign_in.methods import FACTORS, INVITATION, PASSWORD, SSO, methods_of
 from licensehub.sign_in.sessions import sessions
 
@@ -45,7 +45,7 @@ def signed_in(request: HttpRequest, user: User, **_: Any) -> None:
     if SSO not in methods or FACTORS & set(methods) or not step_up.ways_of(user):
         step_up.note(request)
     if _is_of_a_person(request):
-        data: dict[str, Any] = {"method": method}
+        data: dict[str, Any] = {"method": method, **credentials.mark(user)}
         if not settings.LOCAL_ACCOUNTS and SSO not in methods:
             data["emergency"] = True
         record_for(Action.SIGNED_IN, user, request, **data)
@@ -80,6 +80,8 @@ def compare_rights(instance: User, update_fields: Any = None, **_: Any) -> None:
     if instance.pk is None or (update_fields is not None and not set(RIGHTS) & set(update_fields)):
         return
     if _is_new_hash(instance, update_fields):
+        former = User.objects.get(pk=instance.pk)
+        instance._was_signed = credentials.PASSWORD not in credentials.unsigned(former)  # type: ignore[attr-defined]
         return
     before = User.objects.filter(pk=instance.pk).values(*RIGHTS).first()
     instance._rights_changed = before is not None and any(  # type: ignore[attr-defined]  # read after the save
@@ -101,6 +103,8 @@ def _raw_password_of(user: User) -> str | None:
 def end_after_change(instance: User, **_: Any) -> None:
     if instance.__dict__.pop("_rights_changed", False):
         sessions.end_everywhere(instance, why=CHANGED)
+    if instance.__dict__.pop("_was_signed", False):
+        record_for(Action.PASSWORD_REHASHED, instance, None, credential=credentials.of_password(instance))
 
 
 def end_after_role(instance: Any, action: str, reverse: bool, pk_set: set[int] | None, **_: Any) -> None:
@@ -141,7 +145,7 @@ def factor_added(instance: Authenticator, created: bool, **_: Any) -> None:
         return
     request, is_codes = context.request, instance.type == Authenticator.Type.RECOVERY_CODES
     action = Action.RECOVERY_CODES_MADE if is_codes else Action.FACTOR_ADDED
-    record_for(action, instance.user, request, method=instance.type)
+    record_for(action, instance.user, request, method=instance.type, credential=credentials.of_factor(instance))
     if request is not None and request.user == instance.user and not is_codes:
         second_factor.note(request, instance.user, used=True)
 
@@ -149,7 +153,8 @@ def factor_added(instance: Authenticator, created: bool, **_: Any) -> None:
 @receiver(post_delete, sender=Authenticator)
 def factor_removed(instance: Authenticator, **_: Any) -> None:
     if instance.type != Authenticator.Type.RECOVERY_CODES:
-        record_for(Action.FACTOR_REMOVED, instance.user, context.request, method=instance.type)
+        data = {"method": instance.type, credentials.ONE: credentials.of_factor(instance)}
+        record_for(Action.FACTOR_REMOVED, instance.user, context.request, **data)
 
 
 @receiver(authenticator_used)
@@ -162,4 +167,5 @@ def code_used(request: HttpRequest, user: User, authenticator: Authenticator, **
 @receiver(social_account_added)
 def linked(request: HttpRequest, sociallogin: Any, **_: Any) -> None:
     account = sociallogin.account
-    record_for(Action.SIGN_ON_LINKED, account.user, request, provider=account.provider, subject=account.uid)
+    data = {"provider": account.provider, "subject": account.uid, credentials.ONE: credentials.of_link(account)}
+    record_for(Action.SIGN_ON_LINKED, account.user, request, **data)

@@ -24,6 +24,7 @@ from django.utils.translation import gettext as _
 
 from licensehub.audit.actions import Action
 from licensehub.sign_in.events import record_for
+from licensehub.sign_in.factors import credentials
 from licensehub.sign_in.factors.forms import check_code, count_wrong, refuse_if_locked
 from licensehub.sign_in.forms import password_is_right
 from licensehub.sign_in.pages import page
@@ -84,7 +85,8 @@ def confirm(request: HttpRequest, user: User) -> HttpResponse | None:
             error = " ".join(problem.messages)
         else:
             note(request)
-            record_for(Action.STEP_UP_DONE, user, request, method=method)
+            data: dict[str, Any] = {"method": method, **credentials.mark(user)}
+            record_for(Action.STEP_UP_DONE, user, request, **data)
             if PAGE in request.POST:
                 return HttpResponseRedirect(request.get_full_path())
             _forget_fields(request)

@@ -11,6 +11,7 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from integrations.scopes.account_scopes import covering, is_company_wide
+from licensehub.sign_in.factors import credentials
 from subscriptions.accounts import signed_rights
 from subscriptions.errors import Refused
 from subscriptions.models import ChangeKind, RightsChange
@@ -92,6 +93,14 @@ def refuse_without(user: User, permission: str) -> None:
                 "The audit has no event that gives you the right to decide, so somebody gave it in the database. "
                 "Nothing was changed. Ask an admin to take your role away and to give it again, and find out who can "
                 "write to the database."
+            )
+        )
+    if credentials.doubts(user):
+        raise Refused(
+            _(
+                "Your account has, or lately had, a password, a second factor or a link to the sign-on that LicenseHub "
+                "did not set, as far as the audit knows. Somebody may have written it in the database. Nothing was "
+                "changed. Ask an operator to check your account, and then to run “manage.py confirm_account”."
             )
         )
 

@@ -20,6 +20,7 @@ from licensehub.audit.log import Actor, record
 from licensehub.audit.models import AuditEvent
 from licensehub.database.clock import database_now
 from licensehub.sign_in import generations
+from licensehub.sign_in.factors import credentials
 from subscriptions.accounts import rights, scope, signed_rights
 from subscriptions.accounts.mailbox import mailbox
 from subscriptions.accounts.origins import tied_to
@@ -256,6 +257,8 @@ def _take_effect(change: RightsChange, *, actor: Actor, comment: str = "") -> No
             _write(user, "is_superuser", False, True)
             generations.end_sessions(user)
         data = {**_data(change), "comment": comment, "confirmed_by": actor.get_username() if actor else ""}
+        if change.kind == ChangeKind.PASSWORD:
+            data[credentials.ONE] = credentials.of_password(user)
         record(Action.RIGHTS_TOOK_EFFECT, actor=None, target=user, data=data)
 
 

@@ -19,6 +19,7 @@ from integrations.connectors.contract import english
 from licensehub.audit.actions import Action
 from licensehub.audit.models import AuditEvent
 from licensehub.database.clock import database_now
+from licensehub.sign_in.factors import credentials
 from subscriptions.models import (
     ChangeState,
     Reclaim,
@@ -32,7 +33,10 @@ from subscriptions.reclaims.signed_state import OF_PERSON
 from subscriptions.reclaims.signed_switches import SIGNED_SWITCHES
 
 CHUNK = 2000
-OF_RIGHTS = (Action.RIGHTS_ASKED, Action.RIGHTS_ANNOUNCED, Action.RIGHTS_TOOK_EFFECT, Action.RIGHTS_ENDED)
+OF_RIGHTS = (
+    *(Action.RIGHTS_ASKED, Action.RIGHTS_ANNOUNCED, Action.RIGHTS_TOOK_EFFECT, Action.RIGHTS_ENDED),
+    *credentials.TELLING,
+)
 
 BY_REQUEST = english(
     "Event {sequence} of the audit names this person, or a namesake, and {request} still needs it. Try "

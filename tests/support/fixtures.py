@@ -27,6 +27,7 @@ from licensehub.audit.log import record
 from licensehub.audit.models import AuditEvent
 from licensehub.audit.transactions import open_transactions
 from licensehub.database import clock
+from licensehub.sign_in.factors import credentials
 from subscriptions.accounts import signed_rights
 from subscriptions.accounts.rights import able
 from subscriptions.downloads.run import download_subscriptions
@@ -73,6 +74,9 @@ def _rights_need_no_event(request) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:  # a test may undo its own
         if "real_rights" not in request.fixturenames:
             patch.setattr(signed_rights, "is_granted", lambda user: True)
+        if "real_credentials" not in request.fixturenames:
+            # The accounts of most tests are made without a page, so no event knows their passwords.
+            patch.setattr(credentials, "unsigned", lambda user: [])
         yield
 
 
@@ -88,6 +92,11 @@ def _an_error_in_a_step_ends_the_test(request) -> Iterator[None]:
 @pytest.fixture
 def real_steps() -> None:
     """An error in one step of the work of every minute is reported in this test, as in production."""
+
+
+@pytest.fixture
+def real_credentials() -> None:
+    """What lets somebody in needs its event in the audit in this test, as in production."""
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from django.utils.translation import gettext as _
 from licensehub.audit.actions import Action
 from licensehub.sign_in import step_up
 from licensehub.sign_in.events import record_for, record_often
+from licensehub.sign_in.factors import credentials
 from licensehub.sign_in.pages import page
 from licensehub.sign_in.sessions import sessions
 
@@ -156,7 +157,8 @@ class SocialAdapter(DefaultSocialAccountAdapter):
             # The address is in the account; allauth's own table of addresses is not used.
             sociallogin.email_addresses = []
             sociallogin.save(request)
-            data = {"provider": sociallogin.account.provider, "subject": sociallogin.account.uid}
+            account = sociallogin.account
+            data = {"provider": account.provider, "subject": account.uid, credentials.ONE: credentials.of_link(account)}
             record_for(Action.ACCOUNT_BY_SIGN_ON, user, request, **data)
             roles = roles_for(groups_in(sociallogin.account.extra_data))
             if roles is not None:
@@ -182,5 +184,6 @@ def unlink(request: HttpRequest, user: User, pk: int) -> bool:
         if row is None or not (user.has_usable_password() and settings.LOCAL_ACCOUNTS):
             return False
         row.delete()
-        record_for(Action.SIGN_ON_UNLINKED, user, request, provider=row.provider, subject=row.uid)
+        data = {"provider": row.provider, "subject": row.uid, credentials.ONE: credentials.of_link(row)}
+        record_for(Action.SIGN_ON_UNLINKED, user, request, **data)
     return True

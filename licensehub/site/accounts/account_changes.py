@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
+from licensehub.sign_in.factors import credentials
 from subscriptions.accounts import rights, rights_changes
 from subscriptions.models import ChangeKind
 
@@ -71,10 +72,11 @@ def set_password(user: User, password: str | None, *, actor: User) -> str:
         user.password = hashed
         user.save(update_fields=["password"])
         if password is None:
-            data = {"before": {"password": True}, "after": {"password": False}}
-            record(Action.USER_CHANGED, actor=actor, target=user, data=data)
+            changed = {"before": {"password": True}, "after": {"password": False}}
+            record(Action.USER_CHANGED, actor=actor, target=user, data=changed)
         else:
-            record(Action.USER_PASSWORD_RESET, actor=actor, target=user, data={})
+            data = {credentials.ONE: credentials.of_password(user)}
+            record(Action.USER_PASSWORD_RESET, actor=actor, target=user, data=data)
     return _("The password was changed.")
 
 

@@ -28,6 +28,7 @@ from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminPasswordWidge
 from integrations.connectors.contract import english, normalized
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from licensehub.sign_in.factors import credentials
 from licensehub.sign_in.passwords.guessing import may_sign_in_locally
 from licensehub.site.accounts.scope_fields import ScopeFields
 from licensehub.translations.stored import translated
@@ -172,6 +173,14 @@ class ChoosePasswordForm(SetPasswordForm):
         for field in self.fields.values():
             field.widget = UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"})
 
+    def save(self, commit: bool = True) -> User:
+        """Before the sign-in that follows, whose event looks for this one."""
+        with transaction.atomic():
+            user: User = super().save(commit)
+            data = {credentials.ONE: credentials.of_password(user)}
+            record(Action.USER_JOINED, actor=user, target=user, data=data)
+        return user
+
 
 class WelcomeView(PasswordResetConfirmView):
     """The page behind the link of an invitation."""
@@ -189,5 +198,4 @@ class WelcomeView(PasswordResetConfirmView):
 
     def form_valid(self, form: Any) -> Any:
         with transaction.atomic():
-            record(Action.USER_JOINED, actor=form.user, target=form.user, data={})
             return super().form_valid(form)

@@ -14,6 +14,7 @@ from django.db import transaction
 
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from licensehub.sign_in.factors import credentials
 from subscriptions.accounts import rights
 from subscriptions.accounts.rights_changes import CONSOLE, follow
 
@@ -29,7 +30,16 @@ class Command(BaseCommand):
         if user is None:
             raise CommandError(f"There is no account “{username}”. The page Users shows the usernames.")
         with transaction.atomic():
-            record(Action.ACCOUNT_CONFIRMED, actor=None, target=user, data={"by": "confirm_account"})
+            doubtful = credentials.doubts(user)
+            known = [name for _kind, name in credentials.of_account(user) if name]
+            data = {"by": "confirm_account", credentials.ALL: known}
+            record(Action.ACCOUNT_CONFIRMED, actor=None, target=user, data=data)
             follow(actor=None, accounts=User.objects.filter(pk=user.pk), at_once=CONSOLE)
         decides = "may decide" if rights.may(user, rights.DECIDE) else "does not decide, since no role says so"
         self.stdout.write(f"{username} is confirmed, and {decides}.")
+        if doubtful:
+            kinds = ", ".join(doubtful)
+            self.stdout.write(
+                f"Until now, no signed event said that LicenseHub set this way in: {kinds}. If it is not the person's "
+                "own, run remove_factors and changepassword now, and find out who can write to the database."
+            )

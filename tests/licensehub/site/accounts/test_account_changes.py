@@ -10,6 +10,7 @@ from django.core.management import call_command
 from django.urls import reverse
 
 from licensehub.audit.models import AuditEvent
+from licensehub.sign_in.factors import credentials
 from tests.support.fixtures import person
 
 
@@ -47,7 +48,8 @@ def test_the_page_of_an_account_writes_what_was_changed_and_nothing_else(alice, 
     assert events("user.changed")[-1] == {"before": {"active": True}, "after": {"active": False}}
     words = {"password1": "another long password", "password2": "another long password", "usable_password": "true"}
     admin.post(reverse("admin:auth_user_password_change", args=[alice.pk]), words)
-    assert events("user.password_reset") == [{}]
+    [reset] = events("user.password_reset")
+    assert reset == {"credential": credentials.of_password(User.objects.get(pk=alice.pk))}
     assert User.objects.get(pk=alice.pk).check_password("another long password")
     admin.post(reverse("admin:auth_user_password_change", args=[alice.pk]), {"usable_password": "false"})
     assert events("user.changed")[-1] == {"before": {"password": True}, "after": {"password": False}}
@@ -78,7 +80,8 @@ def test_the_commands_of_the_console_write_events(db, alice, monkeypatch):
     assert made["by"] == "createsuperuser" and made["after"]["superuser"] is True
     monkeypatch.setattr("getpass.getpass", lambda prompt: "a long password of the console")
     call_command("changepassword", "alice", stdout=StringIO())
-    assert events("user.password_reset") == [{"by": "changepassword"}]
+    known = credentials.of_password(User.objects.get(pk=alice.pk))
+    assert events("user.password_reset") == [{"by": "changepassword", "credential": known}]
     assert User.objects.get(pk=alice.pk).check_password("a long password of the console")
     assert set(AuditEvent.objects.values_list("actor_name", flat=True)) == {"LicenseHub"}
 

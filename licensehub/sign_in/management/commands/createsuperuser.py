@@ -17,6 +17,7 @@ from django.db import transaction
 
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from licensehub.sign_in.factors import credentials
 
 PASSWORD: Final = "DJANGO_SUPERUSER_PASSWORD"  # noqa: S105 - the name of a variable
 
@@ -30,7 +31,8 @@ class Command(createsuperuser.Command):
             super().handle(*args, **options)
             for user in User.objects.exclude(pk__in=before):
                 after = {"username": user.username, "email": user.email, "superuser": user.is_superuser}
-                record(Action.USER_CREATED, actor=None, target=user, data={"after": after, "by": "createsuperuser"})
+                data = {"after": after, "by": "createsuperuser", credentials.ONE: credentials.of_password(user)}
+                record(Action.USER_CREATED, actor=None, target=user, data=data)
 
 
 def _refuse_weak_password(options: dict[str, Any]) -> None:

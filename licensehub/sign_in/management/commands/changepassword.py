@@ -10,6 +10,7 @@ from django.db import transaction
 
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from licensehub.sign_in.factors import credentials
 
 
 class Command(changepassword.Command):
@@ -19,5 +20,6 @@ class Command(changepassword.Command):
             answer: str | None = super().handle(*args, **options)
             for user in User.objects.filter(pk__in=hashes):
                 if user.password != hashes[user.pk]:
-                    record(Action.USER_PASSWORD_RESET, actor=None, target=user, data={"by": "changepassword"})
+                    data = {"by": "changepassword", credentials.ONE: credentials.of_password(user)}
+                    record(Action.USER_PASSWORD_RESET, actor=None, target=user, data=data)
         return answer
