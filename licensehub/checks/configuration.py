@@ -77,6 +77,7 @@ ENVIRONMENT: Final = {
     "MIN_GROUP_SIZE": ("E015", "Write a number of people, such as 5, or 0 for all departments."),
     "API_CALLS_PER_MINUTE": ("E015", "Write a number of calls, such as 600."),
     "API_DECIDE_HOURS": ("E015", "Write hours, such as 12, or 0 so that no token decides."),
+    "LONE_RESTORES_PER_DAY": ("E015", "Write a number of people, such as 5, or 0 so that each needs a second person."),
     "REQUEST_WINDOW_DAYS": ("E015", "Write days from 1 to 365, such as 3."),
     "WORKING_DAYS": ("E027", "Write days such as mon,tue,wed,thu,fri."),
     "HOLIDAYS": ("E028", "Write dates such as 2026-12-25,2026-12-26."),

@@ -48,10 +48,10 @@ PUBLIC_URL = reader.origin("PUBLIC_URL", f"http://localhost:{WEB_PORT}")
 
 # --- Applications -----------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
-    # First: its commands take the place of Django's own of the same name, and write an event.
     "licensehub.audit",
     "unfold",
     "unfold.contrib.filters",
+    # Before Django's: its commands take the place of those of the same name, and write an event.
     "licensehub.sign_in",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -225,6 +225,8 @@ REQUEST_WINDOW_DAYS = reader.days("REQUEST_WINDOW_DAYS", 3)
 WORKING_DAYS = reader.weekdays("WORKING_DAYS", "mon,tue,wed,thu,fri")
 HOLIDAYS = reader.dates("HOLIDAYS")
 APPROVAL_VALIDITY = timedelta(days=7)
+# People whom one account restores in 24 hours without a second person.
+LONE_RESTORES_PER_DAY = reader.number("LONE_RESTORES_PER_DAY", 5)
 
 # --- Past activity ----------------------------------------------------------------------------------------------------
 # Every change of a subscription is kept for so many days. One point is kept of each older month.

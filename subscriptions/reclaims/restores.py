@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -16,11 +16,14 @@ from django.db import transaction
 from django.db.models import Case, Count, Exists, Max, OuterRef, Q, QuerySet, Value, When
 from django.db.models.fields.json import KeyTextTransform
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from integrations.connectors.registry import vendor_texts
 from integrations.models import IntegrationProfile
+from integrations.scopes.visibility import seen_by
 from licensehub.audit.log import record
 from licensehub.database.clock import database_now
+from licensehub.ui.formatting import number
 from subscriptions.accounts.own_seat import refuse_own_seat, seats_of
 from subscriptions.accounts.scope import refuse_outside
 from subscriptions.bulk_sql import FEW, planned_for
@@ -44,6 +47,8 @@ from subscriptions.reclaims.enqueue import enqueue
 from subscriptions.reclaims.outcomes import RESTORED_COOLDOWN
 from subscriptions.reclaims.switches import Operation
 from subscriptions.schedules.working_days import end_of_window
+
+DAY: Final = timedelta(hours=24)
 
 
 def after_each_restore() -> tuple[str, str]:
@@ -152,6 +157,27 @@ def why_not_restore(reclaim: Reclaim) -> str:
     return str(Reclaim.objects.filter(pk=reclaim.pk).values_list(why_not(), flat=True).get())
 
 
+def why_not_alone(actor: User) -> str:
+    """Why this account cannot restore one more person without a second person; empty when it can.
+
+    Else somebody with a stolen session or token could restore one person after the other.
+    """
+    most, since = settings.LONE_RESTORES_PER_DAY, database_now() - DAY
+    with seen_by(None):
+        alone = ReclaimRequest.objects.filter(
+            direction=Direction.REACTIVATE, decided_by=None, valid_until__isnull=False
+        )
+        if alone.filter(requested_by=actor, requested_at__gt=since).count() < most:
+            return ""
+    return ngettext(
+        "One account restores at most {count} person in 24 hours without a second person. Choose “Request restore” in "
+        "History: then another person approves it.",
+        "One account restores at most {count} people in 24 hours without a second person. Choose “Request restore” in "
+        "History: then another person approves it.",
+        most,
+    ).format(count=number(most))
+
+
 def restorable(reclaims: QuerySet[Reclaim], *, few: bool = True) -> QuerySet[Reclaim]:
     return reclaims.alias(why_not=why_not(few=few)).filter(why_not="")
 
@@ -167,8 +193,12 @@ def restore(reclaim: Reclaim, *, actor: User, reason: str) -> Reclaim:
     refuse_outside(actor, reclaim.profile_id)
     with transaction.atomic():
         profile = locks.lock_profile(reclaim.profile_id)
+        # Two at the same time, also of two profiles, count one after the other.
+        User.objects.select_for_update(no_key=True).get(pk=actor.pk)
         if sentence := why_not_restore(reclaim):
             raise NotActionable(sentence)
+        if sentence := why_not_alone(actor):
+            raise Refused(sentence)
         now = database_now()
         values = {
             "state": RequestState.APPROVED,
@@ -190,9 +220,9 @@ def request_restore(reclaims: QuerySet[Reclaim], *, actor: User, reason: str) ->
     profile = _one_profile(reclaims)
     with transaction.atomic():
         locks.lock_profile(profile.pk)
-        number = reclaims.count()
-        with planned_for(number):
-            chosen = list(restorable(reclaims, few=number <= FEW).order_by("pk").values_list("pk", flat=True))
+        count = reclaims.count()
+        with planned_for(count):
+            chosen = list(restorable(reclaims, few=count <= FEW).order_by("pk").values_list("pk", flat=True))
         if not chosen:
             raise NotActionable(_("None of these reclaims can be restored any more. Nothing was changed."))
         profile.refresh_from_db()

@@ -54,7 +54,7 @@ class RestoreMixin(ValidateSelectionMixin, ModelAdmin):
         row = get_object_or_404(rows, pk=pk)
         if request.method == "POST":
             return self._restore(request, row)
-        if sentence := restores.why_not_restore(row):
+        if sentence := restores.why_not_restore(row) or restores.why_not_alone(signed_in(request)):
             messages.error(request, sentence)
             return HttpResponseRedirect(_page_of(row))
         return self._confirm_one(request, row)
@@ -95,17 +95,18 @@ class RestoreMixin(ValidateSelectionMixin, ModelAdmin):
     def request_restore(self, request: HttpRequest, chosen: QuerySet[Reclaim]) -> HttpResponse | None:
         """First the page that shows the people; a POST from there has `confirmed`, and makes the request.
 
-        One seat needs no request: it has a page of its own.
+        One seat needs no request, unless the account has restored many: it has a page of its own.
         """
-        selection = selection_of(ticked(request, chosen), actor=signed_in(request))
+        actor = signed_in(request)
+        selection = selection_of(ticked(request, chosen), actor=actor)
         count = selection.count
         if count and request.POST.get("confirmed") == str(count):
-            return make_requests(request, selection, partial(_make, actor=signed_in(request)), done=DONE)
+            return make_requests(request, selection, partial(_make, actor=actor), done=DONE)
         if request.POST.get("confirmed"):
             messages.warning(
                 request, _("The list has changed: {count} of these can be restored now.").format(count=count)
             )
-        if count > 1:
+        if count > 1 or (count and restores.why_not_alone(actor)):
             return self._confirm_several(request, selection, count)
         selection.say_left_out(request, messages.WARNING if count else messages.ERROR)
         if not count:
