@@ -101,7 +101,10 @@ def _called_by(request: HttpRequest) -> Caller:
     text, address = text.strip(), counted_address(request) or "local"
     prefix = tokens.prefix_in(text)
     of_prefix, of_address = f"wrong:{address}:{prefix}", f"wrong:{address}"
-    if counters().number(of_address) >= WRONG_PER_ADDRESS or counters().number(of_prefix) >= WRONG_PER_PREFIX:
+    # A program that came from there before is not stopped by others behind the same address.
+    right = f"right:{address}:{prefix}"
+    stopped = counters().number(of_address) >= WRONG_PER_ADDRESS and not counters().remembers(right)
+    if stopped or counters().number(of_prefix) >= WRONG_PER_PREFIX:
         wait = seconds_left()
         raise Problem(
             429, "too_many_wrong_tokens", "Too many wrong tokens from this address.", headers={"Retry-After": f"{wait}"}
@@ -114,6 +117,7 @@ def _called_by(request: HttpRequest) -> Caller:
         counters().add(of_prefix)
         record_often(Action.API_TOKEN_REFUSED, token.user, request, token=token.pk, why=why)
         raise Problem(401, f"token_{why}", OVER[why], headers=CHALLENGE)
+    counters().remember(right)
     return caller_for(token)
 
 

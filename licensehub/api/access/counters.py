@@ -1,9 +1,10 @@
-"""Counters of one minute: in Redis for all processes, and in this process while Redis is away."""
+"""Counters of one minute, and what happened in the last day: in Redis for all processes, and here while it is away."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
+from contextlib import suppress
 from functools import cache
 from threading import Lock
 from typing import Final
@@ -15,6 +16,8 @@ from licensehub.redis_client import Breaker, RedisAway, connect
 WINDOW: Final = 60  # seconds
 TIMEOUT: Final = 0.25  # seconds
 KEY: Final = "licensehub:api:"
+REMEMBERED: Final = 86_400  # seconds
+MOST_KNOWN: Final = 10_000
 
 
 class Counters:
@@ -24,6 +27,8 @@ class Counters:
         self._local: Counter[str] = Counter()
         self._minute = 0
         self._lock = Lock()
+        # Name -> when it is forgotten.
+        self._known: dict[str, float] = {}
 
     def add(self, name: str) -> int:
         """Count one more in this minute. Returns how many that makes."""
@@ -50,6 +55,27 @@ class Counters:
         except RedisAway:
             with self._lock:
                 return self._local[key] if self._minute == minute else 0
+
+    def remember(self, name: str) -> None:
+        """Note that this happened, for a day. It asks Redis twice a day for each name and process."""
+        now = time.monotonic()
+        if self._known.get(name, 0.0) > now + REMEMBERED / 2:
+            return
+        with self._lock:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            self._known[name] = now + REMEMBERED
+        with suppress(RedisAway):
+            self._breaker.ask(lambda: self._redis.set(f"{KEY}{name}", 1, ex=REMEMBERED))
+
+    def remembers(self, name: str) -> bool:
+        """Whether it happened in the last day, in any process; while Redis is away, in this one."""
+        if self._known.get(name, 0.0) > time.monotonic():
+            return True
+        try:
+            return bool(self._breaker.ask(lambda: self._redis.exists(f"{KEY}{name}")))
+        except RedisAway:
+            return False
 
     def _add_here(self, key: str, minute: int) -> int:
         with self._lock:
