@@ -35,7 +35,7 @@ from subscriptions.money.verified_seats import count_all_verified
 from subscriptions.notices.bounce_mailbox import read_bounces
 from subscriptions.notices.delivery import deliver_due, profiles_to_ask
 from subscriptions.notifications import delivery as notifications
-from subscriptions.notifications import rights_mail
+from subscriptions.notifications import rights_mail, token_mail
 from subscriptions.privacy.retention import erase_due, note_due
 from subscriptions.reclaims import backup_guard
 from subscriptions.reclaims.engine import TASK_SECONDS, reclaim_due
@@ -167,6 +167,7 @@ def read_bounce_mailbox() -> None:
 def notify_colleagues() -> None:
     """Send the mails to the people who work with LicenseHub."""
     rights_mail.announce()
+    token_mail.tell()
     notifications.deliver_due()
 
 
@@ -233,7 +234,7 @@ def sweep() -> None:
         findings.run_step(task.name, partial(_enqueue_all, find, task))
     findings.run_step("remove_evidence_packs", kept_packs.remove_due)
     findings.run_step("notify", notify)
-    if notifications.anything_due() or rights_mail.anything_to_announce():
+    if notifications.anything_due() or rights_mail.anything_to_announce() or token_mail.anything_to_tell():
         enqueue_task(notify_colleagues)
     findings.run_step("make_due", make_due)
 

@@ -156,6 +156,7 @@ class Action(TextChoices):
     PASSWORD_REHASHED = "sign_in.password_rehashed", _("Password stored with a newer hash")
     API_TOKEN_MADE = "api_token.made", _("API token made")
     API_TOKEN_ENDED = "api_token.ended", _("API token ended")
+    API_TOKEN_MAILED = "api_token.mailed", _("Mail about an API token handed over")
     API_TOKEN_REFUSED = "api_token.refused", _("API token refused")
     VIEW_SHARED = "view.shared", _("View of a list shared")
     VIEW_CHANGED = "view.changed", _("Shared view of a list changed")

@@ -116,7 +116,11 @@ TABLES: Final[Mapping[str, tuple[Rights, Rights]]] = {
     "sign_in_signincount": (_all_but(delete=True), NOTHING),
     "sign_in_serviceaccount": (_changes("holders"), READ),
     # What a token may do never changes. Its role is cleared when the role is deleted.
-    "sign_in_apitoken": (_changes("used_at", "used_from", "ended_at", "ended_by_id", "role_id"), READ),
+    # A worker notes the mails about it.
+    "sign_in_apitoken": (
+        _changes("used_at", "used_from", "ended_at", "ended_by_id", "role_id"),
+        _changes("told_at", "warned_days", insert=False),
+    ),
     # The answers of a day of calls with an Idempotency-Key.
     "api_idempotentcall": (_changes("status", "body", delete=True), NOTHING),
     "django_admin_log": (ADD, NOTHING),

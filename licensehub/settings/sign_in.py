@@ -28,6 +28,7 @@ SESSION_COOKIE_AGE = SESSION_HOURS * 60 * 60
 STEP_UP_MINUTES = reader.at_least_one("STEP_UP_MINUTES", 5)
 STEP_UP_ACTS = "licensehub.site.step_up_acts.ACTS"
 STEP_UP_PAGES = "licensehub.site.step_up_acts.WITH_PAGES"
+STEP_UP_EACH_TIME = "licensehub.site.step_up_acts.EACH_TIME"
 
 # Wrong passwords before a pause, of one account and of one network address. docs/sign-in.md says how they are counted.
 SIGN_IN_TRIES = reader.at_least_one("SIGN_IN_TRIES", 5)

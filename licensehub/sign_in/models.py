@@ -110,6 +110,9 @@ class ApiToken(models.Model):
     used_from = models.GenericIPAddressField(null=True)
     ended_at = models.DateTimeField(null=True)
     ended_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    # When the mail that it was made was handed over; and how many days before its end the last warning was.
+    told_at = models.DateTimeField(null=True)
+    warned_days = models.PositiveSmallIntegerField(null=True)
 
     class Meta:
         default_permissions = ()

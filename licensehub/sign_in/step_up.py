@@ -72,7 +72,10 @@ class StepUpMiddleware:
         user, match = request.user, request.resolver_match
         if not isinstance(user, User) or match is None or not is_act(request, match.view_name, kwargs):
             return None
-        return None if is_confirmed(request) else confirm(request, user)
+        each_time = match.view_name in import_string(settings.STEP_UP_EACH_TIME) and request.method == "POST"
+        if is_confirmed(request) and not (each_time and ways_of(user)):
+            return None
+        return confirm(request, user)
 
 
 def confirm(request: HttpRequest, user: User) -> HttpResponse | None:

@@ -32,6 +32,9 @@ WITH_PAGES: Final = frozenset(
     }
 )
 
+# Acts that a confirmation of some minutes ago does not cover: what they make works for months, and elsewhere.
+EACH_TIME: Final = frozenset({"api_tokens"})
+
 ACTS: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
     # Decide.
     "admin:subscriptions_reclaimrequest_approve": always,

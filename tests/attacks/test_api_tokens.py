@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from licensehub.audit.log import by_means_of
 from licensehub.audit.models import AuditEvent
+from licensehub.sign_in import step_up
 from licensehub.sign_in.factors import second_factor
 from licensehub.sign_in.generations import end_sessions
 from licensehub.sign_in.models import ApiToken
@@ -29,7 +30,7 @@ from subscriptions.errors import OwnRequest, Refused
 from subscriptions.models import CandidateState, DecidingRight, ReclaimRequest, RemovalCandidate
 from tests.support.api import Program, problem
 from tests.support.attacks import attack
-from tests.support.doors import Visitor
+from tests.support.doors import Visitor, password_of
 from tests.support.fixtures import person
 from tests.support.organization import seen
 from tests.support.pages import text_of
@@ -127,7 +128,10 @@ def test_a_token_may_never_do_more_than_account_and_role(program, alice, carol):
 
 
 def test_guesses_are_stopped_before_they_cost_a_query(program, alice):
-    """60 unknown tokens, then none is looked up; a broken program with an ended token stops itself only."""
+    """60 unknown tokens, then none is looked up; a broken program with an ended token stops itself only.
+
+    Programs that came from the same address before go on: a company may be behind it. Control: without `remember`.
+    """
     sent, broken = program(alice), program(alice)
     tokens.end(broken.token, actor=alice)
     codes = [broken.call("GET", "/me").status_code for _ in range(12)]
@@ -138,6 +142,7 @@ def test_guesses_are_stopped_before_they_cost_a_query(program, alice):
         response = guess.call("GET", "/me")
     assert problem(response, 429) == "too_many_wrong_tokens" and 0 < int(response["Retry-After"]) <= 60
     assert len(asked) == 0
+    assert me(sent) == 200 and me(program(alice)) == 429
 
 
 def test_calls_of_one_token_are_limited(program, alice, bob, settings):
@@ -283,7 +288,11 @@ def test_pages_make_show_and_end_tokens(alice, bob, settings):
     visitor.sign_in("alice")
     role = alice.groups.get().pk
     form = {"name": "nightly report", "role": role, "days": 30}
-    answer = visitor.client.post(reverse("api_tokens"), form)
+    # The sign-in was a second ago, and is no proof for this. Control: without EACH_TIME the token is made.
+    asked = visitor.client.post(reverse("api_tokens"), form)
+    assert asked.status_code == 403 and "Confirm that it is you" in text_of(asked) and not ApiToken.objects.exists()
+    own = {step_up.PASSWORD: password_of("alice")}
+    answer = visitor.client.post(reverse("api_tokens"), {**form, **own})
     text = answer.content.decode().partition('value="lh_')[2].partition('"')[0]
     assert "no-store" in answer["Cache-Control"] and len(text) == 12 + 1 + 43
     token = ApiToken.objects.get()
@@ -302,13 +311,14 @@ def test_pages_make_show_and_end_tokens(alice, bob, settings):
     admin.sign_in("zoe")
     assert "nightly report" in text_of(admin.client.get(reverse("all_api_tokens")))
     # No token in the name of another person, and a service account instead.
-    assert admin.client.post(reverse("api_tokens"), {**form, "account": alice.pk}).status_code == 404
+    proof = {step_up.PASSWORD: password_of("zoe")}
+    assert admin.client.post(reverse("api_tokens"), {**form, **proof, "account": alice.pk}).status_code == 404
     made = admin.client.post(
         reverse("all_api_tokens"), {"username": "robot", "email": "robots@northwind.example", "role": role}
     )
     robot = User.objects.get(username="robot")
     assert made["Location"].endswith(f"?account={robot.pk}")
-    whose = {**form, "account": robot.pk}
+    whose = {**form, **proof, "account": robot.pk}
     assert "shown only once" not in text_of(admin.client.post(reverse("api_tokens"), whose))
     answer = admin.client.post(reverse("api_tokens"), {**whose, "holder": bob.pk})
     robot.service_account.refresh_from_db()

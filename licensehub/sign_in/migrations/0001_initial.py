@@ -107,6 +107,8 @@ class Migration(migrations.Migration):
                 ("used_at", models.DateTimeField(null=True)),
                 ("used_from", models.GenericIPAddressField(null=True)),
                 ("ended_at", models.DateTimeField(null=True)),
+                ("told_at", models.DateTimeField(null=True)),
+                ("warned_days", models.PositiveSmallIntegerField(null=True)),
                 (
                     "ended_by",
                     models.ForeignKey(
