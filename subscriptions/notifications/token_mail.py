@@ -15,7 +15,6 @@ from django.contrib.auth.models import User
 from django.core.mail import EmailMessage
 from django.db import transaction
 from django.db.models import Exists
-from django.db.models.functions import Now
 from django.utils import translation
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -78,9 +77,9 @@ def _due() -> list[tuple[ApiToken, int]]:
 
 
 def _note(token: ApiToken, days: int, data: dict[str, object]) -> bool:
-    rows = ApiToken.objects.filter(pk=token.pk, told_at=token.told_at, warned_days=token.warned_days)
+    rows = ApiToken.objects.filter(pk=token.pk, **({"warned_days": token.warned_days} if days else {"told_at": None}))
     with transaction.atomic():
-        if rows.update(**({"warned_days": days} if days else {"told_at": Now()})) != 1:
+        if rows.update(**({"warned_days": days} if days else {"told_at": database_now()})) != 1:
             return False
         about = {"token": token.pk, "name": token.name, "prefix": token.prefix, "days": days, **data}
         row = Row(ACCOUNT, token.user_id, token.user.get_username(), about)

@@ -290,7 +290,7 @@ def test_pages_make_show_and_end_tokens(alice, bob, settings):
     form = {"name": "nightly report", "role": role, "days": 30}
     # The sign-in was a second ago, and is no proof for this. Control: without EACH_TIME the token is made.
     asked = visitor.client.post(reverse("api_tokens"), form)
-    assert asked.status_code == 403 and "Confirm that it is you" in text_of(asked) and not ApiToken.objects.exists()
+    assert "Confirm that it is you" in text_of(asked, status=403) and not ApiToken.objects.exists()
     own = {step_up.PASSWORD: password_of("alice")}
     answer = visitor.client.post(reverse("api_tokens"), {**form, **own})
     text = answer.content.decode().partition('value="lh_')[2].partition('"')[0]
