@@ -20,7 +20,7 @@ from integrations.installation import findings
 from integrations.models import IntegrationProfile
 from licensehub import stopping
 from licensehub.audit.log import Actor
-from subscriptions.activity.retention import thin_past_activity
+from subscriptions.activity.retention import remove_old_history, thin_past_activity
 from subscriptions.apply_rule import apply_rule
 from subscriptions.downloads import follow_up as following
 from subscriptions.downloads.lease import DownloadError
@@ -207,8 +207,9 @@ def make_evidence_pack(pack_id: int) -> None:
 
 @shared_task
 def thin_history() -> None:
-    """Triggered by beat every night: count the savings of the ended days again, and thin what is old."""
+    """Triggered by beat every night: count the savings of the ended days again, and thin or remove what is old."""
     count_all_verified()
+    remove_old_history(seconds=part_seconds())
     thin_past_activity(seconds=part_seconds())
     note_due()
     erase_due(seconds=part_seconds())

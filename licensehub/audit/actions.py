@@ -44,6 +44,7 @@ class Action(TextChoices):
     DOWNLOAD_DISCARDED = "download.discarded", _("Download discarded")
     DOWNLOAD_FAILED = "download.failed", _("Download failed")
     HISTORY_THINNED = "history.thinned", _("Past activity thinned to one point a month")
+    HISTORY_REMOVED = "history.removed", _("Old past activity removed")
     RULE_CREATED = "rule.created", _("Reclaim rule created")
     RULE_CHANGED = "rule.changed", _("Reclaim rule changed")
     PROTECTION_CREATED = "protection.created", _("Protection created")

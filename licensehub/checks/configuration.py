@@ -61,6 +61,7 @@ ENVIRONMENT: Final = {
     "EVIDENCE_PACK_HOURS": ("E015", "Write hours, such as 24."),
     "ANCHOR_MAIL_HOURS": ("E015", "Write hours, such as 24, or 0 for each anchor."),
     "SNAPSHOT_DAYS": ("E015", "Write days, such as 400."),
+    "HISTORY_MONTHS": ("E015", "Write months, such as 24, or 0 to keep all of it."),
     "PROXY_COUNT": ("E015", "Write the number of proxies, such as 1."),
     "SESSION_IDLE_MINUTES": ("E015", "Write minutes, such as 30."),
     "SESSION_HOURS": ("E015", "Write hours, such as 8."),

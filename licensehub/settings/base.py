@@ -231,6 +231,8 @@ LONE_RESTORES_PER_DAY = reader.number("LONE_RESTORES_PER_DAY", 5)
 # --- Past activity ----------------------------------------------------------------------------------------------------
 # Every change of a subscription is kept for so many days. One point is kept of each older month.
 SNAPSHOT_DAYS = reader.number("SNAPSHOT_DAYS", 400)
+# Past activity is removed after so many months; 0 keeps it.
+HISTORY_MONTHS = reader.number("HISTORY_MONTHS", 0)
 
 # --- Privacy ----------------------------------------------------------------------------------------------------------
 # People who left are erased after so many days; 0 keeps them.

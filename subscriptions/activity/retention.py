@@ -5,6 +5,10 @@ runs and from rechecks, become one row of the month's last run. Each column of t
 activity reads as if that run were the only one of the month, and the facts at the end of any month stay the same. This
 takes a few statements, the same on PostgreSQL and on SQLite.
 
+With `settings.HISTORY_MONTHS`, snapshots that are older are removed, also those of people who are still there. A row
+has what a run replaced, so any later day reads as before. Rows with a former address stay until the person is erased: a
+protection may name the person by it, and the erasure looks for it.
+
 Nothing else is thinned or deleted by age: the audit, the requests and the reclaims stay.
 """
 
@@ -13,7 +17,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 
 from django.conf import settings
@@ -23,6 +27,7 @@ from integrations.models import IntegrationProfile
 from licensehub import stopping
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from licensehub.audit.models import AuditEvent
 from licensehub.database.clock import database_now
 from subscriptions.activity.snapshots import COLUMNS, oldest_of
 from subscriptions.bulk_sql import execute, large_tables
@@ -87,6 +92,49 @@ def thinned_before(profile: IntegrationProfile) -> datetime | None:
     """The moment from which on every change of the profile is kept; None when nothing is thinned."""
     last = _runs(profile).filter(thinned=True).aggregate(last=Max("finished_at"))["last"]
     return _next_month(last - timedelta.resolution) if last else None
+
+
+def remove_old_history(*, seconds: float = math.inf) -> int:
+    """Remove the snapshots that are older than `HISTORY_MONTHS`, of all profiles, for about `seconds`.
+
+    Returns how many; 0 if the setting is 0. The other profiles follow in the next night.
+    """
+    if not settings.HISTORY_MONTHS:
+        return 0
+    ends_at, removed = time.monotonic() + seconds, 0
+    before = _months_ago(database_now(), settings.HISTORY_MONTHS)
+    for profile in IntegrationProfile.objects.all():
+        if stopping.is_over(ends_at):
+            break
+        removed += _remove(profile, before)
+    return removed
+
+
+def _months_ago(moment: datetime, months: int) -> datetime:
+    """The begin of the month so many months ago, or the first one that there is."""
+    count = moment.year * 12 + moment.month - 1 - months
+    return datetime(max(count // 12, 1), count % 12 + 1 if count >= 12 else 1, 1, tzinfo=UTC)
+
+
+def _remove(profile: IntegrationProfile, before: datetime) -> int:
+    runs = _runs(profile).filter(finished_at__lte=before)
+    with large_tables():
+        of_runs = ActivitySnapshot.objects.filter(run__in=runs.order_by().values("pk"), email=None)
+        between = RecheckSnapshot.objects.filter(subscription__profile=profile, seen_at__lte=before, email=None)
+        removed = of_runs.delete()[0] + between.delete()[0]
+        # Not every change is there any more, whatever SNAPSHOT_DAYS says.
+        runs.filter(thinned=False).update(thinned=True)
+        if removed:
+            data = {"before": before.date(), "rows": removed}
+            record(Action.HISTORY_REMOVED, actor=None, target=profile, data=data)
+    return removed
+
+
+def removed_before(profile: IntegrationProfile) -> date | None:
+    """The day before which changes of the profile were removed, by the newest event of a removal; None if all are."""
+    events = AuditEvent.objects.filter(target_type=profile._meta.label_lower, target_id=profile.pk)
+    last = events.filter(action=Action.HISTORY_REMOVED).exclude(salt="").order_by("-sequence").first()
+    return date.fromisoformat(last.data["before"]) if last else None
 
 
 def _runs(profile: IntegrationProfile) -> QuerySet[DownloadRun]:

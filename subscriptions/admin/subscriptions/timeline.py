@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from licensehub.database.clock import database_now
 from licensehub.ui.formatting import day
-from subscriptions.activity.retention import thinned_before
+from subscriptions.activity.retention import removed_before, thinned_before
 from subscriptions.activity.snapshots import activity_seen, changes_of
 from subscriptions.models import Subscription
 
@@ -43,6 +43,8 @@ class Timeline:
     changes: int
     # Before this day, only one change a month is kept; empty when all changes are kept.
     thinned_before: str
+    # Before this day, no change is kept; empty when all are.
+    removed_before: str
     summary: str
 
 
@@ -72,6 +74,7 @@ def timeline(row: Subscription, threshold: int, rows: Sequence[Subscription] = (
         last_anchor=_anchor(LEFT if last_x is None else last_x),
         changes=sum(changes_of(one) for one in rows or (row,)),
         thinned_before=_thinned_before(row),
+        removed_before=day(removed) if (removed := removed_before(row.profile)) else "",
         summary=_summary(row, threshold, crossed if over else None),
     )
 
