@@ -13,7 +13,9 @@ METRICS_DIR = RUNTIME_DIR / "metrics"
 if METRICS_TOKEN or METRICS_NETWORKS:
     # `prometheus_client` reads it when it is imported, which is after the settings.
     os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(METRICS_DIR))
-    METRICS_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # One after the other: `parents` would make the first one with the mode of the umask.
+    RUNTIME_DIR.mkdir(mode=0o700, exist_ok=True)
+    METRICS_DIR.mkdir(mode=0o700, exist_ok=True)
     MIDDLEWARE.insert(1, "licensehub.operations.metrics.middleware.MetricsMiddleware")
 
 # console: lines for people. json: one object for each line, and a line for each request and each event of the audit.

@@ -48,6 +48,11 @@ def test_no_link_that_works_without_a_sign_in_stands_in_the_log_of_nginx() -> No
         "/var/log/nginx/licensehub.log licensehub if=$licensehub_logged",
         "off",
     }
+    # The log of errors has whole requests.
+    quiet = re.findall(r"location ~ (\S+) \{\s*error_log /dev/null emerg;", site)[0]
+    callback = reverse("admin:integrations_connection_callback")
+    assert all(re.search(quiet, link) for link in (*links, callback, "/sign-in/oidc/company/callback/"))
+    assert not re.search(quiet, reverse("admin:index"))
     assert "access_log off;" in site.partition("return 301")[0].rpartition("server {")[2]
 
 

@@ -54,8 +54,9 @@ def ready(request: HttpRequest) -> HttpResponse:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
             cursor.fetchone()
-    except DatabaseError:
-        log.exception("The database does not answer.")
+    except DatabaseError as error:
+        # A load balancer asks every few seconds: one line each time, and no text with an address in it.
+        log.error("The database does not answer (%s).", type(error).__name__)
         return JsonResponse({"status": "unavailable"}, status=503)
     if not (can_write() and broker_answers()):
         return JsonResponse({"status": "unavailable"}, status=503)

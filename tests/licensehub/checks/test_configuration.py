@@ -51,6 +51,18 @@ def test_correct_settings_give_no_finding():
     assert found() == set()
 
 
+def test_a_folder_for_locks_that_others_can_use_is_named(settings, tmp_path):
+    settings.RUNTIME_DIR = tmp_path / "runtime"
+    assert found() == set()
+    settings.RUNTIME_DIR.mkdir(mode=0o700)
+    assert found() == set()
+    settings.RUNTIME_DIR.chmod(0o755)
+    assert found() == {"E077"}
+    settings.RUNTIME_DIR.rmdir()
+    settings.RUNTIME_DIR.symlink_to(tmp_path)
+    assert found() == {"E077"}
+
+
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [

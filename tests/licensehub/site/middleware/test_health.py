@@ -41,7 +41,7 @@ def test_health_answers_before_the_host_check_and_the_redirect(client, settings,
     assert client.get("/admin/", **ours, HTTP_X_FORWARDED_PROTO="https").status_code == 301
 
 
-def test_health_says_when_the_database_does_not_answer(client, monkeypatch):
+def test_health_says_when_the_database_does_not_answer(client, monkeypatch, caplog):
     class Away:
         def cursor(self) -> None:
             raise DatabaseError("secret words of the server")
@@ -49,6 +49,9 @@ def test_health_says_when_the_database_does_not_answer(client, monkeypatch):
     monkeypatch.setattr(health, "connection", Away())
     answer = client.get("/health/ready")
     assert (answer.status_code, answer.json()) == (503, {"status": "unavailable"})
+    # It is asked every few seconds: one line, without a traceback and without the words of the server.
+    assert "The database does not answer (DatabaseError)." in caplog.text
+    assert "Traceback" not in caplog.text and "secret words" not in caplog.text
     # A restart would not help, so the process is alive.
     assert client.get("/health/live").status_code == 200
 
