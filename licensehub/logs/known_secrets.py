@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 KEYS: Final = ("SECRET_KEY", "APPROVAL_KEY", "AUDIT_KEY", "BROKER_KEY")
 LISTS: Final = ("SECRET_KEY_FALLBACKS", "APPROVAL_KEY_FALLBACKS", "AUDIT_KEY_FALLBACKS", "CREDENTIAL_KEYS")
@@ -24,7 +25,7 @@ MASK: Final = "***"
 
 def known_secrets() -> frozenset[str]:
     """All secrets of the settings that are too long to be a word of the text."""
-    found = [str(getattr(settings, name, "")) for name in (*KEYS, *OTHERS)]
+    found = [_value(name) for name in (*KEYS, *OTHERS)]
     found += [str(key) for name in LISTS for key in getattr(settings, name, [])]
     found += [word for name in ADDRESSES for word in _passwords(str(getattr(settings, name, "")))]
     found.append(str(settings.DATABASES["default"].get("PASSWORD") or ""))
@@ -47,9 +48,17 @@ def mark_of(name: str, key: str) -> str:
 
 def keys_mark() -> str:
     """One mark for all keys that the processes of an installation share."""
-    every = [str(getattr(settings, name, "")) for name in KEYS]
+    every = [_value(name) for name in KEYS]
     every += [str(key) for key in settings.CREDENTIAL_KEYS]
     return mark_of("all keys", "\0".join(every))
+
+
+def _value(name: str) -> str:
+    """Empty where there is none: beat has no SECRET_KEY, and Django raises an error instead of returning it."""
+    try:
+        return str(getattr(settings, name, ""))
+    except ImproperlyConfigured:
+        return ""
 
 
 def _passwords(address: str) -> list[str]:

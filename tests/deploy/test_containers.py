@@ -16,7 +16,7 @@ from tests.deploy.container_files import FOLDER, command_of, compose, image, our
 from tests.deploy.units import read_environment
 
 BASE = Path(settings.BASE_DIR)
-KEYS = {"CREDENTIAL_KEYS", "APPROVAL_KEY", "AUDIT_KEY", "ANCHOR_KEYS"}
+KEYS = {"SECRET_KEY", "CREDENTIAL_KEYS", "APPROVAL_KEY", "AUDIT_KEY", "ANCHOR_KEYS"}
 
 
 def test_the_linters_find_nothing() -> None:

@@ -190,7 +190,7 @@ def assert_who_did_what(host: Host) -> None:
     assert "tasks.download_due[" in download and "tasks.download_due[" not in short
     assert "tasks.reclaim[" in short and "tasks.reclaim[" not in download
     given = {path.name for path in (host.root / "run" / "credentials" / UNITS[3]).iterdir()}
-    assert given == {"SECRET_KEY", "BROKER_KEY", "REDIS_URL", "DATABASE_URL"}
+    assert given == {"BROKER_KEY", "REDIS_URL", "DATABASE_URL"}
     values = [path.read_text().strip() for path in host.path("/etc/licensehub/secrets").rglob("*") if path.is_file()]
     for log in logs.values():
         assert not [value for value in values if value in log]
