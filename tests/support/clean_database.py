@@ -19,6 +19,7 @@ from licensehub.audit.triggers import create, drop
 
 Rows = list[tuple[Any, ...]]
 AUDIT = "audit_auditevent"
+LARGE = 1 << 18  # bytes
 
 
 class CleanDatabase:
@@ -55,10 +56,11 @@ class CleanDatabase:
         with transaction.atomic(), connection.cursor() as cursor:
             if AUDIT in tables:
                 drop(connection)
-            if connection.vendor == "postgresql":
-                cursor.execute(f"TRUNCATE {', '.join(tables)} CASCADE")
-            else:
-                for table in tables:
+            large = _large(tables)
+            if large:
+                cursor.execute(f"TRUNCATE {', '.join(large)} CASCADE")
+            for table in tables:
+                if table not in large:
                     cursor.execute(f"DELETE FROM {table}")  # noqa: S608 - names of our own models
             if AUDIT in tables:
                 create(connection)
@@ -68,6 +70,20 @@ class CleanDatabase:
         with connection.cursor() as cursor:
             cursor.execute(f"DELETE FROM {table}")  # noqa: S608 - names of our own models
             cursor.executemany(f"INSERT INTO {table} VALUES ({places})", rows)  # noqa: S608 - names of our own models
+
+
+def _large(tables: list[str]) -> list[str]:
+    """The tables that are quicker to truncate; none on SQLite, which cannot.
+
+    PostgreSQL makes new files for a truncated table and all of its indexes. To delete few rows takes a tenth of that.
+    """
+    if connection.vendor != "postgresql":
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT name FROM unnest(%s::text[]) name WHERE pg_relation_size(name::regclass) > %s", [tables, LARGE]
+        )
+        return [name for (name,) in cursor.fetchall()]
 
 
 def _writable(value: Any) -> Any:

@@ -1,0 +1,25 @@
+"""A test with real transactions leaves nothing, however much it wrote."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import Group
+
+from integrations.models import IntegrationProfile
+from licensehub.audit.models import AuditEvent
+from subscriptions.profiles import lifecycle
+from tests.support import clean_database
+from tests.support.clean_database import CleanDatabase
+
+
+@pytest.mark.parametrize("large", [0, 1 << 40], ids=["truncated", "deleted"])
+def test_each_table_is_again_as_the_migrations_made_it(real_transactions, alice, monkeypatch, large):
+    monkeypatch.setattr(clean_database, "LARGE", large)
+    clean = CleanDatabase()
+    lifecycle.create_profile(name="Labs", organization_id="42", kind="miro_enterprise", actor=alice)
+    Group.objects.all().delete()
+    assert AuditEvent.objects.exists()
+    clean.restore()
+    assert not IntegrationProfile.objects.exists()
+    assert not AuditEvent.objects.exists()
+    assert alice.groups.get().name == "License manager"
