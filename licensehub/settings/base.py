@@ -78,6 +78,7 @@ INSTALLED_APPS = [
     "licensehub.operations",
     "licensehub.site",
     "licensehub.api",
+    "licensehub.configuration",
 ]
 
 AUTHENTICATION_BACKENDS = ["licensehub.site.middleware.time_zone.AccountBackend"]

@@ -13,7 +13,9 @@ import click
 ROOT: Final = Path(__file__).resolve().parents[3]
 # Name -> what it does. Their own `--help` says more.
 COMMANDS: Final = {
+    "apply": "Bring LicenseHub to what a file of configuration says; --plan only shows what differs.",
     "doctor": "Check the whole installation, and say what to do next.",
+    "dump": "Write the configuration as a file, without secrets.",
 }
 
 
