@@ -20,6 +20,11 @@ from integrations.installation.records import MailTrial as MailTrial
 from integrations.installation.records import ProcessKind as ProcessKind
 from integrations.installation.records import TaskRun as TaskRun
 from integrations.scopes.visibility import ProfileManager
+from integrations.webhooks.records import DeliveryState as DeliveryState
+from integrations.webhooks.records import Webhook as Webhook
+from integrations.webhooks.records import WebhookDelivery as WebhookDelivery
+from integrations.webhooks.records import WebhookFormat as WebhookFormat
+from integrations.webhooks.records import WebhookState as WebhookState
 from licensehub.database.clock import database_now
 
 

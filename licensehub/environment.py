@@ -16,6 +16,7 @@ from zoneinfo import available_timezones
 
 import environ
 
+from licensehub.outbound.addresses import NotAllowed, normalized_host
 from licensehub.redis_url import RedisUrls, derive
 
 ON: Final = {"on", "true", "yes", "1"}
@@ -32,6 +33,14 @@ SECRETS: Final = frozenset(
         *("VENDOR_PROXY", "AUDIT_PROXY", "SENTRY_DSN"),
     }
 )
+
+
+def host_name(text: str) -> str:
+    """The name of a host in ASCII and lower case, or its number; "" if it is none."""
+    try:
+        return normalized_host(text)
+    except NotAllowed:
+        return ""
 
 
 class PlainEnv(environ.Env):  # type: ignore[misc]  # it has no types
@@ -170,6 +179,18 @@ class Reader:
         except ValueError:
             self.problems[name] = f"{name} is not a list of networks."
             return []
+
+    def hosts(self, name: str) -> list[str]:
+        """Names of hosts, and patterns such as `*.example.com`, in ASCII and lower case; none by default."""
+        found = []
+        for word in words(self._text(name)):
+            below = word.startswith("*.")
+            host = host_name(word.removeprefix("*."))
+            if not host or (below and "." not in host):
+                self.problems[name] = f"{name} is not a list of hosts."
+                return []
+            found.append(f"*.{host}" if below else host)
+        return found
 
     def mapping(self, name: str) -> dict[str, list[str]]:
         """`group=Role,group=Other role` as group -> roles; empty by default."""

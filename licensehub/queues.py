@@ -29,11 +29,12 @@ TASKS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     # Sends what is approved.
     "reclaim": ("subscriptions.tasks.reclaim",),
-    # Waits for mail servers.
+    # Waits for mail servers, and for the hosts of webhooks.
     "mail": (
         "subscriptions.tasks.ask_people",
         "subscriptions.tasks.notify_colleagues",
         "subscriptions.tasks.read_bounce_mailbox",
+        "subscriptions.tasks.deliver_webhooks",
         "licensehub.operations.tasks.send_mail_trial",
     ),
     # Short work, and the sweep that enqueues all other work.

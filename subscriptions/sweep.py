@@ -45,6 +45,7 @@ from subscriptions.reclaims.outcomes import mark_lapsed, mark_tampered, read_bac
 from subscriptions.reclaims.signed_state import why_tampered
 from subscriptions.rules.protections import end_run_out
 from subscriptions.schedules.schedules import profiles_with_due_slot
+from subscriptions.webhooks import delivery as webhooks
 
 # A sweep takes seconds, and the next one follows within a minute.
 LAPSED_AT_ONCE = 2000
@@ -74,8 +75,9 @@ def repair() -> None:
 
 
 def notify() -> None:
-    """Find new notifications and their recipients."""
+    """Find new notifications and their recipients, and repair what was to be sent."""
     notifications.repair()
+    webhooks.repair()
     update()
     make_digests()
 

@@ -54,6 +54,8 @@ from subscriptions.sweep import (
     runs_to_follow_up,
 )
 from subscriptions.turns import Turn
+from subscriptions.webhooks import delivery as webhooks
+from subscriptions.webhooks.retention import remove_old_deliveries
 
 logger = logging.getLogger(__name__)
 
@@ -172,6 +174,12 @@ def notify_colleagues() -> None:
 
 
 @shared_task
+def deliver_webhooks() -> None:
+    """Send the events that webhooks wait for."""
+    webhooks.deliver_due()
+
+
+@shared_task
 def reconcile_all() -> None:
     """Triggered by beat every night."""
     for profile_id in reconcile.profiles_to_reconcile():
@@ -211,6 +219,7 @@ def thin_history() -> None:
     count_all_verified()
     remove_old_history(seconds=part_seconds())
     thin_past_activity(seconds=part_seconds())
+    remove_old_deliveries()
     note_due()
     erase_due(seconds=part_seconds())
 
@@ -237,6 +246,8 @@ def sweep() -> None:
     findings.run_step("notify", notify)
     if notifications.anything_due() or rights_mail.anything_to_announce() or token_mail.anything_to_tell():
         enqueue_task(notify_colleagues)
+    if webhooks.anything_due():
+        enqueue_task(deliver_webhooks)
     findings.run_step("make_due", make_due)
 
 

@@ -20,6 +20,7 @@ pytest_plugins = [
     "tests.support.anchors",
     "tests.support.event_catalog",
     "tests.support.api",
+    "tests.support.webhooks",
 ]
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from django.db import transaction
 
 from integrations.credentials import encryption
-from integrations.models import Connection
+from integrations.models import Connection, Webhook
+from integrations.webhooks.secrets import encrypt_again
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.sign_in.factors import second_factor
@@ -29,6 +30,8 @@ def rotate_credentials() -> Rotated:
     done = Rotated()
     for connection in Connection.objects.exclude(ciphertext="").select_related("profile"):
         _rotate(connection, done)
+    for row in Webhook.objects.all():
+        _rotate_webhook(row, done)
     # The secrets of second factors are encrypted with the same keys.
     second_factor.encrypt_again()
     return done
@@ -48,6 +51,22 @@ def _rotate(connection: Connection, done: Rotated) -> None:
             return
         connection.refresh_from_db()
     done.unreadable.append(str(connection))
+
+
+def _rotate_webhook(row: Webhook, done: Rotated) -> None:
+    for _ in range(TRIES):
+        if encryption.is_newest(row.ciphertext):
+            done.already += 1
+            return
+        try:
+            stored = encrypt_again(row)
+        except encryption.CredentialError:
+            break
+        if stored:
+            done.again += 1
+            return
+        row.refresh_from_db()
+    done.unreadable.append(f"webhook {row}")
 
 
 def _store(connection: Connection) -> bool:
@@ -70,7 +89,8 @@ def unreadable_connections() -> list[Connection]:
 def under_former_keys() -> int:
     """How many are not yet encrypted with the newest key."""
     ciphertexts = Connection.objects.exclude(ciphertext="").values_list("ciphertext", flat=True)
-    secrets = [*ciphertexts, *second_factor.stored_secrets()]
+    webhooks = Webhook.objects.values_list("ciphertext", flat=True)
+    secrets = [*ciphertexts, *webhooks, *second_factor.stored_secrets()]
     return sum(not encryption.is_newest(ciphertext) for ciphertext in secrets)
 
 

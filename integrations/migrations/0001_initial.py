@@ -1,5 +1,7 @@
 """Profiles, connections, the control of sending, and the nightly validation."""
 
+import uuid
+
 import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
@@ -336,6 +338,134 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={"ordering": ["-pk"], "default_permissions": ()},
+        ),
+        migrations.CreateModel(
+            name="Webhook",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=80, unique=True, verbose_name="name")),
+                (
+                    "format",
+                    models.CharField(
+                        choices=[
+                            ("event", "Signed event"),
+                            ("slack", "Slack message"),
+                            ("teams", "Microsoft Teams message"),
+                            ("servicenow", "ServiceNow ticket"),
+                            ("jira", "Jira ticket"),
+                        ],
+                        max_length=12,
+                        verbose_name="format",
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("on", "On"), ("off", "Off"), ("failed", "Off after failures")],
+                        default="on",
+                        max_length=8,
+                    ),
+                ),
+                ("state_changed_at", models.DateTimeField(default=licensehub.database.clock.database_now)),
+                ("events", models.JSONField(default=list)),
+                ("all_profiles", models.BooleanField(default=True)),
+                ("with_names", models.BooleanField(default=False)),
+                ("language", models.CharField(default="en", max_length=10)),
+                ("template", models.TextField(blank=True, default="")),
+                ("ciphertext", models.TextField(editable=False)),
+                ("fingerprint", models.CharField(editable=False, max_length=12)),
+                ("host", models.CharField(max_length=255)),
+                ("former_secret_until", models.DateTimeField(null=True)),
+                ("failing_since", models.DateTimeField(null=True)),
+                ("failures", models.PositiveIntegerField(default=0)),
+                ("next_try_at", models.DateTimeField(null=True)),
+                ("delivered_at", models.DateTimeField(null=True)),
+                ("error", models.TextField(blank=True, default="")),
+                ("version", models.PositiveIntegerField(default=1)),
+                ("created_at", models.DateTimeField(default=licensehub.database.clock.database_now)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                ("profiles", models.ManyToManyField(related_name="+", to="integrations.integrationprofile")),
+            ],
+            options={
+                "verbose_name": "webhook",
+                "verbose_name_plural": "webhooks",
+                "ordering": ["name"],
+                "default_permissions": ("view", "change"),
+            },
+        ),
+        migrations.CreateModel(
+            name="WebhookDelivery",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("event_id", models.UUIDField(default=uuid.uuid4)),
+                ("event", models.CharField(max_length=40)),
+                ("occurred_at", models.DateTimeField(default=licensehub.database.clock.database_now)),
+                ("content", models.JSONField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("due", "To be sent"),
+                            ("sending", "Being sent"),
+                            ("delivered", "Delivered"),
+                            ("failed", "Given up"),
+                            ("held", "Not sent: webhook off"),
+                        ],
+                        default="due",
+                        max_length=10,
+                    ),
+                ),
+                ("due_at", models.DateTimeField(default=licensehub.database.clock.database_now)),
+                ("tries", models.PositiveIntegerField(default=0)),
+                ("tries_in_row", models.PositiveSmallIntegerField(default=0)),
+                ("replays", models.PositiveSmallIntegerField(default=0)),
+                ("token", models.UUIDField(null=True)),
+                ("lease_until", models.DateTimeField(null=True)),
+                ("tried_at", models.DateTimeField(null=True)),
+                ("delivered_at", models.DateTimeField(null=True)),
+                ("status", models.PositiveSmallIntegerField(null=True)),
+                ("answer", models.TextField(blank=True, default="")),
+                ("problem", models.TextField(blank=True, default="")),
+                (
+                    "profile",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="integrations.integrationprofile",
+                    ),
+                ),
+                (
+                    "webhook",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="deliveries",
+                        to="integrations.webhook",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "delivery of a webhook",
+                "verbose_name_plural": "deliveries of webhooks",
+                "ordering": ["-pk"],
+                "default_permissions": (),
+                "indexes": [
+                    models.Index(fields=["state", "due_at"], name="delivery_due"),
+                    models.Index(fields=["webhook", "state"], name="delivery_of_webhook"),
+                    models.Index(fields=["occurred_at"], name="delivery_age"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("webhook", "event_id"), name="delivery_once_per_webhook")
+                ],
+            },
         ),
         migrations.RunPython(create_sending_control, migrations.RunPython.noop),
         migrations.RunPython(schedule_validation, migrations.RunPython.noop),

@@ -1,4 +1,7 @@
-"""POST over HTTPS to a destination outside: no redirects, bounded times and sizes, and no plain HTTP over a network."""
+"""POST over HTTPS to a destination outside: no redirects, bounded times and sizes, and no plain HTTP over a network.
+
+An operator names these destinations in the environment. Addresses that a person enters go through `outbound.pinned`.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,14 @@ from urllib.parse import urlsplit
 
 import requests
 from django.conf import settings
+from urllib3.exceptions import HTTPError
 
 from licensehub.audit.outside import NotTaken, refuse_in_transaction
+from licensehub.outbound.deadlines import Deadline
+from licensehub.outbound.sessions import PlainSession
 
 TIMEOUT = (5, 20)  # seconds to connect, and between two bytes of the answer
+MAX_SECONDS = 60.0  # for the whole exchange
 MAX_ANSWER = 256 * 1024  # bytes
 
 
@@ -23,8 +30,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, plain_http: bool 
     refuse_in_transaction()
     if not (may_use(url) or (plain_http and urlsplit(url).scheme == "http")):
         raise NotTaken("The address is not https.")
-    with requests.Session() as session:
-        session.trust_env = False
+    with Deadline(MAX_SECONDS) as deadline, PlainSession({"User-Agent": "LicenseHub"}, None) as session:
         session.verify = settings.AUDIT_CA_BUNDLE or True
         if settings.AUDIT_PROXY and not is_loopback(urlsplit(url).hostname or ""):
             session.proxies = {"https": settings.AUDIT_PROXY, "http": settings.AUDIT_PROXY}
@@ -33,9 +39,12 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, plain_http: bool 
                 url, data=body, headers=dict(headers), timeout=TIMEOUT, allow_redirects=False, stream=True
             ) as answer:
                 content = answer.raw.read(MAX_ANSWER + 1, decode_content=True)
-        except (requests.RequestException, OSError) as error:
+        except (requests.RequestException, HTTPError, OSError) as error:
             # The kind of error only: its text may hold the address with a secret.
             raise NotTaken(f"The address cannot be reached ({type(error).__name__}).") from error
+        if deadline.expired:
+            # The end of an answer without a length looks the same as our own cut.
+            raise NotTaken("The address did not answer in time.")
     if not 200 <= answer.status_code < 300:
         raise NotTaken(f"The answer was HTTP {answer.status_code}.")
     if len(content) > MAX_ANSWER:

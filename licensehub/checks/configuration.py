@@ -89,6 +89,9 @@ ENVIRONMENT: Final = {
     "AUDIT_STREAM_STDOUT": ("E014", "Write on or off."),
     "AUDIT_STREAM_FROM": ("E043", "Write beginning or now."),
     "METRICS_NETWORKS": ("E070", "Write networks such as 10.0.0.0/8,192.0.2.7."),
+    "WEBHOOK_HOSTS": ("E080", "Write hosts such as hooks.slack.com,*.service-now.com, without https://."),
+    "WEBHOOK_NETWORKS": ("E080", "Write networks such as 10.20.0.0/16."),
+    "WEBHOOK_DELIVERY_DAYS": ("E015", "Write days, such as 30."),
     "LOG_FORMAT": ("E072", "Write console or json."),
     "LOG_LEVEL": ("E016", "Write DEBUG, INFO, WARNING, ERROR or CRITICAL."),
 }

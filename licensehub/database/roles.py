@@ -80,6 +80,11 @@ _PACK: Final = (
     *("state", "token", "lease_until", "tries", "problem"),
     *("name", "digest", "as_of", "size", "ends_at"),
 )
+_DELIVERY: Final = ("webhook_id", "event_id", "event", "profile_id", "occurred_at", "content")
+_HOOK: Final = (
+    *("state", "state_changed_at", "failing_since", "failures", "next_try_at", "delivered_at", "error"),
+    "ciphertext",
+)
 _TOKENS: Final = (
     *("ciphertext", "state", "state_changed_at", "error", "learned"),
     *("expires_at", "refresh_at", "refresh_lease", "refresh_lease_until"),
@@ -138,6 +143,10 @@ TABLES: Final[Mapping[str, tuple[Rights, Rights]]] = {
     "integrations_mailtrial": (ADD, _changes("ended_at", "problem", insert=False)),
     "integrations_connection": (_all_but("profile_id", "slot"), _changes(*_TOKENS, insert=False)),
     "integrations_connectattempt": (_changes("used_at", delete=True), READ),
+    # A page makes webhooks; a worker notes how they work. Either writes what is to be sent.
+    "integrations_webhook": (_all_but("format", "created_by_id", delete=True), _changes(*_HOOK, insert=False)),
+    "integrations_webhook_profiles": (ADD_AND_REMOVE, READ),
+    "integrations_webhookdelivery": (_all_but(*_DELIVERY, delete=True),) * 2,
     # Downloads, and what is made of them. A page accepts a download, and looks up single people.
     "subscriptions_downloadrun": (_all_but(*_RUN), _all_but(*_RUN)),
     "subscriptions_downloadedmember": (EVERYTHING, EVERYTHING),
@@ -170,7 +179,7 @@ TABLES: Final[Mapping[str, tuple[Rights, Rights]]] = {
     "subscriptions_licensethreshold": (ADD_AND_REMOVE, READ),
     # Mails and pages for people.
     "subscriptions_notice": (_all_but("removal_id", "kind"), _all_but("removal_id", "kind")),
-    "subscriptions_notification": (_changes("ended_at"), _changes("ended_at")),
+    "subscriptions_notification": (_changes("ended_at", "raised_at"),) * 2,
     "subscriptions_notificationmail": (_all_but("user_id", "digest_on", "created_at"),) * 2,
     "subscriptions_notificationrecipient": (_changes("mail_id", delete=True),) * 2,
     "subscriptions_notificationchoice": (EVERYTHING, READ),

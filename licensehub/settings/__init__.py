@@ -5,3 +5,4 @@ from licensehub.settings.audit import *
 from licensehub.settings.base import *
 from licensehub.settings.sign_in import *
 from licensehub.settings.watching import *
+from licensehub.settings.webhooks import *

@@ -336,5 +336,11 @@ LOGGING: dict[str, Any] = {
     "root": {"handlers": ["console"], "level": reader.log_level("LOG_LEVEL", "INFO")},
     # At DEBUG, urllib3 writes addresses with their query, and httplib writes headers.
     # axes writes a line for each wrong password; the audit has them.
-    "loggers": {"urllib3": {"level": "WARNING"}, "celery.beat": {"level": "WARNING"}, "axes": {"level": "ERROR"}},
+    "loggers": {
+        "urllib3": {"level": "WARNING"},
+        # As a warning, it writes the whole address of an answer with a wrong header.
+        "urllib3.connection": {"level": "ERROR"},
+        "celery.beat": {"level": "WARNING"},
+        "axes": {"level": "ERROR"},
+    },
 }

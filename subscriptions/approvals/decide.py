@@ -56,6 +56,7 @@ from subscriptions.models import (
 from subscriptions.reclaims import switches
 from subscriptions.reclaims.enqueue import enqueue
 from subscriptions.reclaims.switches import Operation
+from subscriptions.webhooks.requests import tell_decided
 
 REVIEWED = gettext_lazy(
     "Somebody in this request needed review, and you made them a candidate. Another person has to decide, or you drop "
@@ -175,6 +176,7 @@ def _decide(
     data = {"comment": comment, "people": request.removals.not_dropped().count(), "account": _account(actor)}
     data |= {**next_digests(request), **approval_of(request), **(keep.as_data() if keep else {})}
     record(action, actor=actor, target=request, data=data)
+    tell_decided(request)
 
 
 def _account(actor: User) -> dict[str, Any]:

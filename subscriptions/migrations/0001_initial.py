@@ -58,6 +58,7 @@ SEES_ALL = [
     "auth.view_user",
     "subscriptions.view_rightschange",
     "subscriptions.make_evidencepack",
+    "integrations.view_webhook",
 ]
 OPERATES = [
     "integrations.view_integrationprofile",
@@ -89,6 +90,7 @@ ADMINISTERS = [
     "subscriptions.change_company",
     "subscriptions.change_monthlyreport",
     "subscriptions.erase_person",
+    "integrations.change_webhook",
 ]
 ROLES = {
     "Company admin": [*SEES_ALL, *OPERATES, *MANAGES, *ADMINISTERS],
@@ -1841,6 +1843,9 @@ class Migration(migrations.Migration):
                             ("report", "The monthly report"),
                             ("stopped", "All sending stays stopped"),
                             ("operation", "LicenseHub itself needs a repair"),
+                            ("webhook", "A webhook was switched off"),
+                            ("doubt", "The answers to reclaims were lost"),
+                            ("cap", "The cap for 24 hours is reached"),
                         ],
                         max_length=12,
                     ),
@@ -1851,6 +1856,7 @@ class Migration(migrations.Migration):
                 ("path", models.CharField(blank=True, default="", max_length=200)),
                 ("created_at", models.DateTimeField(default=licensehub.database.clock.database_now)),
                 ("ended_at", models.DateTimeField(null=True)),
+                ("raised_at", models.DateTimeField(null=True)),
                 (
                     "profile",
                     models.ForeignKey(
@@ -1898,6 +1904,9 @@ class Migration(migrations.Migration):
                             ("report", "The monthly report"),
                             ("stopped", "All sending stays stopped"),
                             ("operation", "LicenseHub itself needs a repair"),
+                            ("webhook", "A webhook was switched off"),
+                            ("doubt", "The answers to reclaims were lost"),
+                            ("cap", "The cap for 24 hours is reached"),
                         ],
                         max_length=12,
                     ),

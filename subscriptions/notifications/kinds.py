@@ -16,7 +16,7 @@ from subscriptions.accounts.rights import DECIDE, people_with
 from subscriptions.approvals.deciders import deciders_of
 from subscriptions.models import Contract, Delivery, Notification, NotificationKind, ReclaimRequest, RequestState
 from subscriptions.models.reclaims.request import WAITING
-from subscriptions.notifications import conditions
+from subscriptions.notifications import conditions, reclaim_conditions
 from subscriptions.reports.monthly import report_settings
 
 OPERATE = "integrations.operate_integrationprofile"
@@ -28,6 +28,7 @@ STOP = "integrations.stop_all_sending"
 ACCOUNTS = "auth.change_user"
 CONTRACT = "subscriptions.change_contract"
 SEES_CONTRACT = "subscriptions.view_contract"
+WEBHOOKS = "integrations.change_webhook"
 SEES_REPORT = "subscriptions.view_monthlyreport"
 
 
@@ -208,6 +209,29 @@ KINDS = {
         STOP,
         _("you may stop and release all sending"),
         _("The clock of a host is wrong, or somebody else writes to the broker."),
+    ),
+    NotificationKind.WEBHOOK: Kind(
+        reclaim_conditions.webhooks,
+        _while_open(WEBHOOKS),
+        WEBHOOKS,
+        _("you may change webhooks"),
+        _("The host of a webhook has taken nothing for three days, so LicenseHub switched it off."),
+    ),
+    NotificationKind.DOUBT: Kind(
+        reclaim_conditions.doubts,
+        _while_open(REQUEST),
+        REQUEST,
+        _("you manage the candidates"),
+        _("The vendor's answer to a reclaim was lost. LicenseHub reads back what is true."),
+        default=Delivery.OFF,
+    ),
+    NotificationKind.CAP: Kind(
+        reclaim_conditions.caps,
+        _while_open(REQUEST),
+        REQUEST,
+        _("you manage the candidates"),
+        _("Approved reclaims wait, since enough people lost their seat in the last 24 hours."),
+        default=Delivery.OFF,
     ),
 }
 

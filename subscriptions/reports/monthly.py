@@ -10,6 +10,7 @@ from datetime import date, timedelta
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from integrations.models import IntegrationProfile
@@ -22,7 +23,8 @@ from subscriptions.errors import Refused
 from subscriptions.models import DownloadRun, MonthlyReport, ReportSettings
 from subscriptions.models.installation import LAST_DAY
 from subscriptions.only_row import check_version, save_only_row
-from subscriptions.reports.figures import figures, first_of, month_before
+from subscriptions.reports.figures import amounts, figures, first_of, month_before, total
+from subscriptions.webhooks.events import Event, raise_event
 
 # Earlier, a reclaim of the last minute of the month may not be written yet.
 MADE_AFTER = timedelta(hours=1)
@@ -47,9 +49,24 @@ def make_due() -> MonthlyReport | None:
         with transaction.atomic():
             row = MonthlyReport.objects.create(month=month, data=data, made_at=database_now())
             record(Action.REPORT_MADE, actor=None, target=row, data={"month": f"{month:%Y-%m}"})
+            _tell_savings(row)
     except IntegrityError:
         return None
     return row
+
+
+def _tell_savings(row: MonthlyReport) -> None:
+    """One event for each profile of the report."""
+    profiles = IntegrationProfile.objects.in_bulk([data["profile"] for data in row.data["profiles"]])
+    for data in row.data["profiles"]:
+        saved = {currency: str(amount) for currency, amount in sorted(amounts(data, "saved").items())}
+        counts = {name: total(data, name) for name in ("seats", "inactive", "reclaimed", "again", "restored")}
+        raise_event(
+            Event.SAVINGS_MONTHLY,
+            profile=profiles[data["profile"]],
+            data={"month": f"{row.month:%Y-%m}", **counts, "saved_per_year": saved},
+            path=f"{reverse('admin:subscriptions_monthlyreport_changelist')}?month={row.month:%Y-%m}",
+        )
 
 
 def report_to_mail() -> MonthlyReport | None:

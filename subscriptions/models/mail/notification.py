@@ -35,6 +35,9 @@ class NotificationKind(models.TextChoices):
     REPORT = "report", _("The monthly report")
     STOPPED = "stopped", _("All sending stays stopped")
     OPERATION = "operation", _("LicenseHub itself needs a repair")
+    WEBHOOK = "webhook", _("A webhook was switched off")
+    DOUBT = "doubt", _("The answers to reclaims were lost")
+    CAP = "cap", _("The cap for 24 hours is reached")
 
 
 class Delivery(models.TextChoices):
@@ -59,6 +62,8 @@ class Notification(models.Model):
     path = models.CharField(max_length=200, blank=True, default="")
     created_at = models.DateTimeField(default=database_now)
     ended_at = models.DateTimeField(null=True)
+    # When its event was written for the webhooks, if it has one.
+    raised_at = models.DateTimeField(null=True)
 
     profile_path: ClassVar[str] = "profile"
     objects = ProfileManager()

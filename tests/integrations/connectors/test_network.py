@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from integrations.connectors import network, transport
+from integrations.connectors import network
 from integrations.connectors.contract import ConfigError, OutcomeUnknown, TransientError
 from integrations.connectors.network import Network, set_network
 from integrations.connectors.rate_limit import LocalRateBudget
 from licensehub.checks import configuration
+from licensehub.outbound import deadlines, sessions
 from tests.integrations.connectors.test_tls import WHOLE, Drip, drip, write_certificate
 from tests.support.connector_sessions import QUICK, RATE, new_session
 from tests.support.network import AllowHttp
@@ -121,7 +122,7 @@ def test_a_proxy_behind_tls_is_checked_as_the_vendor_is(drip: Drip) -> None:
     """The public authorities and those of the company are trusted."""
     context = Network(ca_bundle=str(drip.certificate)).tls_context(slot="rest")
     assert context is not None and context.cert_store_stats()["x509_ca"] > 50
-    adapter = transport._PlainSession({}, context).get_adapter("https://api.miro.example")
+    adapter = sessions.PlainSession({}, context).get_adapter("https://api.miro.example")
     proxy = adapter.proxy_manager_for("https://proxy.example:3128")  # type: ignore[attr-defined]
     assert proxy.proxy_config.ssl_context is proxy.connection_pool_kw["ssl_context"] is context
 
@@ -171,7 +172,7 @@ def test_the_deadline_holds_while_the_proxy_answers(
         new_session(drip.url, budget).patch("/x", {}, rate=RATE)
     assert time.monotonic() - started < QUICK.total + 0.6
     # The control: without its handle on the connection, the deadline waits for the whole answer.
-    monkeypatch.setattr(transport.Deadline, "watch_connecting", lambda *_: None)
+    monkeypatch.setattr(deadlines.Deadline, "watch_connecting", lambda *_: None)
     started = time.monotonic()
     with pytest.raises(TransientError):
         new_session(drip.url, budget).patch("/x", {}, rate=RATE)

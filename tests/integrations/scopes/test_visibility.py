@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.apps import apps
 from django.db.models import Model
 
-from integrations.models import AccountScope, IntegrationProfile
+from integrations.models import AccountScope, IntegrationProfile, Webhook
 from integrations.scopes.visibility import ProfileManager, each_seen_by, seen_by, visible
 from subscriptions.models import NotificationRecipient, RemovalCandidate, RequestedRemoval, SearchText, Subscription
 from subscriptions.models.reclaims.evidence import EvidencePack, EvidencePackPart
@@ -16,6 +16,8 @@ from tests.support.organization import Organization
 OF_ACCOUNTS = {
     *(NotificationRecipient, AccountScope, AccountScope.profiles.through),
     *(EvidencePack, EvidencePackPart),
+    # Read over its webhook, whose manager leaves out the webhooks of other profiles.
+    Webhook.profiles.through,
 }
 
 

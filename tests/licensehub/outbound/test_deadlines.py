@@ -7,11 +7,11 @@ import sys
 import threading
 import time
 
-from integrations.connectors.transport import TimerThread
+from licensehub.outbound.deadlines import TimerThread
 
 FORKED = """
 import os, sys, time
-from integrations.connectors.transport import timers
+from licensehub.outbound.deadlines import timers
 timers.call_after(60, print)
 child = os.fork()
 if child == 0:

@@ -1,0 +1,94 @@
+"""Sessions that follow no redirect and read nothing of the environment, over connections that report their socket."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, ProxyManager
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.response import HTTPResponse
+
+from licensehub.outbound.deadlines import current
+
+
+def _watch(sock: socket.socket | None) -> None:
+    if (deadline := current()) is not None:
+        deadline.watch(sock)
+
+
+class WatchedConnection(HTTPConnection):
+    def connect(self) -> None:
+        super().connect()
+        _watch(self.sock)
+
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # urllib3 has another return type
+        _watch(self.sock)  # a kept connection does not connect again
+        return super().getresponse()
+
+
+class WatchedTlsConnection(HTTPSConnection):
+    def connect(self) -> None:
+        super().connect()
+        _watch(self.sock)
+
+    def _new_conn(self) -> socket.socket:
+        """The TCP connection, to the proxy if there is one. The proxy's answer and TLS follow, and may be slow, too."""
+        sock = super()._new_conn()
+        if (deadline := current()) is not None:
+            deadline.watch_connecting(sock)
+        return sock
+
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # urllib3 has another return type
+        _watch(self.sock)
+        return super().getresponse()
+
+
+class WatchedPool(HTTPConnectionPool):
+    ConnectionCls = WatchedConnection
+
+
+class WatchedTlsPool(HTTPSConnectionPool):
+    ConnectionCls = WatchedTlsConnection
+
+
+POOLS = {"http": WatchedPool, "https": WatchedTlsPool}
+
+
+class _WatchedAdapter(HTTPAdapter):
+    """requests' adapter over connections that report their socket. It does not retry: its caller does."""
+
+    def __init__(self, tls: ssl.SSLContext | None) -> None:
+        self._tls = tls
+        super().__init__(max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs, ssl_context=self._tls)
+        self.poolmanager.pool_classes_by_scheme = POOLS
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> ProxyManager:
+        manager: ProxyManager = super().proxy_manager_for(
+            proxy, **kwargs, ssl_context=self._tls, proxy_ssl_context=self._tls
+        )
+        manager.pool_classes_by_scheme = POOLS
+        return manager
+
+
+class PlainSession(requests.Session):
+    """A session without redirects, without cookies, and without proxies, .netrc or CA bundles of the environment."""
+
+    def __init__(self, headers: dict[str, str], tls: ssl.SSLContext | None) -> None:
+        super().__init__()
+        self.trust_env = False
+        self.headers.clear()
+        self.headers.update(headers)
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, _WatchedAdapter(tls))
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None: requests would read the whole body of a redirect, however large, even if it does not follow it."""

@@ -1,0 +1,108 @@
+"""A receiver of webhooks over TLS on the loopback, under the name receiver.example."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import ssl
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from integrations.models import Webhook, WebhookFormat
+from licensehub.outbound import addresses
+from subscriptions.webhooks.setup import WebhookInput, create
+from tests.support.network import AllowHttp
+from tests.support.scripted_server import Reply, ScriptedServer, Seen
+
+HOST = "receiver.example"
+# A part of the address that nobody may read.
+SECRET_PATH = "/services/T000/B000/canary-of-the-path"
+
+
+def write_certificate(path: Path, host: str) -> None:
+    """A self-signed certificate for this name, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tests")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(
+            issuer_name=name, subject_name=name, public_key=key.public_key(), serial_number=x509.random_serial_number()
+        )
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path.write_bytes(secret + certificate.public_bytes(pem))
+
+
+class Receiver(ScriptedServer):
+    """Answers 200 unless a test says otherwise. `names`: the number that a name has at each look-up, in turn."""
+
+    def __init__(self, certificate: Path) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        super().__init__(tls=context)
+        self.replies = [Reply(data={"ok": True})]
+        self.port = urlsplit(self.url).port or 0
+        self.address = f"https://{HOST}:{self.port}{SECRET_PATH}"
+        self.names: dict[str, Callable[[], list[str]]] = {HOST: lambda: ["127.0.0.1"]}
+        self.looked_up: list[str] = []
+
+    def look_up(self, host: str, port: int) -> list[str]:
+        self.looked_up.append(host)
+        if host not in self.names:
+            raise OSError("no such name")
+        return self.names[host]()
+
+
+def verified(seen: Seen, secret: str, *, now: float | None = None) -> bool:
+    """What a receiver does, as docs/webhooks.md shows it."""
+    headers = {name.lower(): value for name, value in seen.headers.items()}
+    stamp = headers["webhook-timestamp"]
+    if now is not None and abs(now - int(stamp)) > 300:
+        return False
+    signed = b".".join([headers["webhook-id"].encode(), stamp.encode(), seen.body])
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    expected = base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
+    given = [one.removeprefix("v1,") for one in headers["webhook-signature"].split(" ") if one.startswith("v1,")]
+    return any(hmac.compare_digest(expected, one) for one in given)
+
+
+@pytest.fixture
+def receiver(tmp_path: Path, settings, monkeypatch: pytest.MonkeyPatch, allow_http: AllowHttp) -> Iterator[Receiver]:
+    certificate = tmp_path / "receiver.pem"
+    write_certificate(certificate, HOST)
+    server = Receiver(certificate)
+    allow_http(server.url)
+    monkeypatch.setattr(addresses, "look_up", server.look_up)
+    settings.WEBHOOK_HOSTS = [HOST]
+    settings.WEBHOOK_NETWORKS = [ip_network("127.0.0.0/8")]
+    settings.WEBHOOK_CA_BUNDLE = str(certificate)
+    yield server
+    server.stop()
+
+
+def wanted(name: str = "On call", **values: object) -> WebhookInput:
+    """The entries of a webhook for the events that most tests raise."""
+    common = {"format": WebhookFormat.EVENT, "events": ("request.decided", "request.waits", "savings.monthly")}
+    return WebhookInput(name=name, **{**common, **values})  # type: ignore[arg-type]
+
+
+def make_webhook(receiver: Receiver, name: str = "On call", **values: object) -> tuple[Webhook, str]:
+    """A webhook to the receiver, and its secret."""
+    authorization = str(values.pop("authorization", ""))
+    return create(wanted(name, **values), url=receiver.address, authorization=authorization, actor=None)
