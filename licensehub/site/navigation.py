@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from integrations.installation.processes import no_report_since
-from integrations.models import CheckResult, Connection, ConnectionState, IntegrationProfile
+from integrations.models import CheckResult, Connection, ConnectionState, IntegrationProfile, Webhook, WebhookState
 from licensehub.ui.lists.counts import Count, capped_each
 from subscriptions.company.company import company
 from subscriptions.models import CandidateState, ReclaimRequest, RemovalCandidate, RequestState, RightsChange
@@ -56,6 +56,10 @@ def waiting() -> dict[str, QuerySet[Any]]:
 def profiles_in_error() -> Count:
     broken = Connection.objects.filter(state=ConnectionState.ERROR)
     return Count(IntegrationProfile.objects.filter(connections__in=broken).distinct().count())
+
+
+def webhooks_failing() -> Count:
+    return Count(Webhook.objects.filter(state=WebhookState.FAILED).count())
 
 
 GROUPS: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
@@ -173,6 +177,14 @@ GROUPS: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
                 "audit_auditevent_evidence",
                 ("audit.view_auditevent", "subscriptions.make_evidencepack"),
                 covers=(gettext_lazy("Audit log"), "audit_auditevent_changelist"),
+            ),
+            Entry(
+                gettext_lazy("Webhooks"),
+                "webhook",
+                "integrations_webhook_changelist",
+                "integrations.view_webhook",
+                webhooks_failing,
+                "danger",
             ),
             Entry(gettext_lazy("Users"), "group", "auth_user_changelist", "auth.view_user"),
             Entry(

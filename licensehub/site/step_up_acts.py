@@ -45,6 +45,10 @@ ACTS: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
     # Connect.
     "admin:integrations_connection_credentials": always,
     "admin:integrations_connection_connect": always,
+    # Send to another address outside, or with another secret.
+    "admin:integrations_webhook_add": always,
+    "admin:integrations_webhook_edit": always,
+    "admin:integrations_webhook_secret": always,
     # Confirm a backup, and let sending begin.
     "admin:integrations_sendingcontrol_action": when("action", "release", "allow"),
     "admin:integrations_integrationprofile_release": always,

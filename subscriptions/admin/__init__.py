@@ -17,3 +17,4 @@ from subscriptions.admin.review import review_admin as review_admin
 from subscriptions.admin.rules import protection_admin as protection_admin
 from subscriptions.admin.rules import rule_admin as rule_admin
 from subscriptions.admin.subscriptions import subscription_admin as subscription_admin
+from subscriptions.admin.webhooks import webhook_admin as webhook_admin

@@ -13,6 +13,7 @@ from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import DownloadRun, Reclaim, ReclaimRule, RemovalCandidate, Subscription
 from subscriptions.reclaims.engine import reclaim_due
 from tests.support.fixtures import World
+from tests.support.webhooks import stored_webhook
 
 LISTS = (
     *(f"subscriptions_{name}" for name in ("subscription", "persontoreview", "removalcandidate", "reclaimrequest")),
@@ -49,6 +50,15 @@ def prepare(world: World, *, asks: User, decides: User) -> dict[str, str]:
         "set up a factor": reverse("factors"),
         "new app": reverse("mfa_activate_totp"),
         "new passkey": reverse("mfa_add_webauthn"),
+    }
+    delivery = stored_webhook()
+    pages |= {
+        "webhooks": reverse("admin:integrations_webhook_changelist"),
+        "one webhook": reverse("admin:integrations_webhook_change", args=[delivery.webhook_id]),
+        "change a webhook": reverse("admin:integrations_webhook_edit", args=[delivery.webhook_id]),
+        "one delivery": reverse("admin:integrations_webhook_delivery", args=[delivery.pk]),
+        "formats of webhooks": reverse("admin:integrations_webhook_add"),
+        "new webhook": reverse("admin:integrations_webhook_add") + "?format=jira",
     }
     pages |= {name: reverse(f"admin:{name}_changelist") for name in LISTS}
     pages |= {f"subscriptions_{name}": reverse(f"admin:subscriptions_{name}") for name in MONEY}

@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from integrations.models import Webhook, WebhookFormat
+from integrations.models import IntegrationProfile, Webhook, WebhookDelivery, WebhookFormat
+from integrations.webhooks.secrets import sealed
 from licensehub.outbound import addresses
 from subscriptions.webhooks.setup import WebhookInput, create
 from tests.support.network import AllowHttp
@@ -106,3 +107,18 @@ def make_webhook(receiver: Receiver, name: str = "On call", **values: object) ->
     """A webhook to the receiver, and its secret."""
     authorization = str(values.pop("authorization", ""))
     return create(wanted(name, **values), url=receiver.address, authorization=authorization, actor=None)
+
+
+def stored_webhook(*profiles: IntegrationProfile, **values: object) -> WebhookDelivery:
+    """A webhook of these profiles, or of all, with one delivery, which is returned. Nothing is called."""
+    columns = {"format": WebhookFormat.SLACK, "host": "hooks.slack.com", "events": ["request.waits"], **values}
+    name = str(columns.pop("name", f"Channel {Webhook.objects.count() + 1}"))
+    row = Webhook.objects.create(name=name, all_profiles=not profiles, ciphertext="", fingerprint="", **columns)
+    row.profiles.set(profiles)
+    stored = {"url": f"https://{row.host}{SECRET_PATH}", "secret": ""}
+    Webhook.objects.filter(pk=row.pk).update(**sealed(row, stored))
+    data = {"request": 1, "number": "R-0001", "direction": "deactivate", "people": 3}
+    moments = dict.fromkeys(("requested_at", "expires_at"), "2026-11-30T10:00:00+00:00")
+    content = {"data": {**data, **moments}, "path": "/admin/subscriptions/reclaimrequest/"}
+    profile = profiles[0] if profiles else IntegrationProfile.objects.first()
+    return WebhookDelivery.objects.create(webhook=row, event="request.waits", profile=profile, content=content)

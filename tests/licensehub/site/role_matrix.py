@@ -70,6 +70,19 @@ integrations_connection_callback                        *         *
 integrations_connection_credentials                     .         COS
 integrations_connection_connect                         .         COS
 integrations_connection_disconnect                      .         COS
+integrations_webhook_changelist                         CUS       CUS
+integrations_webhook_add                                CS        CS
+integrations_webhook_change                             CUS       CUS
+integrations_webhook_edit                               CS        CS
+integrations_webhook_secret                             .         CS
+integrations_webhook_live                               CUS       CUS
+integrations_webhook_replay_period                      .         CS
+integrations_webhook_action test                        .         CS
+integrations_webhook_action on                          .         CS
+integrations_webhook_action off                         .         CS
+integrations_webhook_action delete                      .         CS
+integrations_webhook_delivery                           CUS       CUS
+integrations_webhook_replay                             .         CS
 subscriptions_rightschange_confirm                      CAUS      CAUS
 subscriptions_rightschange_refuse                       CAUS      CAUS
 subscriptions_rightschange_withdraw                     CAUS      CAUS

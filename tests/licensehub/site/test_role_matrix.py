@@ -44,6 +44,7 @@ from subscriptions.models import (
 from tests.licensehub.site.role_matrix import COMPANY, EVERYBODY, LISTS, OPEN, OWN, ROLES, SIGN_IN, acts, meant
 from tests.support.fixtures import person
 from tests.support.organization import limited_to, make_organization
+from tests.support.webhooks import stored_webhook
 
 # Looks at answers only, which are the same on each database.
 pytestmark = pytest.mark.markup
@@ -53,6 +54,7 @@ WORDS = {
     "integrationprofile_action": ("publish", "pause", "unpause", "stop", "allow", "reclaim_on", "download", "reclaim"),
     "integrationprofile_schedule": ("download", "reclaim"),
     "sendingcontrol_action": ("stop", "allow", "release"),
+    "webhook_action": ("test", "on", "off", "delete"),
     "downloadrun_decide": ("propose", "accept", "discard"),
 }
 # Patterns without a name, or with a group -> a path that they match.
@@ -63,6 +65,13 @@ PATHS = {
 }
 
 
+# Addresses whose row is of another model than their folder.
+ROWS = {
+    "end_deputy": "deputy",
+    "reconcile": "integrationprofile",
+    "delivery": "webhookdelivery",
+    "replay": "webhookdelivery",
+}
 API = "api/v1/"
 
 
@@ -88,7 +97,7 @@ def addresses(rows: dict[str, int]) -> Iterator[Address]:
             yield Address(name or pattern, f"/{known}")
             continue
         model = pattern.split("/")[2] if pattern.count("/") > 2 else ""
-        row = {"end_deputy": "deputy", "reconcile": "integrationprofile"}.get(name.partition("_")[2].partition("_")[2])
+        row = ROWS.get(name.partition("_")[2].partition("_")[2])
         path = pattern.replace("<path:content_type_id>/<path:object_id>", "1/1")
         for part, value in {**VALUES, "<int:removal>": rows["removal"], "<int:profile_id>": rows["profile"]}.items():
             path = path.replace(part, str(value))
@@ -149,7 +158,10 @@ def rows_of(run: DownloadRun, alice: User, bob: User, carol: User) -> dict[str, 
         profile=profile, kind="person", value="x@northwind.example", reason="x", owner="x", created_by=alice
     )
     day = run.finished_at.date()
+    delivery = stored_webhook(profile)
     return {
+        "webhook": delivery.webhook_id,
+        "webhookdelivery": delivery.pk,
         "connection": profile.connections.first().pk,
         "rightschange": RightsChange.objects.get(account=carol).pk,
         "reclaimrequest": waiting.pk,

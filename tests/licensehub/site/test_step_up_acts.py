@@ -25,6 +25,8 @@ DECIDED_NO = {
     *("subscriptions_subscription_request", "subscriptions_price_withdraw"),
     *(f"integrations_integrationprofile_{name}" for name in ("action", "validate", "archive", "schedule")),
     "integrations_connection_disconnect",
+    # Only what was written before, to the address that it had.
+    *(f"integrations_webhook_{name}" for name in ("action", "replay", "replay_period")),
     # Look at the installation, and send a mail to oneself.
     *("integrations_checkresult_doctor", "integrations_checkresult_mail"),
     # Less is possible afterwards.
@@ -39,7 +41,7 @@ DECIDED_NO = {
 READ_ONLY = (
     *("changelist", "delete", "history", "progress", "live", "export", "preview", "dry_run", "due", "people", "counts"),
     *("columns", "views", "save_view", "export_shown", "savings", "verify", "evidence_pack", "evidence", "verifier"),
-    *("personal_data", "auditevent_pack"),
+    *("personal_data", "auditevent_pack", "webhook_delivery"),
 )
 
 

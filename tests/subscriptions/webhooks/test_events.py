@@ -46,7 +46,8 @@ def test_each_event_is_raised_in_one_place():
     found: Counter[str] = Counter()
     for package in ("subscriptions", "integrations", "licensehub"):
         for path in (Path(installed.BASE_DIR) / package).rglob("*.py"):
-            if path.name == "messages.py" and path.parent.name == "webhooks":
+            # The words of each event, and the choices of a form.
+            if path.parent.name == "webhooks" and (path.name == "messages.py" or path.parent.parent.name == "admin"):
                 continue
             for node in ast.walk(ast.parse(path.read_text())):
                 if (
