@@ -361,7 +361,11 @@ class Migration(migrations.Migration):
                 (
                     "state",
                     models.CharField(
-                        choices=[("on", "On"), ("off", "Off"), ("failed", "Off after failures")],
+                        choices=[
+                            ("on", "Switched on"),
+                            ("off", "Switched off"),
+                            ("failed", "Switched off after failures"),
+                        ],
                         default="on",
                         max_length=8,
                     ),

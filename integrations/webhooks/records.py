@@ -26,10 +26,10 @@ class WebhookFormat(models.TextChoices):
 
 
 class WebhookState(models.TextChoices):
-    ON = "on", _("On")
-    OFF = "off", _("Off")
+    ON = "on", _("Switched on")
+    OFF = "off", _("Switched off")
     # LicenseHub switched it off, after days without an answer.
-    FAILED = "failed", _("Off after failures")
+    FAILED = "failed", _("Switched off after failures")
 
 
 class WebhookManager(ProfileManager["Webhook"]):

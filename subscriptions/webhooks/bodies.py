@@ -43,7 +43,8 @@ def _event(row: WebhookDelivery) -> bytes:
 def _slack(row: WebhookDelivery) -> bytes:
     """A message for an incoming webhook: https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks"""
     said = message_of(row)
-    link = f"<{_escaped(said.link)}|{_escaped(_('Open in LicenseHub'))}>"
+    label = _("Open in LicenseHub")
+    link = f"<{_escaped(said.link)}|{_escaped(label)}>"
     text = "\n".join([f"*{_escaped(said.subject)}*", *map(_escaped, said.lines), link])
     section = {"type": "section", "text": {"type": "mrkdwn", "text": text[:3000]}}
     return _json({"text": _escaped(said.subject), "blocks": [section]})

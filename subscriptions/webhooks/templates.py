@@ -79,7 +79,7 @@ def _read(template: str) -> dict[str, Any]:
     except RecursionError:
         raise BadTemplate(_("The template is nested too deeply.")) from None
     if not isinstance(found, dict):
-        raise BadTemplate(_("Line {line}: the template begins with {{ and ends with }}.").format(line=1))
+        raise BadTemplate(_("Line 1: the template must be one object of JSON, in braces."))
     return found
 
 

@@ -24,12 +24,12 @@ from tests.support.scripted_server import Reply
 from tests.support.webhooks import HOST, Receiver, make_webhook, verified
 
 
-def happen(organization: Organization, event: Event = Event.REQUEST_DECIDED, **data: object) -> WebhookDelivery | None:
+def happen(organization: Organization, event: Event = Event.REQUEST_DECIDED, **data: object) -> WebhookDelivery:
     """Something happens. Returns the newest delivery."""
     facts = {"request": 1, "number": "R-1", "direction": "deactivate", "people": 3, "decision": "approved", **data}
     with transaction.atomic():
         raise_event(event, profile=organization.profile, data=facts, path="/admin/x/")
-    return WebhookDelivery.objects.first()
+    return WebhookDelivery.objects.latest("pk")
 
 
 def later(row: WebhookDelivery, **by: float) -> WebhookDelivery:

@@ -7,9 +7,11 @@ import json
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings as installed
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from integrations.models import Connection, ConnectionState, Webhook, WebhookDelivery
@@ -37,8 +39,13 @@ def events() -> list[str]:
     return list(WebhookDelivery.objects.order_by("pk").values_list("event", flat=True))
 
 
-def content(event: Event) -> dict[str, object]:
+def content(event: Event) -> dict[str, Any]:
     return WebhookDelivery.objects.get(event=event.value).content
+
+
+def decide(request: ReclaimRequest, user: User) -> None:
+    shown: dict[str, Any] = seen(request)
+    approve(request, actor=user, **shown)
 
 
 def test_each_event_is_raised_in_one_place():
@@ -77,7 +84,7 @@ def test_a_request_that_waits_is_decided(organization: Organization, webhook, al
         "expires_at": ReclaimRequest.objects.get().expires_at.isoformat(),
     }
     assert told["path"] == f"/admin/subscriptions/reclaimrequest/{request.pk}/change/"
-    approve(request, actor=bob, **seen(request))
+    decide(request, bob)
     assert events() == ["request.waits", "request.decided"]
     assert content(Event.REQUEST_DECIDED)["data"]["decision"] == "approved"
 
@@ -91,7 +98,7 @@ def test_a_decision_that_is_undone_tells_nobody(organization, webhook, alice, bo
 
     monkeypatch.setattr("subscriptions.approvals.decide.enqueue", fail)
     with pytest.raises(RuntimeError):
-        approve(request, actor=bob, **seen(request))
+        decide(request, bob)
     assert events() == []
 
 
@@ -160,7 +167,7 @@ def test_a_connection_fails_and_a_download_is_quarantined_and_missing(organizati
 
 def test_answers_are_lost_and_a_cap_is_reached(organization, webhook, alice, bob):
     request = organization.ask(alice)
-    approve(request, actor=bob, **seen(request))
+    decide(request, bob)
     first, *others = Reclaim.objects.order_by("pk").values_list("pk", flat=True)
     Reclaim.objects.filter(pk=first).update(state="in_doubt", sending_at=database_now())
     Reclaim.objects.filter(pk__in=others).update(hold_reason=HoldReason.ROLLING_CAP)
@@ -190,6 +197,6 @@ def test_the_savings_of_a_month_are_told_once_for_each_profile(organization, us,
 def test_without_a_webhook_nothing_is_written(organization, alice, bob, django_assert_num_queries):
     request = organization.ask(alice)
     update()
-    approve(request, actor=bob, **seen(request))
+    decide(request, bob)
     assert not WebhookDelivery.objects.exists()
     assert not Notification.objects.filter(ended_at=None, raised_at=None).exists()

@@ -114,7 +114,7 @@ def test_wrong_entries_get_a_sentence_and_store_nothing(admin, receiver, organiz
     [
         ('{\n "a": 1,\n}', "Line 3, column 1: this is no JSON"),
         ('{\n "a": {title}}', "Line 2"),
-        ('["{title}"]', "begins with {"),
+        ('["{title}"]', "must be one object of JSON"),
         ('{\n "a": "{titel}"}', "Line 2: there is no placeholder {titel}"),
     ],
 )
