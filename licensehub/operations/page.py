@@ -50,6 +50,7 @@ LABELS: Final[dict[str, str | Promise]] = {
     "workers": gettext_lazy("Workers"),
     "queues": gettext_lazy("Queues"),
     "mail": gettext_lazy("Mail"),
+    "webhooks": gettext_lazy("Webhooks"),
     "disk": gettext_lazy("Disk"),
     "clocks": gettext_lazy("Clocks"),
     "vendor_clock": gettext_lazy("Clock of the vendor"),
@@ -66,7 +67,7 @@ LABELS: Final[dict[str, str | Promise]] = {
 }
 TILES: Final = ("workers", "scheduler", "open_items", "in_doubt", "downloads")
 CARDS: Final[tuple[tuple[str | Promise, tuple[str, ...]], ...]] = (
-    (gettext_lazy("Vendor and mail"), ("tokens", "vendor_clock", "sending", "mail")),
+    (gettext_lazy("Vendor and mail"), ("tokens", "vendor_clock", "sending", "mail", "webhooks")),
     (gettext_lazy("Evidence and keys"), ("audit", "anchors", "verified", "keys", "key_ages")),
     (gettext_lazy("Database, broker and hosts"), ("database", "connections", "broker", "clocks", "disk")),
     (

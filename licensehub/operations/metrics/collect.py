@@ -11,13 +11,22 @@ from datetime import datetime
 from typing import Final
 
 from django.conf import settings
-from django.db.models import Count, Max, Min, Model
+from django.db.models import Count, Max, Min, Model, Q
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 
 from integrations import sending
 from integrations.connectors.rate_limit import rate_used
 from integrations.installation.processes import processes
-from integrations.models import CheckResult, Connection, ConnectionState, IntegrationProfile
+from integrations.models import (
+    CheckResult,
+    Connection,
+    ConnectionState,
+    DeliveryState,
+    IntegrationProfile,
+    Webhook,
+    WebhookDelivery,
+    WebhookState,
+)
 from licensehub.audit.actions import Action
 from licensehub.audit.models import AuditEvent, ChainHead, StoredAnchor
 from licensehub.build import version
@@ -185,6 +194,16 @@ def mails() -> Iterator[Metric]:
     yield from (waiting, failed)
 
 
+def webhooks() -> Iterator[Metric]:
+    failing = Webhook.objects.filter(Q(state=WebhookState.FAILED) | Q(failing_since__isnull=False)).count()
+    yield GaugeMetricFamily(f"{PREFIX}webhooks_failing", "Webhooks that fail, or were switched off.", value=failing)
+    deliveries = gauge("webhook_deliveries", "Deliveries of webhooks by state.", "state")
+    found = dict(WebhookDelivery.objects.order_by().values_list("state").annotate(n=Count("pk")))
+    for state in DeliveryState:
+        deliveries.add_metric([state.value], found.get(state.value, 0))
+    yield deliveries
+
+
 def audit() -> Iterator[Metric]:
     head = ChainHead.objects.values_list("sequence", flat=True).get(pk=1)
     yield CounterMetricFamily(f"{PREFIX}audit_events", "Events of the audit.", value=head)
@@ -209,7 +228,7 @@ def _counted(model: type[Model], *columns: str, **conditions: object) -> Iterato
 
 PARTS: Final[tuple[Callable[[], Iterator[Metric]], ...]] = (
     *(build, checks, running_processes, tasks),
-    *(downloads, work, connections, mails, audit),
+    *(downloads, work, connections, mails, webhooks, audit),
 )
 
 

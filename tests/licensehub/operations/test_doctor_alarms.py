@@ -34,6 +34,7 @@ from subscriptions.models import DownloadRun, Notice, Reclaim
 from tests.licensehub.operations.test_doctor import row
 from tests.support.attacks import attack
 from tests.support.fixtures import World
+from tests.support.webhooks import stored_webhook
 
 GB = machines.GIGABYTE
 
@@ -221,3 +222,20 @@ def test_mails_that_reach_nobody(world: World, alice, settings):
         mail.delete()
     settings.HTTPS, settings.EMAIL_BACKEND = True, "django.core.mail.backends.console.EmailBackend"
     assert said("mail") == ("act", "Mails reach nobody")
+
+
+def test_webhooks_that_reach_nobody(db):
+    assert said("webhooks") == ("ok", "No webhook fails")
+    webhook = stored_webhook(
+        name="Anna's channel", error="The host answered 500.", failing_since=database_now()
+    ).webhook
+    assert said("webhooks") == ("look", "A webhook fails")
+    webhook.state = "failed"
+    webhook.save()
+    finding = run_checks(["webhooks"])["webhooks"]
+    assert (finding.level, finding.value) == ("look", "1 is off")
+    assert finding.detail == "hooks.slack.com: The host answered 500."
+    assert "Anna" not in str(finding) and "canary" not in str(finding)
+    webhook.state = "off"
+    webhook.save()
+    assert level("webhooks") == "ok"

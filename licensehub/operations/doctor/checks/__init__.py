@@ -6,6 +6,7 @@ from licensehub.operations.doctor.checks import (  # noqa: F401, I001 - the orde
     broker,
     processes,
     mail,
+    webhooks,
     machines,
     work,
     evidence,
