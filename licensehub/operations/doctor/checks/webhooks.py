@@ -14,23 +14,18 @@ OPEN: Final = Step(english("A company admin opens System → Webhooks: each says
 
 @check("webhooks")
 def webhooks(context: Context) -> Finding:
-    """Each webhook that is switched on reaches its host."""
+    """Each webhook that is switched on reaches its host. The name of a webhook may name people, so it is not shown."""
     off = Webhook.objects.filter(state=WebhookState.FAILED).order_by("failing_since")
     failing = Webhook.objects.filter(state=WebhookState.ON, failing_since__isnull=False).order_by("failing_since")
     if row := off.first():
         count = off.count()
         value = english_plural("{count} is off", "{count} are off", count).format(count=count)
         title = english("A webhook was switched off, since its host took nothing")
-        return Finding(Level.LOOK, title, value, _of(row), NOT_LOST, (OPEN,), row.failing_since)
+        return Finding(Level.LOOK, title, value, row.error, NOT_LOST, (OPEN,), row.failing_since)
     if row := failing.first():
         count = failing.count()
         value = english_plural("{count} fails", "{count} fail", count).format(count=count)
-        return Finding(Level.LOOK, english("A webhook fails"), value, _of(row), NOT_LOST, (OPEN,), row.failing_since)
+        return Finding(Level.LOOK, english("A webhook fails"), value, row.error, NOT_LOST, (OPEN,), row.failing_since)
     due = WebhookDelivery.objects.filter(state=DeliveryState.DUE).count()
     value = english_plural("{count} delivery waits", "{count} deliveries wait", due).format(count=due)
     return Finding(Level.OK, english("No webhook fails"), value)
-
-
-def _of(row: Webhook) -> str:
-    """Host and reason. The name of a webhook may name people."""
-    return english("{host}: {problem}").format(host=row.host, problem=row.error)
