@@ -73,7 +73,7 @@ def deliver_due(*, seconds: float = TASK_SECONDS) -> int:
 
 def _claim() -> WebhookDelivery | None:
     """Claim one due delivery. Another worker may be faster, so it looks again."""
-    while (found := claimable().order_by("due_at", "pk").first()) is not None:
+    while (found := claimable().order_by("due_at", "occurred_at", "pk").first()) is not None:
         token = uuid.uuid4()
         values = {"state": DeliveryState.SENDING, "token": token, "lease_until": database_now() + LEASE}
         tries = {"tries": F("tries") + 1, "tries_in_row": F("tries_in_row") + 1, "tried_at": database_now()}

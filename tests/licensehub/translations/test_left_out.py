@@ -12,6 +12,7 @@ from django.utils import translation
 from integrations.connectors.registry import connector_class
 from integrations.models import Connection
 from subscriptions.money.currencies import currencies
+from subscriptions.webhooks.templates import JIRA
 from tests.support.all_pages import prepare
 from tests.support.fixtures import person
 from tests.support.marked_language import (
@@ -28,6 +29,7 @@ DATA = {
     "subscriptions.Subscription": ("name", "email", "external_id", "department", "cost_center", "division", "manager"),
     "integrations.IntegrationProfile": ("name", "organization_name", "organization_id"),
     "integrations.Connection": ("fingerprint",),
+    "integrations.Webhook": ("name", "host"),
 }
 # Names that are the same in each language.
 NAMES = (
@@ -72,7 +74,7 @@ def names_of_currencies() -> list[str]:
 def test_pages_have_no_string_that_is_not_marked(world, alice, bob, client, marked):
     pages = prepare(world, asks=alice, decides=bob)
     client.force_login(person("zoe", "Company admin"))
-    data = data_of_rows(DATA, *NAMES, *LICENSES, *names_of_currencies(), *map(str, Connection.objects.all()))
+    data = data_of_rows(DATA, *NAMES, *LICENSES, *names_of_currencies(), *map(str, Connection.objects.all()), JIRA)
     marked()
     found: dict[str, str] = {}
     for name, address in pages.items():

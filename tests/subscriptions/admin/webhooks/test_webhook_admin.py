@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from integrations.models import DeliveryState, Webhook, WebhookDelivery, WebhookState
 from licensehub.audit.models import AuditEvent
+from licensehub.sign_in import step_up
 from subscriptions.webhooks.delivery import deliver_due
 from tests.support.fixtures import actions, person
 from tests.support.organization import limited_to
@@ -86,6 +87,9 @@ def test_a_new_secret_replaces_the_first(admin, receiver, organization):
 
 def test_making_one_asks_who_it_is(cora, as_user, receiver):
     client = as_user(cora)
+    session = client.session
+    session[step_up.CONFIRMED] -= 301
+    session.save()
     assert client.post(f"{ADD}?format=event", entries(receiver)).status_code == 403
     assert not Webhook.objects.exists()
 
