@@ -46,6 +46,7 @@ def waiting() -> dict[str, QuerySet[Any]]:
         "ready": RemovalCandidate.objects.filter(state=CandidateState.READY),
         "open": ReclaimRequest.objects.filter(state=RequestState.OPEN),
         "rights": RightsChange.objects.waiting(),
+        "webhooks": Webhook.objects.filter(state=WebhookState.FAILED),
         # What does not work, and the silence of the workers, who say so.
         "operations": CheckResult.objects.filter(
             Q(level="act") | Q(check_id="workers", checked_at__lt=no_report_since())
@@ -56,10 +57,6 @@ def waiting() -> dict[str, QuerySet[Any]]:
 def profiles_in_error() -> Count:
     broken = Connection.objects.filter(state=ConnectionState.ERROR)
     return Count(IntegrationProfile.objects.filter(connections__in=broken).distinct().count())
-
-
-def webhooks_failing() -> Count:
-    return Count(Webhook.objects.filter(state=WebhookState.FAILED).count())
 
 
 GROUPS: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
@@ -183,7 +180,7 @@ GROUPS: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
                 "webhook",
                 "integrations_webhook_changelist",
                 "integrations.view_webhook",
-                webhooks_failing,
+                "webhooks",
                 "danger",
             ),
             Entry(gettext_lazy("Users"), "group", "auth_user_changelist", "auth.view_user"),
