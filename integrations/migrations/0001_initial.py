@@ -421,7 +421,7 @@ class Migration(migrations.Migration):
                             ("sending", "Being sent"),
                             ("delivered", "Delivered"),
                             ("failed", "Given up"),
-                            ("held", "Not sent: webhook off"),
+                            ("held", "Held"),
                         ],
                         default="due",
                         max_length=10,

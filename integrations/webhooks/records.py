@@ -110,7 +110,7 @@ class DeliveryState(models.TextChoices):
     DELIVERED = "delivered", _("Delivered")
     FAILED = "failed", _("Given up")
     # The webhook was off. An admin may have it sent.
-    HELD = "held", _("Not sent: webhook off")
+    HELD = "held", _("Held")
 
 
 class WebhookDeliveryQuerySet(models.QuerySet["WebhookDelivery"]):

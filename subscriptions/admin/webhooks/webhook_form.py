@@ -41,7 +41,10 @@ class WebhookForm(forms.Form):
         widget=forms.PasswordInput(attrs={**INPUT, "autocomplete": "new-password"}),
     )
     events = forms.MultipleChoiceField(
-        label=gettext_lazy("Events"), choices=CHOICES, widget=forms.CheckboxSelectMultiple, initial=list(SUGGESTED)
+        label=gettext_lazy("Which events"),
+        choices=CHOICES,
+        widget=forms.CheckboxSelectMultiple,
+        initial=list(SUGGESTED),
     )
     scope = forms.ChoiceField(
         label=gettext_lazy("Profiles"),

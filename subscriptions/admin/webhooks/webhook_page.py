@@ -16,7 +16,7 @@ from licensehub.database.clock import database_now
 from licensehub.translations.stored import translated
 from licensehub.ui.formatting import ago, badge, day_and_time, number
 from licensehub.ui.names import joined
-from subscriptions.webhooks.events import Event
+from subscriptions.webhooks.events import CHOICES, Event
 
 SHOWN: Final = 50
 ICONS: Final = {
@@ -94,7 +94,7 @@ def detail(row: Webhook, request: HttpRequest) -> dict[str, Any]:
         "problem": translated(row.error),
         "failing_since": day_and_time(row.failing_since) if row.failing_since else "",
         "profiles": profiles_of(row),
-        "events_asked": [str(Event(name).label) for name in row.events],
+        "events_asked": [str(label) for name, label in CHOICES if name in row.events],
         "languages": _language_of(row),
         "both_until": _both_until(row),
         "has_secret": row.format == WebhookFormat.EVENT,
