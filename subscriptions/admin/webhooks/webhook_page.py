@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from django.conf import settings
 from django.db.models import Count, Q
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
@@ -107,8 +108,6 @@ def detail(row: Webhook, request: HttpRequest) -> dict[str, Any]:
 
 
 def _language_of(row: Webhook) -> str:
-    from django.conf import settings
-
     return "" if row.format == WebhookFormat.EVENT else _(dict(settings.LANGUAGES)[row.language])
 
 
