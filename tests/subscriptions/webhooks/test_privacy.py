@@ -21,6 +21,7 @@ def test_an_erased_person_is_in_no_delivery(organization, receiver):
     webhook, _ = make_webhook(receiver, with_names=True)
     gone = Subscription.objects.get(name="Person 3")
     Subscription.objects.filter(pk=gone.pk).update(gone_at=database_now(), active=False)
+    gone.refresh_from_db()
     people = [{"name": "Person 3", "email": gone.email}, {"name": "Person 4", "email": "person4@northwind.example"}]
     row = stored_webhook(organization.profile)
     content = {**row.content, "details": {"people": people, "comment": "Ask Person 3"}}
