@@ -39,6 +39,7 @@ from subscriptions.models import (
 from subscriptions.notices import delivery
 from subscriptions.notifications import delivery as notifications
 from subscriptions.notifications.digests import make_digests
+from subscriptions.notifications.events import raise_new
 from subscriptions.notifications.recipients import update
 from subscriptions.reclaims.direction import SPECS
 from subscriptions.reclaims.outcomes import mark_lapsed, mark_tampered, read_back
@@ -75,11 +76,16 @@ def repair() -> None:
 
 
 def notify() -> None:
-    """Find new notifications and their recipients, and repair what was to be sent."""
+    """Find new notifications and their recipients."""
     notifications.repair()
-    webhooks.repair()
     update()
     make_digests()
+
+
+def tell_webhooks() -> None:
+    """Write the events of new notifications, and repair deliveries. It runs alone: mails never wait for webhooks."""
+    webhooks.repair()
+    raise_new()
 
 
 def recover_claims() -> int:

@@ -52,6 +52,7 @@ from subscriptions.sweep import (
     read_back_doubts,
     repair,
     runs_to_follow_up,
+    tell_webhooks,
 )
 from subscriptions.turns import Turn
 from subscriptions.webhooks import delivery as webhooks
@@ -246,6 +247,7 @@ def sweep() -> None:
     findings.run_step("notify", notify)
     if notifications.anything_due() or rights_mail.anything_to_announce() or token_mail.anything_to_tell():
         enqueue_task(notify_colleagues)
+    findings.run_step("tell_webhooks", tell_webhooks)
     if webhooks.anything_due():
         enqueue_task(deliver_webhooks)
     findings.run_step("make_due", make_due)

@@ -17,7 +17,6 @@ from subscriptions.models import (
 )
 from subscriptions.notifications.choices import choices_for
 from subscriptions.notifications.deputies import away_today, stand_in
-from subscriptions.notifications.events import raise_new
 from subscriptions.notifications.kinds import KINDS, audience_of
 
 
@@ -37,7 +36,6 @@ def update() -> int:
     with as_evidence():
         for name, kind in KINDS.items():
             _open_and_end(name, {row.key: row for row in kind.find()})
-        raise_new()
     return sum(_address(row) for row in Notification.objects.filter(ended_at=None))
 
 

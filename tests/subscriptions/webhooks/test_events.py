@@ -22,6 +22,7 @@ from subscriptions.approvals.decide import approve, reject
 from subscriptions.models import DownloadRun, HoldReason, Notification, Reclaim, ReclaimRequest
 from subscriptions.notifications.recipients import update
 from subscriptions.reports.monthly import make_due
+from subscriptions.sweep import tell_webhooks
 from subscriptions.webhooks.events import CHOICES, Event
 from subscriptions.webhooks.messages import WORDS
 from tests.support.organization import Organization, seen
@@ -33,6 +34,12 @@ EVERY = tuple(name for name, _label in CHOICES)
 @pytest.fixture
 def webhook(receiver: Receiver) -> Webhook:
     return make_webhook(receiver, events=EVERY)[0]
+
+
+def minute() -> None:
+    """What the sweep does each minute."""
+    update()
+    tell_webhooks()
 
 
 def events() -> list[str]:
@@ -71,8 +78,8 @@ def test_each_event_is_raised_in_one_place():
 
 def test_a_request_that_waits_is_decided(organization: Organization, webhook, alice, bob):
     request = organization.ask(alice)
-    update()
-    update()
+    minute()
+    minute()
     assert events() == ["request.waits"]
     told = content(Event.REQUEST_WAITS)
     assert told["data"] == {
@@ -106,7 +113,7 @@ def test_a_rejection_and_an_end_that_comes(organization, webhook, alice, bob):
     request = organization.ask(alice)
     now = database_now()
     ReclaimRequest.objects.update(requested_at=now - timedelta(days=3), expires_at=now + timedelta(hours=1))
-    update()
+    minute()
     assert sorted(events()) == ["request.ends_soon", "request.waits"]
     request.refresh_from_db()
     reject(request, actor=bob, comment="Not these")
@@ -117,8 +124,8 @@ def test_a_request_expires(organization, webhook, alice):
     organization.ask(alice)
     ReclaimRequest.objects.update(expires_at=database_now() - timedelta(minutes=1))
     expire_requests()
-    update()
-    update()
+    minute()
+    minute()
     assert events() == ["request.expired"]
 
 
@@ -158,7 +165,7 @@ def test_a_connection_fails_and_a_download_is_quarantined_and_missing(organizati
         profile=organization.profile, slot="rest", state=ConnectionState.ERROR, error="The token ended."
     )
     DownloadRun.objects.filter(pk=organization.run.pk).update(state="quarantined", problem="Half of the people")
-    update()
+    minute()
     assert sorted(events()) == ["connection.failed", "download.quarantined"]
     assert content(Event.CONNECTION_FAILED)["data"]["connection"] == connection.pk
     assert content(Event.DOWNLOAD_QUARANTINED)["data"]["run"] == organization.run.pk
@@ -171,16 +178,16 @@ def test_answers_are_lost_and_a_cap_is_reached(organization, webhook, alice, bob
     first, *others = Reclaim.objects.order_by("pk").values_list("pk", flat=True)
     Reclaim.objects.filter(pk=first).update(state="in_doubt", sending_at=database_now())
     Reclaim.objects.filter(pk__in=others).update(hold_reason=HoldReason.ROLLING_CAP)
-    update()
-    update()
+    minute()
+    minute()
     assert content(Event.RECLAIM_IN_DOUBT)["data"] == {"items": 1}
     assert content(Event.CAP_REACHED)["data"]["waiting"] == 2
     assert "free_at" in content(Event.CAP_REACHED)["data"]
     # A try clears the reason for a moment, and the next one finds it again.
     Reclaim.objects.filter(pk__in=others).update(hold_reason="")
-    update()
+    minute()
     Reclaim.objects.filter(pk__in=others).update(hold_reason=HoldReason.ROLLING_CAP)
-    update()
+    minute()
     assert events().count("cap.reached") == 1
 
 
@@ -196,7 +203,7 @@ def test_the_savings_of_a_month_are_told_once_for_each_profile(organization, us,
 
 def test_without_a_webhook_nothing_is_written(organization, alice, bob, django_assert_num_queries):
     request = organization.ask(alice)
-    update()
+    minute()
     decide(request, bob)
     assert not WebhookDelivery.objects.exists()
     assert not Notification.objects.filter(ended_at=None, raised_at=None).exists()
