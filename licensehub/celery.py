@@ -38,6 +38,17 @@ def refuse_to_start_without_keys(**_: Any) -> None:
 
 
 @worker_init.connect
+def refuse_wrong_servers(**_: Any) -> None:
+    """A pool or a broker of a kind that does not work would let tasks fail halfway."""
+    from licensehub.broker import kind
+    from licensehub.checks import database
+
+    broker_problem = kind.problem()
+    if found := database.pool_problem() or (broker_problem and f"{broker_problem} {kind.HINT}"):
+        sys.exit(f"The worker process of LicenseHub does not start: {found}")
+
+
+@worker_init.connect
 def check_database_before_the_first_task(**_: Any) -> None:
     """Look for a restored backup, a copy, and too many rights before the worker sends anything.
 

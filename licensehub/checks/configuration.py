@@ -40,7 +40,10 @@ MAKE_ENV: Final = "`make install` writes a .env with all keys where there is non
 
 # The id of each value that cannot be read, and what to write instead.
 ENVIRONMENT: Final = {
-    "REDIS_URL": ("E008", "Write redis://host:6379/0, or leave it out for the embedded broker."),
+    "REDIS_URL": (
+        "E008",
+        "Write redis://host:6379/0, or leave it out for the embedded broker. Sentinel and Redis Cluster do not work.",
+    ),
     "DATABASE_URL": (
         "E013",
         "Write postgres://user:password@host:5432/name, postgres://user@/name?host=/folder/of/the/socket, "

@@ -11,7 +11,7 @@ from django.db import DatabaseError, connection
 
 from integrations.connectors.contract import english
 from integrations.installation import findings
-from licensehub.database import rights, schema_edition
+from licensehub.database import pooling, rights, schema_edition
 from licensehub.database.roles import Role
 
 SHOWN: Final = 5
@@ -38,6 +38,14 @@ def problem() -> str:
         return ""
     more = f" ({len(found) - SHOWN} more)" if len(found) > SHOWN else ""
     return DIFFERENT.format(user=user, differences="; ".join(found[:SHOWN]) + more)
+
+
+def pool_problem() -> str:
+    """Why the way to the database does not work, and what to do; empty if it does, or if nothing answers."""
+    try:
+        return f"{pooling.POOLED} {pooling.HINT}" if pooling.is_pooled(connection) else ""
+    except DatabaseError:
+        return ""
 
 
 def report() -> None:
@@ -91,3 +99,11 @@ def check_schema_edition(databases: Sequence[str] | None = None, **_: Any) -> li
         "migrate`. Keep the old database for its audit log."
     )
     return [Error(sentence, hint=hint, id="licensehub.E076")]
+
+
+@register(Tags.database)
+def check_pool(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """Each connection to PostgreSQL keeps its session."""
+    if databases and pool_problem():
+        return [Error(pooling.POOLED, hint=pooling.HINT, id="licensehub.E078")]
+    return []

@@ -42,6 +42,7 @@ LABELS: Final[dict[str, str | Promise]] = {
     "settings": gettext_lazy("Settings"),
     "rights": gettext_lazy("Rights in the database"),
     "connections": pgettext_lazy("database", "Connections"),
+    "pool": gettext_lazy("Pool of the database"),
     "keys": gettext_lazy("Secret keys"),
     "key_ages": gettext_lazy("Age of the keys"),
     "broker": gettext_lazy("Broker"),
@@ -69,7 +70,7 @@ TILES: Final = ("workers", "scheduler", "open_items", "in_doubt", "downloads")
 CARDS: Final[tuple[tuple[str | Promise, tuple[str, ...]], ...]] = (
     (gettext_lazy("Vendor and mail"), ("tokens", "vendor_clock", "sending", "mail", "webhooks")),
     (gettext_lazy("Evidence and keys"), ("audit", "anchors", "verified", "keys", "key_ages")),
-    (gettext_lazy("Database, broker and hosts"), ("database", "connections", "broker", "clocks", "disk")),
+    (gettext_lazy("Database, broker and hosts"), ("database", "connections", "pool", "broker", "clocks", "disk")),
     (
         gettext_lazy("Installation"),
         ("public_url", "migrations", "settings", "rights", "locale", "broker_messages"),

@@ -9,6 +9,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from integrations.connectors.contract import english
 from integrations.installation import findings as installation
+from licensehub.broker import kind
 from licensehub.operations.doctor.findings import Context, Finding, Level, Step, check
 from licensehub.redis_client import connect
 
@@ -35,7 +36,15 @@ def broker(context: Context) -> Finding:
         return Finding(Level.ACT, english("The broker does not answer"), detail=detail, waits=WAITS, steps=steps)
     name = "Valkey" if "valkey_version" in info or info.get("server_name") == "valkey" else "Redis"
     value = f"{name} {info.get('valkey_version') or info.get('redis_version')}"
-    return _eviction(info, value) or _memory(info, value) or _persistence(info, saves, value)
+    return _kind(info, value) or _eviction(info, value) or _memory(info, value) or _persistence(info, saves, value)
+
+
+def _kind(info: dict[str, Any], value: str) -> Finding | None:
+    detail = kind.why_refused(info)
+    if not detail:
+        return None
+    steps = (Step(kind.HINT), Step(english("Then restart web, worker and beat.")))
+    return Finding(Level.ACT, english("The broker is of a kind that does not work"), value, detail, WAITS, steps)
 
 
 def _eviction(info: dict[str, Any], value: str) -> Finding | None:

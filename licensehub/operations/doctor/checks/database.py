@@ -13,6 +13,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from integrations.connectors.contract import english, english_plural
 from licensehub.checks import database
+from licensehub.database import pooling
 from licensehub.operations.doctor.findings import HOUR, Context, Finding, Level, Step, check
 
 # Django 5.2 needs these: https://docs.djangoproject.com/en/5.2/ref/databases/
@@ -124,7 +125,7 @@ def system_checks(context: Context) -> Finding:
     found = django_checks.run_checks(databases=["default"])
     serious = [one for one in found if one.level >= django_checks.WARNING and not one.is_silenced()]
     # These have checks of their own here.
-    serious = [one for one in serious if one.id not in ("licensehub.W010", "licensehub.W050")]
+    serious = [one for one in serious if one.id not in ("licensehub.W010", "licensehub.W050", "licensehub.E078")]
     if not serious:
         return Finding(Level.OK, english("The settings are right"))
     serious.sort(key=lambda one: -one.level)
@@ -171,6 +172,20 @@ def connection_budget(context: Context) -> Finding:
     )
     waits = english("A process that gets no connection fails, and LicenseHub tries its task again. Nothing is lost.")
     return Finding(level, english("The database has few connections left"), value, detail, waits, steps)
+
+
+@check("pool", every=HOUR)
+def pool(context: Context) -> Finding:
+    """Each connection to PostgreSQL keeps its session."""
+    if not pooling.is_pooled(connection):
+        return Finding(Level.OK, english("Each connection to the database keeps its session"))
+    return Finding(
+        Level.ACT,
+        english("The pool before the database is in a mode that does not work"),
+        detail=pooling.POOLED,
+        waits=english("Exports, downloads and the verification of the audit fail until then."),
+        steps=(Step(pooling.HINT), Step(RESTART)),
+    )
 
 
 def free_space(path: Path) -> tuple[int, int]:
