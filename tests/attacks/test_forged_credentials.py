@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP
 from allauth.socialaccount.models import SocialAccount
 from cryptography.fernet import Fernet
@@ -109,6 +110,20 @@ def test_a_way_in_that_somebody_wrote_does_not_decide(
         decide.reject(ReclaimRequest.objects.get(pk=asked.pk), actor=User.objects.get(pk=bob.pk), comment="No")
     with pytest.raises(Refused, match=NOT_SET):
         raise_cap(ReclaimRequest.objects.get(pk=asked.pk), actor=User.objects.get(pk=bob.pk), reason="True-up")
+
+
+def test_codes_that_were_seen_and_used_and_a_renamed_passkey_are_the_same(bob):
+    codes = RecoveryCodes.activate(bob)
+    passkey = Authenticator.objects.create(user=bob, type="webauthn", data=PASSKEY)
+    confirm(bob)
+    codes.mark_as_viewed()
+    assert codes.validate_code(codes.get_unused_codes()[0])
+    passkey.data = {**PASSKEY, "name": "Key at home"}
+    passkey.save()
+    assert credentials.unsigned(bob) == []
+    codes.instance.data["seed"] = RecoveryCodes.activate(person("mallory", "Auditor")).instance.data["seed"]
+    codes.instance.save()
+    assert credentials.unsigned(bob) == ["recovery_codes"]
 
 
 def test_a_way_in_that_was_used_and_removed_still_counts(organization: Organization, alice, bob):

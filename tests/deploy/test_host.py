@@ -175,7 +175,9 @@ def request_and_approve(alice: Visitor, bob: Visitor, hub: psycopg.Connection[tu
     # Who asked may not decide.
     alice.send(approve, approval)
     assert hub.execute("SELECT count(*) FROM subscriptions_reclaim").fetchone() == (0,)
-    assert "True-up" in bob.post(approve, {**approval, "comment": "Checked"}).text
+    said = bob.post(approve, {**approval, "comment": "Checked"}).text
+    queued = hub.execute("SELECT count(*) FROM subscriptions_reclaim").fetchone()
+    assert queued == (PEOPLE,), re.sub(r"<[^>]*>|\s+", " ", said)
     people = (
         "SELECT s.external_id FROM subscriptions_removalcandidate c "
         "JOIN subscriptions_subscription s ON s.id = c.subscription_id WHERE c.id = ANY(%s)"

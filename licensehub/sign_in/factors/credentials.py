@@ -43,8 +43,8 @@ TELLING: Final = (
 )
 # For so long, a sign-in with something unsigned counts against the account.
 REMEMBERED: Final = timedelta(days=30)
-# What changes in the data of a factor without making it another one.
-RESTLESS: Final = frozenset({"used_mask", "name"})
+# The data of a factor that lets somebody in. Its name, and which codes were seen or used, change while it is the same.
+PROVING: Final = frozenset({"secret", "seed", "migrated_codes", "credential"})
 
 
 def of_password(user: User) -> str:
@@ -54,7 +54,7 @@ def of_password(user: User) -> str:
 def of_factor(row: Authenticator) -> str:
     """Another key of CREDENTIAL_KEYS does not change it. Empty for a secret that cannot be decrypted."""
     try:
-        data = {name: _plain(name, value) for name, value in row.data.items() if name not in RESTLESS}
+        data = {name: _plain(name, value) for name, value in row.data.items() if name in PROVING}
     except InvalidToken:
         return ""
     return _named(str(row.type), row.user_id, canonical(data))
