@@ -27,7 +27,7 @@ def pictures(page: Page, screenshot, name: str) -> None:
 
 
 def test_a_webhook_from_its_address_to_the_answer(
-    real_transactions, organization, receiver: Receiver, live_server, browser_page, screenshot, monkeypatch
+    real_transactions, organization, endpoint: Receiver, live_server, browser_page, screenshot, monkeypatch
 ):
     monkeypatch.setattr("subscriptions.admin.webhooks.webhook_admin.enqueue_task", lambda task: True)
     page, base, cora = browser_page, live_server.url, person("cora", "Company admin")
@@ -42,7 +42,7 @@ def test_a_webhook_from_its_address_to_the_answer(
     page.get_by_role("button", name="Make the webhook").press("Enter")
     expect(page.get_by_text("LicenseHub may not call “evil.example”.")).to_be_visible()
     pictures(page, screenshot, "form")
-    page.get_by_label("Address").fill(receiver.address)
+    page.get_by_label("Address").fill(endpoint.address)
     page.get_by_role("button", name="Make the webhook").click()
     expect(page.get_by_role("heading", name="Copy the secret now: it is shown only once")).to_be_visible()
     secret = page.locator("#lh-secret").input_value()
@@ -54,7 +54,7 @@ def test_a_webhook_from_its_address_to_the_answer(
     assert deliver_due() == 1
     expect(page.get_by_text("HTTP 200")).to_be_visible()
     assert page.get_by_text(secret).count() == 0
-    receiver.replies = [Reply(status=500, data={"error": "out of order"})]
+    endpoint.replies = [Reply(status=500, data={"error": "out of order"})]
     page.get_by_role("button", name="Send a test").click()
     deliver_due()
     page.reload()

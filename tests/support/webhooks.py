@@ -1,4 +1,4 @@
-"""A receiver of webhooks over TLS on the loopback, under the name receiver.example."""
+"""A receiver of webhooks over TLS on the loopback, under the name endpoint.example."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from subscriptions.webhooks.setup import WebhookInput, create
 from tests.support.network import AllowHttp
 from tests.support.scripted_server import Reply, ScriptedServer, Seen
 
-HOST = "receiver.example"
+HOST = "endpoint.example"
 # A part of the address that nobody may read.
 SECRET_PATH = "/services/T000/B000/canary-of-the-path"
 
@@ -84,8 +84,8 @@ def verified(seen: Seen, secret: str, *, now: float | None = None) -> bool:
 
 
 @pytest.fixture
-def receiver(tmp_path: Path, settings, monkeypatch: pytest.MonkeyPatch, allow_http: AllowHttp) -> Iterator[Receiver]:
-    certificate = tmp_path / "receiver.pem"
+def endpoint(tmp_path: Path, settings, monkeypatch: pytest.MonkeyPatch, allow_http: AllowHttp) -> Iterator[Receiver]:
+    certificate = tmp_path / "endpoint.pem"
     write_certificate(certificate, HOST)
     server = Receiver(certificate)
     allow_http(server.url)
@@ -103,10 +103,10 @@ def wanted(name: str = "On call", **values: object) -> WebhookInput:
     return WebhookInput(name=name, **{**common, **values})  # type: ignore[arg-type]
 
 
-def make_webhook(receiver: Receiver, name: str = "On call", **values: object) -> tuple[Webhook, str]:
-    """A webhook to the receiver, and its secret."""
+def make_webhook(endpoint: Receiver, name: str = "On call", **values: object) -> tuple[Webhook, str]:
+    """A webhook to the endpoint, and its secret."""
     authorization = str(values.pop("authorization", ""))
-    return create(wanted(name, **values), url=receiver.address, authorization=authorization, actor=None)
+    return create(wanted(name, **values), url=endpoint.address, authorization=authorization, actor=None)
 
 
 def stored_webhook(*profiles: IntegrationProfile, **values: object) -> WebhookDelivery:

@@ -17,93 +17,93 @@ POLICY = Policy((HOST, "other.example"), (ip_network("127.0.0.0/8"),))
 QUICK = Limits(connect=1.0, total=1.0, answer=1000)
 
 
-def send(receiver: Receiver, settings, url: str = "", *, limits: Limits = LIMITS) -> Answer:
-    address = parse(url or receiver.address, POLICY)
+def send(endpoint: Receiver, settings, url: str = "", *, limits: Limits = LIMITS) -> Answer:
+    address = parse(url or endpoint.address, POLICY)
     return post(
         address, resolve(address, POLICY), b"{}", {"X": "y"}, ca_bundle=settings.WEBHOOK_CA_BUNDLE, limits=limits
     )
 
 
-def test_it_connects_to_the_checked_number_with_the_name_of_the_host(receiver, settings):
-    answer = send(receiver, settings)
+def test_it_connects_to_the_checked_number_with_the_name_of_the_host(endpoint, settings):
+    answer = send(endpoint, settings)
     assert (answer.status, answer.body) == (200, b'{"ok": true}')
-    (seen,) = receiver.seen
+    (seen,) = endpoint.seen
     assert (seen.method, seen.body) == ("POST", b"{}")
-    assert seen.headers["Host"] == f"{HOST}:{receiver.port}"
+    assert seen.headers["Host"] == f"{HOST}:{endpoint.port}"
     assert seen.headers["X"] == "y"
 
 
-def test_a_name_that_changes_its_number_after_the_check_changes_nothing(receiver, settings):
+def test_a_name_that_changes_its_number_after_the_check_changes_nothing(endpoint, settings):
     """The name is looked up once. A second look-up would lead to 169.254.169.254."""
     numbers = iter([["127.0.0.1"], ["169.254.169.254"], ["169.254.169.254"]])
-    receiver.names[HOST] = lambda: next(numbers)
-    assert send(receiver, settings).status == 200
-    assert receiver.looked_up == [HOST]
+    endpoint.names[HOST] = lambda: next(numbers)
+    assert send(endpoint, settings).status == 200
+    assert endpoint.looked_up == [HOST]
     with pytest.raises(NotAllowed) as caught:
-        send(receiver, settings)
+        send(endpoint, settings)
     assert caught.value.reason == Reason.PRIVATE
-    assert len(receiver.seen) == 1
+    assert len(endpoint.seen) == 1
 
 
-def test_a_certificate_of_another_name_is_refused_before_anything_is_sent(receiver, settings):
-    receiver.names["other.example"] = lambda: ["127.0.0.1"]
+def test_a_certificate_of_another_name_is_refused_before_anything_is_sent(endpoint, settings):
+    endpoint.names["other.example"] = lambda: ["127.0.0.1"]
     with pytest.raises(NoAnswer) as caught:
-        send(receiver, settings, f"https://other.example:{receiver.port}/x")
+        send(endpoint, settings, f"https://other.example:{endpoint.port}/x")
     assert caught.value.reason == Broken.CERTIFICATE
-    assert receiver.seen == []
+    assert endpoint.seen == []
 
 
-def test_a_certificate_of_an_unknown_authority_is_refused(receiver, settings, tmp_path: Path):
+def test_a_certificate_of_an_unknown_authority_is_refused(endpoint, settings, tmp_path: Path):
     other = tmp_path / "other.pem"
     write_certificate(other, HOST)
     settings.WEBHOOK_CA_BUNDLE = str(other)
     with pytest.raises(NoAnswer) as caught:
-        send(receiver, settings)
+        send(endpoint, settings)
     assert caught.value.reason == Broken.CERTIFICATE
-    assert receiver.seen == []
+    assert endpoint.seen == []
 
 
-def test_a_redirect_is_not_followed(receiver, settings):
-    receiver.replies = [Reply(status=307, headers={"Location": f"https://{HOST}:{receiver.port}/elsewhere"})]
-    assert send(receiver, settings).status == 307
-    assert len(receiver.seen) == 1
+def test_a_redirect_is_not_followed(endpoint, settings):
+    endpoint.replies = [Reply(status=307, headers={"Location": f"https://{HOST}:{endpoint.port}/elsewhere"})]
+    assert send(endpoint, settings).status == 307
+    assert len(endpoint.seen) == 1
 
 
-def test_a_huge_answer_is_not_read_to_its_end(receiver, settings):
-    receiver.replies = [Reply(raw=b"a" * 20_000_000)]
+def test_a_huge_answer_is_not_read_to_its_end(endpoint, settings):
+    endpoint.replies = [Reply(raw=b"a" * 20_000_000)]
     begun = time.monotonic()
-    answer = send(receiver, settings, limits=QUICK)
+    answer = send(endpoint, settings, limits=QUICK)
     assert (answer.status, len(answer.body)) == (200, 1000)
     assert time.monotonic() - begun < 1
 
 
 @pytest.mark.parametrize("manner", ["drip", "drip_head"])
-def test_an_answer_byte_by_byte_ends_at_the_deadline(receiver, settings, manner, caplog):
+def test_an_answer_byte_by_byte_ends_at_the_deadline(endpoint, settings, manner, caplog):
     """The log has no part of the address: urllib3 would write it, since the header is not whole."""
-    receiver.replies = [Reply(raw=b"a" * 900, manner=manner)]
+    endpoint.replies = [Reply(raw=b"a" * 900, manner=manner)]
     begun = time.monotonic()
     with pytest.raises(NoAnswer) as caught:
-        send(receiver, settings, limits=QUICK)
+        send(endpoint, settings, limits=QUICK)
     assert caught.value.reason == Broken.TOO_SLOW
     assert time.monotonic() - begun < 3
     assert "canary" not in caplog.text
 
 
-def test_a_connection_that_is_closed_without_an_answer(receiver, settings):
-    receiver.replies = [Reply(manner="cut")]
+def test_a_connection_that_is_closed_without_an_answer(endpoint, settings):
+    endpoint.replies = [Reply(manner="cut")]
     with pytest.raises(NoAnswer) as caught:
-        send(receiver, settings)
+        send(endpoint, settings)
     assert caught.value.reason == Broken.BROKE_OFF
 
 
-def test_nobody_listens(receiver, settings):
-    receiver.stop()
+def test_nobody_listens(endpoint, settings):
+    endpoint.stop()
     with pytest.raises(NoAnswer) as caught:
-        send(receiver, settings)
+        send(endpoint, settings)
     assert caught.value.reason == Broken.UNREACHABLE
 
 
-def test_the_proxies_of_the_environment_are_not_used(receiver, settings, monkeypatch):
+def test_the_proxies_of_the_environment_are_not_used(endpoint, settings, monkeypatch):
     for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    assert send(receiver, settings).status == 200
+    assert send(endpoint, settings).status == 200

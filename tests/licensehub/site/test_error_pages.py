@@ -43,7 +43,7 @@ def test_a_page_of_the_whole_company_says_for_what_the_roles_hold(client, carol,
         ("en", "your roles hold for Northwind only"),
         ("de", "Ihre Rollen gelten nur für Northwind"),
     ):
-        answer = client.get(reverse("admin:audit_auditevent_evidence"), headers={"accept-language": language})
+        answer = client.get(reverse("admin:audit_auditevent_changelist"), headers={"accept-language": language})
         assert answer.status_code == 403 and said in answer.content.decode()
 
 

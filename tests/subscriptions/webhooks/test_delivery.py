@@ -46,12 +46,12 @@ def now_is(row: WebhookDelivery) -> WebhookDelivery:
     return WebhookDelivery.objects.select_related("webhook").get(pk=row.pk)
 
 
-def test_an_event_is_sent_signed_and_noted(receiver: Receiver, organization: Organization):
-    webhook, secret = make_webhook(receiver)
+def test_an_event_is_sent_signed_and_noted(endpoint: Receiver, organization: Organization):
+    webhook, secret = make_webhook(endpoint)
     row = happen(organization)
     assert anything_due()
     assert deliver_due() == 1
-    (seen,) = receiver.seen
+    (seen,) = endpoint.seen
     assert seen.path == "/services/T000/B000/canary-of-the-path"
     body = json.loads(seen.body)
     assert body["type"] == "request.decided"
@@ -67,27 +67,27 @@ def test_an_event_is_sent_signed_and_noted(receiver: Receiver, organization: Org
     assert not anything_due()
 
 
-def test_a_receiver_finds_a_changed_body_a_wrong_secret_and_an_old_message(receiver, organization):
-    _webhook, secret = make_webhook(receiver)
+def test_a_receiver_finds_a_changed_body_a_wrong_secret_and_an_old_message(endpoint, organization):
+    _webhook, secret = make_webhook(endpoint)
     happen(organization)
     deliver_due()
-    (seen,) = receiver.seen
+    (seen,) = endpoint.seen
     assert not verified(seen, secret, now=time.time() + 600)
     assert not verified(seen, "whsec_AAAA")
     seen.body = seen.body.replace(b"3", b"4")
     assert not verified(seen, secret)
 
 
-def test_after_a_new_secret_both_sign_for_a_day(receiver, organization):
-    webhook, former = make_webhook(receiver)
+def test_after_a_new_secret_both_sign_for_a_day(endpoint, organization):
+    webhook, former = make_webhook(endpoint)
     secret = change_secret(webhook, actor=None)
     happen(organization)
     deliver_due()
-    assert verified(receiver.seen[0], former) and verified(receiver.seen[0], secret)
+    assert verified(endpoint.seen[0], former) and verified(endpoint.seen[0], secret)
     Webhook.objects.update(former_secret_until=database_now())
     happen(organization)
     deliver_due()
-    assert verified(receiver.seen[1], secret) and not verified(receiver.seen[1], former)
+    assert verified(endpoint.seen[1], secret) and not verified(endpoint.seen[1], former)
 
 
 @pytest.mark.parametrize(
@@ -99,10 +99,10 @@ def test_after_a_new_secret_both_sign_for_a_day(receiver, organization):
         (Reply(manner="cut"), None, "closed the connection"),
     ],
 )
-def test_a_failure_is_noted_and_tried_again_with_the_same_id(receiver, organization, reply, status, problem):
-    make_webhook(receiver)
+def test_a_failure_is_noted_and_tried_again_with_the_same_id(endpoint, organization, reply, status, problem):
+    make_webhook(endpoint)
     row = happen(organization)
-    receiver.replies = [reply, Reply(data="fine")]
+    endpoint.replies = [reply, Reply(data="fine")]
     assert deliver_due() == 0
     row = now_is(row)
     assert (row.state, row.status, row.tries) == (DeliveryState.DUE, status, 1)
@@ -113,29 +113,29 @@ def test_a_failure_is_noted_and_tried_again_with_the_same_id(receiver, organizat
     assert not anything_due()
     later(row, minutes=2)
     assert deliver_due() == 1
-    assert [one.headers["webhook-id"] for one in receiver.seen] == [str(row.event_id)] * 2
+    assert [one.headers["webhook-id"] for one in endpoint.seen] == [str(row.event_id)] * 2
     row = now_is(row)
     assert (row.state, row.tries, row.problem) == (DeliveryState.DELIVERED, 2, "")
     assert row.webhook.failing_since is None and row.webhook.error == ""
 
 
-def test_a_slow_receiver_ends_at_the_deadline(receiver, organization, monkeypatch):
+def test_a_slow_receiver_ends_at_the_deadline(endpoint, organization, monkeypatch):
     from licensehub.outbound import pinned
 
     monkeypatch.setattr(pinned.post, "__kwdefaults__", {"ca_bundle": "", "limits": pinned.Limits(total=0.5)})
-    make_webhook(receiver)
+    make_webhook(endpoint)
     row = happen(organization)
-    receiver.replies = [Reply(raw=b"a" * 2000, manner="drip_head")]
+    endpoint.replies = [Reply(raw=b"a" * 2000, manner="drip_head")]
     begun = time.monotonic()
     deliver_due()
     assert time.monotonic() - begun < 5
     assert "in time" in now_is(row).problem
 
 
-def test_the_pauses_grow_and_differ(organization, receiver):
+def test_the_pauses_grow_and_differ(organization, endpoint):
     """A receiver that comes back does not get everything at one moment."""
-    make_webhook(receiver)
-    receiver.replies = [Reply(status=400)]
+    make_webhook(endpoint)
+    endpoint.replies = [Reply(status=400)]
     row = happen(organization)
     for pause in BACKOFF:
         deliver_due()
@@ -145,30 +145,30 @@ def test_the_pauses_grow_and_differ(organization, receiver):
     assert len({delivery.jittered(timedelta(hours=1)) for _ in range(20)}) > 10
 
 
-def test_a_host_that_is_down_gets_nothing_else_meanwhile(receiver, organization):
-    make_webhook(receiver)
-    receiver.replies = [Reply(status=503, headers={"Retry-After": "1800"})]
+def test_a_host_that_is_down_gets_nothing_else_meanwhile(endpoint, organization):
+    make_webhook(endpoint)
+    endpoint.replies = [Reply(status=503, headers={"Retry-After": "1800"})]
     first = happen(organization)
     second = happen(organization)
     deliver_due()
-    assert len(receiver.seen) == 1
+    assert len(endpoint.seen) == 1
     webhook = Webhook.objects.get()
     assert timedelta(minutes=29) < webhook.next_try_at - database_now() <= timedelta(minutes=30)
     assert now_is(first).tries + now_is(second).tries == 1
 
 
-def test_an_event_that_a_receiver_refuses_delays_no_other(receiver, organization):
-    make_webhook(receiver)
-    receiver.replies = [Reply(status=400), Reply(data="fine")]
+def test_an_event_that_a_receiver_refuses_delays_no_other(endpoint, organization):
+    make_webhook(endpoint)
+    endpoint.replies = [Reply(status=400), Reply(data="fine")]
     happen(organization)
     happen(organization)
     assert deliver_due() == 1
-    assert len(receiver.seen) == 2
+    assert len(endpoint.seen) == 2
 
 
-def test_after_days_the_webhook_is_switched_off_and_new_events_wait_for_an_admin(receiver, organization):
-    webhook, _secret = make_webhook(receiver)
-    receiver.replies = [Reply(status=500)]
+def test_after_days_the_webhook_is_switched_off_and_new_events_wait_for_an_admin(endpoint, organization):
+    webhook, _secret = make_webhook(endpoint)
+    endpoint.replies = [Reply(status=500)]
     row = happen(organization)
     deliver_due()
     later(row, seconds=GIVE_UP_AFTER.total_seconds() - 60)
@@ -192,18 +192,18 @@ def test_after_days_the_webhook_is_switched_off_and_new_events_wait_for_an_admin
     assert Webhook.objects.get().failing_since is None
 
 
-def test_a_webhook_that_is_off_gets_nothing(receiver, organization):
-    webhook, _secret = make_webhook(receiver)
+def test_a_webhook_that_is_off_gets_nothing(endpoint, organization):
+    webhook, _secret = make_webhook(endpoint)
     row = happen(organization)
     switch_off(webhook, actor=None)
     assert deliver_due() == 0
-    assert receiver.seen == []
+    assert endpoint.seen == []
     assert now_is(row).state == DeliveryState.HELD
 
 
-def test_a_worker_that_dies_after_the_send_sends_again_with_the_same_id(receiver, organization, monkeypatch):
+def test_a_worker_that_dies_after_the_send_sends_again_with_the_same_id(endpoint, organization, monkeypatch):
     """At least once: nothing is written after the send, so the lease ends and another worker sends it again."""
-    make_webhook(receiver)
+    make_webhook(endpoint)
     row = happen(organization)
 
     def die(*_: object) -> bool:
@@ -218,11 +218,11 @@ def test_a_worker_that_dies_after_the_send_sends_again_with_the_same_id(receiver
     WebhookDelivery.objects.update(lease_until=database_now() - timedelta(seconds=1))
     repair()
     assert deliver_due() == 1
-    assert [one.headers["webhook-id"] for one in receiver.seen] == [str(row.event_id)] * 2
+    assert [one.headers["webhook-id"] for one in endpoint.seen] == [str(row.event_id)] * 2
 
 
-def test_a_worker_that_comes_back_after_its_lease_overwrites_nothing(receiver, organization):
-    make_webhook(receiver)
+def test_a_worker_that_comes_back_after_its_lease_overwrites_nothing(endpoint, organization):
+    make_webhook(endpoint)
     row = happen(organization)
     claimed = delivery._claim()
     WebhookDelivery.objects.update(lease_until=database_now() - timedelta(seconds=1))
@@ -234,25 +234,25 @@ def test_a_worker_that_comes_back_after_its_lease_overwrites_nothing(receiver, o
     assert (row.state, row.status, row.problem) == (DeliveryState.DELIVERED, 200, "")
 
 
-def test_nothing_is_sent_by_a_database_that_may_be_a_copy(receiver, organization):
-    make_webhook(receiver)
+def test_nothing_is_sent_by_a_database_that_may_be_a_copy(endpoint, organization):
+    make_webhook(endpoint)
     happen(organization)
     SendingControl.objects.update(held_at=database_now())
     assert not anything_due()
     assert deliver_due() == 0
-    assert receiver.seen == []
+    assert endpoint.seen == []
 
 
-def test_nothing_is_sent_from_inside_of_a_transaction(receiver, organization):
-    make_webhook(receiver)
+def test_nothing_is_sent_from_inside_of_a_transaction(endpoint, organization):
+    make_webhook(endpoint)
     happen(organization)
     with pytest.raises(RuntimeError, match="transaction"), transaction.atomic():
         deliver_due()
-    assert receiver.seen == []
+    assert endpoint.seen == []
 
 
-def test_an_event_is_written_only_together_with_what_happened(receiver, organization):
-    make_webhook(receiver)
+def test_an_event_is_written_only_together_with_what_happened(endpoint, organization):
+    make_webhook(endpoint)
     with pytest.raises(NotInTransaction):
         raise_event(Event.REQUEST_DECIDED, profile=organization.profile, data={}, path="/")
 
@@ -265,31 +265,31 @@ def test_an_event_is_written_only_together_with_what_happened(receiver, organiza
     assert not WebhookDelivery.objects.exists()
 
 
-def test_the_answer_is_kept_short_and_without_secrets(receiver, organization, settings):
-    _webhook, secret = make_webhook(receiver, authorization="Bearer canary-of-the-token")
+def test_the_answer_is_kept_short_and_without_secrets(endpoint, organization, settings):
+    _webhook, secret = make_webhook(endpoint, authorization="Bearer canary-of-the-token")
     said = f"path canary-of-the-path token canary-of-the-token secret {secret} key {settings.APPROVAL_KEY}\n\x00 "
-    receiver.replies = [Reply(raw=(said + "x" * 5000).encode())]
+    endpoint.replies = [Reply(raw=(said + "x" * 5000).encode())]
     row = happen(organization)
     deliver_due()
     answer = now_is(row).answer
     assert len(answer) == 300 and answer.startswith("path *** token *** secret *** key *** xxx")
     assert "canary" not in answer and secret not in answer
-    assert receiver.seen[0].headers["Authorization"] == "Bearer canary-of-the-token"
+    assert endpoint.seen[0].headers["Authorization"] == "Bearer canary-of-the-token"
 
 
-def test_a_name_that_moves_inside_is_refused_at_each_send(receiver, organization):
+def test_a_name_that_moves_inside_is_refused_at_each_send(endpoint, organization):
     """It was public when the admin entered it."""
-    make_webhook(receiver)
+    make_webhook(endpoint)
     row = happen(organization)
-    receiver.names[HOST] = lambda: ["169.254.169.254"]
+    endpoint.names[HOST] = lambda: ["169.254.169.254"]
     deliver_due()
     assert "private network" in now_is(row).problem
-    assert receiver.seen == []
+    assert endpoint.seen == []
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time; races are PostgreSQL's")
-def test_two_workers_at_once_send_each_delivery_once(real_transactions, receiver, organization):
-    make_webhook(receiver)
+def test_two_workers_at_once_send_each_delivery_once(real_transactions, endpoint, organization):
+    make_webhook(endpoint)
     for _ in range(30):
         happen(organization)
     barrier = threading.Barrier(4)
@@ -306,6 +306,6 @@ def test_two_workers_at_once_send_each_delivery_once(real_transactions, receiver
         worker.start()
     for worker in workers:
         worker.join()
-    ids = [seen.headers["webhook-id"] for seen in receiver.seen]
+    ids = [seen.headers["webhook-id"] for seen in endpoint.seen]
     assert len(ids) == len(set(ids)) == 30
     assert set(WebhookDelivery.objects.values_list("state", "tries")) == {(DeliveryState.DELIVERED, 1)}

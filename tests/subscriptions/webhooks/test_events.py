@@ -32,8 +32,8 @@ EVERY = tuple(name for name, _label in CHOICES)
 
 
 @pytest.fixture
-def webhook(receiver: Receiver) -> Webhook:
-    return make_webhook(receiver, events=EVERY)[0]
+def webhook(endpoint: Receiver) -> Webhook:
+    return make_webhook(endpoint, events=EVERY)[0]
 
 
 def minute() -> None:
@@ -129,9 +129,9 @@ def test_a_request_expires(organization, webhook, alice):
     assert events() == ["request.expired"]
 
 
-def test_names_are_in_it_only_where_they_are_wanted(organization, receiver, alice, bob):
-    plain, _secret = make_webhook(receiver, "Plain", events=EVERY)
-    named, _secret = make_webhook(receiver, "Named", events=EVERY, with_names=True)
+def test_names_are_in_it_only_where_they_are_wanted(organization, endpoint, alice, bob):
+    plain, _secret = make_webhook(endpoint, "Plain", events=EVERY)
+    named, _secret = make_webhook(endpoint, "Named", events=EVERY, with_names=True)
     request = organization.ask(alice)
     reject(request, actor=bob, comment="Ask Person 5 first")
     without, with_names = (WebhookDelivery.objects.get(webhook=one) for one in (plain, named))
@@ -146,10 +146,10 @@ def test_names_are_in_it_only_where_they_are_wanted(organization, receiver, alic
     assert len(details["people"]) == 3
 
 
-def test_a_webhook_gets_the_events_that_it_asked_for_of_its_profiles(organization, us, receiver, alice, bob):
-    everything, _ = make_webhook(receiver, "All")
-    ours, _ = make_webhook(receiver, "Ours", profiles=frozenset({organization.profile.pk}))
-    other, _ = make_webhook(receiver, "Other", events=("cap.reached",))
+def test_a_webhook_gets_the_events_that_it_asked_for_of_its_profiles(organization, us, endpoint, alice, bob):
+    everything, _ = make_webhook(endpoint, "All")
+    ours, _ = make_webhook(endpoint, "Ours", profiles=frozenset({organization.profile.pk}))
+    other, _ = make_webhook(endpoint, "Other", events=("cap.reached",))
     # Who decides may see this profile only. The webhook of all profiles is told all the same.
     with seen_by(lambda: frozenset({us.profile.pk})):
         reject(us.ask(alice), actor=bob, comment="No")

@@ -17,8 +17,8 @@ from subscriptions.webhooks.retention import remove_old_deliveries
 from tests.support.webhooks import make_webhook, stored_webhook
 
 
-def test_an_erased_person_is_in_no_delivery(organization, receiver):
-    webhook, _ = make_webhook(receiver, with_names=True)
+def test_an_erased_person_is_in_no_delivery(organization, endpoint):
+    webhook, _ = make_webhook(endpoint, with_names=True)
     gone = Subscription.objects.get(name="Person 3")
     Subscription.objects.filter(pk=gone.pk).update(gone_at=database_now(), active=False)
     gone.refresh_from_db()
@@ -34,7 +34,7 @@ def test_an_erased_person_is_in_no_delivery(organization, receiver):
     assert "Person 3" not in kept and gone.email not in kept
     assert "Person 4" in kept
     assert deliver_due() == 1
-    assert b"Person 3" not in receiver.seen[0].body and b"Person 4" in receiver.seen[0].body
+    assert b"Person 3" not in endpoint.seen[0].body and b"Person 4" in endpoint.seen[0].body
 
 
 def test_old_deliveries_are_removed_unless_they_are_still_tried(organization, settings):
@@ -47,8 +47,8 @@ def test_old_deliveries_are_removed_unless_they_are_still_tried(organization, se
     assert set(WebhookDelivery.objects.values_list("pk", flat=True)) == {due.pk, new.pk}
 
 
-def test_the_secrets_are_encrypted_again_with_a_new_key(organization, receiver, settings):
-    webhook, secret = make_webhook(receiver)
+def test_the_secrets_are_encrypted_again_with_a_new_key(organization, endpoint, settings):
+    webhook, secret = make_webhook(endpoint)
     settings.CREDENTIAL_KEYS = [Fernet.generate_key().decode(), *settings.CREDENTIAL_KEYS]
     assert under_former_keys() == 1
     assert rotate_credentials().again == 1
@@ -57,12 +57,12 @@ def test_the_secrets_are_encrypted_again_with_a_new_key(organization, receiver, 
     assert Webhook.objects.get(pk=webhook.pk).secrets()["secret"] == secret
 
 
-def test_a_ciphertext_of_another_webhook_is_not_used(organization, receiver):
+def test_a_ciphertext_of_another_webhook_is_not_used(organization, endpoint):
     """Somebody who can write to the database moves the secrets of one webhook to another."""
-    webhook, _ = make_webhook(receiver)
+    webhook, _ = make_webhook(endpoint)
     row = stored_webhook(organization.profile)
     Webhook.objects.filter(pk=row.webhook_id).update(ciphertext=webhook.ciphertext)
     assert deliver_due() == 0
     row.refresh_from_db()
     assert "belong to another connection" in row.problem
-    assert receiver.seen == []
+    assert endpoint.seen == []

@@ -42,10 +42,10 @@ def admin(cora: User, as_user, monkeypatch) -> Client:
     return as_user(cora)
 
 
-def entries(receiver: Receiver, **values: object) -> dict[str, object]:
+def entries(endpoint: Receiver, **values: object) -> dict[str, object]:
     return {
         "name": "On call",
-        "url": receiver.address,
+        "url": endpoint.address,
         "events": ["request.waits", "request.decided"],
         "scope": "all",
         "language": "en",
@@ -57,12 +57,12 @@ def shown(answer) -> str:
     return html.unescape(answer.content.decode())
 
 
-def test_the_secret_is_shown_once_and_the_address_never(admin, receiver, organization):
-    answer = admin.post(f"{ADD}?format=event", entries(receiver))
+def test_the_secret_is_shown_once_and_the_address_never(admin, endpoint, organization):
+    answer = admin.post(f"{ADD}?format=event", entries(endpoint))
     text = shown(answer)
     (secret,) = re.findall(r"whsec_[A-Za-z0-9+/=]+", text)
     webhook = Webhook.objects.get()
-    assert (webhook.name, webhook.host) == ("On call", f"receiver.example:{receiver.port}")
+    assert (webhook.name, webhook.host) == ("On call", f"endpoint.example:{endpoint.port}")
     for address in (LIST, page("change", webhook.pk), page("edit", webhook.pk)):
         later = shown(admin.get(address))
         assert "whsec_" not in later and "canary" not in later
@@ -71,13 +71,13 @@ def test_the_secret_is_shown_once_and_the_address_never(admin, receiver, organiz
     assert secret not in stored and "canary" not in stored
     assert admin.post(page("action", webhook.pk, "test")).status_code == 302
     assert deliver_due() == 1
-    assert verified(receiver.seen[0], secret)
+    assert verified(endpoint.seen[0], secret)
     assert "HTTP 200" in shown(admin.get(page("change", webhook.pk)))
     assert [one for one in actions() if one.startswith("webhook")] == ["webhook.created", "webhook.tested"]
 
 
-def test_a_new_secret_replaces_the_first(admin, receiver, organization):
-    webhook, former = make_webhook(receiver)
+def test_a_new_secret_replaces_the_first(admin, endpoint, organization):
+    webhook, former = make_webhook(endpoint)
     answer = admin.post(page("secret", webhook.pk))
     (secret,) = re.findall(r"whsec_[A-Za-z0-9+/=]+", shown(answer))
     assert secret != former
@@ -85,21 +85,21 @@ def test_a_new_secret_replaces_the_first(admin, receiver, organization):
     assert actions()[-1] == "webhook.secret_changed"
 
 
-def test_making_one_asks_who_it_is(cora, as_user, receiver):
+def test_making_one_asks_who_it_is(cora, as_user, endpoint):
     client = as_user(cora)
     session = client.session
     session[step_up.CONFIRMED] -= 301
     session.save()
-    assert client.post(f"{ADD}?format=event", entries(receiver)).status_code == 403
+    assert client.post(f"{ADD}?format=event", entries(endpoint)).status_code == 403
     assert not Webhook.objects.exists()
 
 
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"url": "http://receiver.example/x"}, "must begin with https://"),
+        ({"url": "http://endpoint.example/x"}, "must begin with https://"),
         ({"url": "https://evil.example/x"}, "may not call “evil.example”"),
-        ({"url": "https://user:pw@receiver.example/x"}, "has a user name in it"),
+        ({"url": "https://user:pw@endpoint.example/x"}, "has a user name in it"),
         ({"url": "not an address"}, "https://"),
         ({"name": ""}, "This field is required"),
         ({"events": []}, "This field is required"),
@@ -107,8 +107,8 @@ def test_making_one_asks_who_it_is(cora, as_user, receiver):
         ({"scope": "chosen"}, "Choose at least one profile"),
     ],
 )
-def test_wrong_entries_get_a_sentence_and_store_nothing(admin, receiver, organization, values, said):
-    answer = admin.post(f"{ADD}?format=event", entries(receiver, **values))
+def test_wrong_entries_get_a_sentence_and_store_nothing(admin, endpoint, organization, values, said):
+    answer = admin.post(f"{ADD}?format=event", entries(endpoint, **values))
     assert said in shown(answer)
     assert not Webhook.objects.exists()
 
@@ -122,46 +122,46 @@ def test_wrong_entries_get_a_sentence_and_store_nothing(admin, receiver, organiz
         ('{\n "a": "{titel}"}', "Line 2: there is no placeholder {titel}"),
     ],
 )
-def test_a_wrong_template_is_refused_with_its_place(admin, receiver, organization, template, said):
-    answer = admin.post(f"{ADD}?format=jira", entries(receiver, template=template))
+def test_a_wrong_template_is_refused_with_its_place(admin, endpoint, organization, template, said):
+    answer = admin.post(f"{ADD}?format=jira", entries(endpoint, template=template))
     assert said in shown(answer)
     assert not Webhook.objects.exists()
 
 
-def test_a_private_address_is_refused(admin, receiver, organization, settings):
+def test_a_private_address_is_refused(admin, endpoint, organization, settings):
     settings.WEBHOOK_NETWORKS = []
-    answer = admin.post(f"{ADD}?format=event", entries(receiver))
+    answer = admin.post(f"{ADD}?format=event", entries(endpoint))
     assert "is in a private network" in shown(answer)
-    assert receiver.seen == []
+    assert endpoint.seen == []
 
 
-def test_a_change_keeps_the_address_and_a_new_address_loses_the_password(admin, receiver, organization):
-    webhook, _ = make_webhook(receiver, authorization="Bearer canary-of-the-token")
+def test_a_change_keeps_the_address_and_a_new_address_loses_the_password(admin, endpoint, organization):
+    webhook, _ = make_webhook(endpoint, authorization="Bearer canary-of-the-token")
     before = webhook.secrets()
-    form = entries(receiver, url="", with_names="on", seen=webhook.version)
+    form = entries(endpoint, url="", with_names="on", seen=webhook.version)
     assert admin.post(page("edit", webhook.pk), form).status_code == 302
     webhook.refresh_from_db()
     assert webhook.with_names and webhook.secrets() == before
     event = AuditEvent.objects.order_by("-sequence").first()
     assert event.data["before"]["with_names"] is False and event.data["after"]["with_names"] is True
-    form = entries(receiver, url=f"{receiver.address}-moved", seen=webhook.version)
+    form = entries(endpoint, url=f"{endpoint.address}-moved", seen=webhook.version)
     admin.post(page("edit", webhook.pk), form)
     webhook.refresh_from_db()
     assert webhook.secrets()["authorization"] == ""
     assert webhook.secrets()["secret"] == before["secret"]
 
 
-def test_two_admins_at_once_do_not_overwrite_each_other(admin, receiver, organization):
-    webhook, _ = make_webhook(receiver)
-    form = entries(receiver, url="", seen=webhook.version)
+def test_two_admins_at_once_do_not_overwrite_each_other(admin, endpoint, organization):
+    webhook, _ = make_webhook(endpoint)
+    form = entries(endpoint, url="", seen=webhook.version)
     assert admin.post(page("edit", webhook.pk), {**form, "with_names": "on"}).status_code == 302
     answer = admin.post(page("edit", webhook.pk), {**form, "name": "Other"})
     assert "Somebody has changed this webhook" in shown(answer)
     assert Webhook.objects.get().name == "On call"
 
 
-def test_switched_off_and_on_and_sent_again(admin, receiver, organization):
-    webhook, _ = make_webhook(receiver)
+def test_switched_off_and_on_and_sent_again(admin, endpoint, organization):
+    webhook, _ = make_webhook(endpoint)
     delivery = stored_webhook(organization.profile, name="Other")
     admin.post(page("action", webhook.pk, "off"))
     assert Webhook.objects.get(pk=webhook.pk).state == WebhookState.OFF
@@ -174,14 +174,14 @@ def test_switched_off_and_on_and_sent_again(admin, receiver, organization):
     assert (delivery.state, delivery.replays) == (DeliveryState.DELIVERED, 1)
     admin.post(page("replay", delivery.pk))
     assert deliver_due() == 1
-    assert {seen.headers["webhook-id"] for seen in receiver.seen} == {str(delivery.event_id)}
+    assert {seen.headers["webhook-id"] for seen in endpoint.seen} == {str(delivery.event_id)}
     assert [one for one in actions() if one.startswith("webhook")][1:] == [
         *("webhook.switched_off", "webhook.switched_on", "webhook.replayed", "webhook.replayed")
     ]
 
 
-def test_a_period_is_sent_again_in_its_order(admin, receiver, organization):
-    webhook, _ = make_webhook(receiver)
+def test_a_period_is_sent_again_in_its_order(admin, endpoint, organization):
+    webhook, _ = make_webhook(endpoint)
     rows = [stored_webhook(organization.profile) for _ in range(4)]
     now = timezone.now()
     for number, row in enumerate(rows):
@@ -192,15 +192,15 @@ def test_a_period_is_sent_again_in_its_order(admin, receiver, organization):
     answer = admin.post(page("replay_period", webhook.pk), days, follow=True)
     assert "2 deliveries are sent again." in shown(answer)
     deliver_due()
-    assert [one.headers["webhook-id"] for one in receiver.seen] == [str(rows[3].event_id), str(rows[2].event_id)]
+    assert [one.headers["webhook-id"] for one in endpoint.seen] == [str(rows[3].event_id), str(rows[2].event_id)]
     admin.post(page("replay_period", webhook.pk), {**days, "only_missed": ""})
     assert WebhookDelivery.objects.filter(state=DeliveryState.DUE).count() == 3
     wrong = {**days, "first": days["last"], "last": days["first"]}
     assert "before the first day" in shown(admin.post(page("replay_period", webhook.pk), wrong, follow=True))
 
 
-def test_a_deleted_webhook_leaves_its_audit_only(admin, receiver, organization):
-    webhook, _ = make_webhook(receiver)
+def test_a_deleted_webhook_leaves_its_audit_only(admin, endpoint, organization):
+    webhook, _ = make_webhook(endpoint)
     WebhookDelivery.objects.filter(pk=stored_webhook().pk).update(webhook=webhook)
     admin.post(page("action", webhook.pk, "delete"))
     assert not Webhook.objects.filter(pk=webhook.pk).exists()
@@ -209,12 +209,12 @@ def test_a_deleted_webhook_leaves_its_audit_only(admin, receiver, organization):
     assert AuditEvent.objects.order_by("-sequence").first().data["name"] == "On call"
 
 
-def test_a_page_shows_neither_names_nor_markup_of_an_answer(admin, receiver, organization):
-    webhook, _ = make_webhook(receiver, with_names=True)
+def test_a_page_shows_neither_names_nor_markup_of_an_answer(admin, endpoint, organization):
+    webhook, _ = make_webhook(endpoint, with_names=True)
     row = stored_webhook(organization.profile)
     content = {**row.content, "details": {"people": [{"name": "Person 5", "email": "p5@x.example"}]}}
     WebhookDelivery.objects.filter(pk=row.pk).update(webhook=webhook, content=content)
-    receiver.replies = [Reply(status=400, raw=b"<script>alert(1)</script>")]
+    endpoint.replies = [Reply(status=400, raw=b"<script>alert(1)</script>")]
     deliver_due()
     raw = admin.get(page("delivery", row.pk)).content.decode()
     assert "Person 5" not in raw and "p5@x" not in raw
@@ -222,7 +222,7 @@ def test_a_page_shows_neither_names_nor_markup_of_an_answer(admin, receiver, org
     assert "<script>alert(1)" not in raw and "&lt;script&gt;alert(1)" in raw
 
 
-def test_an_admin_of_some_profiles_sees_and_makes_webhooks_of_these(cora, as_user, admin, us, receiver, organization):
+def test_an_admin_of_some_profiles_sees_and_makes_webhooks_of_these(cora, as_user, admin, us, endpoint, organization):
     everything = stored_webhook(name="Everything").webhook
     theirs = stored_webhook(us.profile, name="Theirs").webhook
     both = stored_webhook(us.profile, organization.profile, name="Both").webhook
@@ -239,13 +239,13 @@ def test_an_admin_of_some_profiles_sees_and_makes_webhooks_of_these(cora, as_use
     assert client.get(page("delivery", hidden.pk)).status_code == 404
     assert client.post(page("replay", hidden.pk)).status_code == 404
     for values in ({"scope": "all"}, {"scope": "chosen", "profiles": [us.profile.pk]}):
-        client.post(f"{ADD}?format=event", entries(receiver, **values))
+        client.post(f"{ADD}?format=event", entries(endpoint, **values))
     assert not Webhook.objects.filter(name="On call").exists()
-    client.post(f"{ADD}?format=event", entries(receiver, scope="chosen", profiles=[organization.profile.pk]))
+    client.post(f"{ADD}?format=event", entries(endpoint, scope="chosen", profiles=[organization.profile.pk]))
     assert Webhook.objects.get(name="On call").profiles.get() == organization.profile
 
 
-def test_the_page_is_german_for_a_german_admin(admin, cora, receiver):
+def test_the_page_is_german_for_a_german_admin(admin, cora, endpoint):
     row = stored_webhook(name="Kanal").webhook
     Webhook.objects.filter(pk=row.pk).update(error="The host answered 500.", failing_since=timezone.now())
     admin.cookies["django_language"] = "de"
