@@ -14,11 +14,11 @@ from enum import StrEnum
 from typing import Any, Final
 
 from django.apps import apps
-from django.db.models import Max, Min, Model, Q, QuerySet
+from django.db.models import ForeignKey, IntegerField, Max, Min, Model, Q, QuerySet
 from django.utils import timezone
 
 from integrations.connectors.contract import normalized
-from integrations.scopes.visibility import ProfileManager, Profiles, visible, within
+from integrations.scopes.visibility import ProfileManager, Profiles, seen_by, visible
 from licensehub.audit.actions import Action
 from licensehub.audit.models import AuditEvent
 from subscriptions.activity.person_rows import rows_of_person
@@ -148,10 +148,16 @@ def _about(model: type[Model], rows: QuerySet[Any]) -> Q:
 def _about_profiles(profiles: frozenset[int]) -> Q:
     """The events about rows of these profiles, of any model. An event has one number for its row."""
     found = Q(pk__in=[])
-    for model in apps.get_models():
-        if isinstance(model._default_manager, ProfileManager) and len(model._meta.pk_fields) == 1:
-            found |= _about(model, model._base_manager.filter(within(model, profiles)))
+    with seen_by(lambda: profiles):
+        for model in apps.get_models():
+            if isinstance(model._default_manager, ProfileManager) and _has_a_number(model):
+                found |= _about(model, model._default_manager.all())
     return found
+
+
+def _has_a_number(model: type[Model]) -> bool:
+    key = model._meta.pk
+    return isinstance(key.target_field if isinstance(key, ForeignKey) else key, IntegerField)
 
 
 def _ids(rows: QuerySet[Any]) -> QuerySet[Any]:
