@@ -111,7 +111,7 @@ def proved(data: bytes, folder: Path, key: str) -> str:
     folder.mkdir()
     with ZipFile(io.BytesIO(data)) as files:
         files.extractall(folder)
-    command = [sys.executable, "-I", str(folder / "verify.py"), ".", "--key", key]
+    command = [sys.executable, "-I", str(folder / "verify.py"), ".", f"--key={key}"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env={"PATH": "/nowhere"})
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -1,6 +1,6 @@
 """Check an extract of the audit of LicenseHub without LicenseHub. It needs Python 3.11 and `cryptography`.
 
-    python verify.py EXTRACT [--anchors FILE] [--key KEY] [--part] [--json]
+    python verify.py EXTRACT [--anchors FILE] [--key=KEY] [--part] [--json]
 
 An extract and the anchors are files of JSON lines, or one zip file with both, or the folder of an unpacked one. Of an
 evidence pack, each file is compared with the manifest, and the manifest with its signature. KEY is a public key
@@ -675,7 +675,12 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("extract")
     parser.add_argument("--anchors", action="append", default=[], metavar="FILE")
-    parser.add_argument("--key", action="append", default=[], help="base64, or the name of a file")
+    parser.add_argument(
+        "--key",
+        action="append",
+        default=[],
+        help="base64, which may begin with a hyphen: --key=KEY; or the name of a file",
+    )
     parser.add_argument("--part", action="store_true", help="later events exist, and are not in the extract")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)

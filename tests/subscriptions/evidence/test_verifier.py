@@ -48,7 +48,7 @@ class Unpacked:
     anchor: Anchor
 
     def verify(self, *options: str) -> subprocess.CompletedProcess[str]:
-        return verify(self.folder, *options, "--key", self.key)
+        return verify(self.folder, *options, f"--key={self.key}")
 
 
 @pytest.fixture
@@ -168,5 +168,5 @@ def test_erased_texts_are_no_finding(done, tmp_path, keys, alice):
     write_anchor()
     with opened(make(scope_of_request(request))) as files:
         files.extractall(tmp_path / "pack")
-    said = verify(tmp_path / "pack", ".", "--key", encoded(keys.signing.public_key().public_bytes_raw()))
+    said = verify(tmp_path / "pack", ".", f"--key={encoded(keys.signing.public_key().public_bytes_raw())}")
     assert said.returncode == 0, said.stdout + said.stderr

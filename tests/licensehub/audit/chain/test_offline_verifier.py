@@ -54,7 +54,7 @@ def auditor(audit, tmp_path):
     key = encoded(keys.public[keys.signing_id].public_bytes_raw())
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        given = arguments or ("extract.jsonl", "--anchors", "anchors.jsonl", "--key", key)
+        given = arguments or ("extract.jsonl", "--anchors", "anchors.jsonl", f"--key={key}")
         command = [sys.executable, "-I", "verify.py", *given]
         return subprocess.run(command, cwd=tmp_path, env={}, capture_output=True, text=True, check=False)
 
@@ -72,7 +72,7 @@ def test_it_runs_alone(auditor):
     extract = auditor.folder / "extract.jsonl"
     lines = extract.read_text().splitlines()
     extract.write_text("\n".join([lines[0], *(line.replace("alice", "mallo") for line in lines[1:])]))
-    done = auditor("extract.jsonl", "--anchors", "anchors.jsonl", "--key", auditor.key, "--json")
+    done = auditor("extract.jsonl", "--anchors", "anchors.jsonl", f"--key={auditor.key}", "--json")
     found = json.loads(done.stdout)
     assert done.returncode == 1
     assert [(one["kind"], one["first"]) for one in found["findings"]] == [("edited", n) for n in range(1, 10)]
@@ -89,7 +89,7 @@ def test_a_zip_file_with_its_own_key_says_so(auditor):
     assert done.returncode == 0 and "Proved up to #8" in done.stdout
     assert "Compare them with the keys that you were given" in done.stderr
     other = new_keys()
-    done = auditor("pack.zip", "--key", encoded(other.public[other.signing_id].public_bytes_raw()))
+    done = auditor("pack.zip", f"--key={encoded(other.public[other.signing_id].public_bytes_raw())}")
     assert done.returncode == 1 and "is not signed with a known key" in done.stdout and "Proved" not in done.stdout
 
 
