@@ -195,4 +195,5 @@ def assert_who_did_what(host: Host) -> None:
     assert given == {"BROKER_KEY", "REDIS_URL", "DATABASE_URL"}
     values = [path.read_text().strip() for path in host.path("/etc/licensehub/secrets").rglob("*") if path.is_file()]
     for log in logs.values():
+        assert "permission denied" not in log
         assert not [value for value in values if value in log]

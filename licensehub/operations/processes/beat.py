@@ -9,7 +9,7 @@ from typing import Any
 
 from celery.utils.nodenames import anon_nodename
 from django.db import DatabaseError
-from django_celery_beat.schedulers import DatabaseScheduler
+from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 
 from integrations.installation import processes
 from integrations.models import ProcessKind
@@ -18,8 +18,18 @@ from licensehub.checks.start import CannotStartError, Process, refuse_wrong_sett
 log = logging.getLogger(__name__)
 
 
+class Entry(ModelEntry):  # type: ignore[misc]  # it has no types
+    """Writes when a task ran last, and no other column: beat may not change what a task does (`database.roles`)."""
+
+    def save(self) -> None:
+        row = type(self.model)._default_manager.filter(pk=self.model.pk)
+        row.update(last_run_at=self.model.last_run_at, total_run_count=self.model.total_run_count)
+
+
 class Scheduler(DatabaseScheduler):  # type: ignore[misc]  # it has no types
     """A heartbeat says that this process lives. That its messages arrive is noted by the workers that get them."""
+
+    Entry = Entry
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         try:

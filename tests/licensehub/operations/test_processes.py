@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django_celery_beat.models import PeriodicTask
 
 from integrations.installation import processes
 from integrations.models import CheckResult, Heartbeat, ProcessKind, TaskRun
 from licensehub.build import version
+from licensehub.celery import app
 from licensehub.operations import tasks
 from licensehub.operations.doctor.checks.processes import scheduler_finding, workers_finding
 from licensehub.operations.doctor.findings import Level
+from licensehub.operations.processes.beat import Entry
 from licensehub.operations.queues import paces, waiting
 from tests.support.servers import environment_for_children
 
 pytestmark = pytest.mark.worker
-PATIENCE = 40
+# Beat sends its first message after half a minute, and a busy machine starts it slowly.
+PATIENCE = 90
 
 
 def wait_until(condition, what: str) -> None:
@@ -78,3 +85,16 @@ def test_who_is_killed_is_missed(celery_worker_process, monkeypatch):
     assert (found.level, found.title) == (Level.ACT, "No worker runs")
     assert found.since == row.seen_at
     assert tasks.check_installation.name == "licensehub.operations.tasks.check_installation"
+
+
+def test_the_scheduler_writes_only_when_a_task_ran(db):
+    """The database lets it change nothing else: docs/database-roles.md. What somebody changes meanwhile stays."""
+    task = PeriodicTask.objects.get(name="Sweep")
+    entry = next(Entry(task, app=app))
+    PeriodicTask.objects.filter(pk=task.pk).update(enabled=False)
+    with CaptureQueriesContext(connection) as asked:
+        entry.save()
+    (statement,) = [query["sql"] for query in asked if query["sql"].startswith("UPDATE")]
+    assert set(re.findall(r'"(\w+)" = ', statement.partition(" WHERE ")[0])) == {"last_run_at", "total_run_count"}
+    task.refresh_from_db()
+    assert (task.enabled, task.total_run_count) == (False, 1) and task.last_run_at
