@@ -19,7 +19,7 @@ from subscriptions.reclaims import engine
 def quick(monkeypatch):
     """A download that ends at once: these tests are about when, not what."""
 
-    def instead(profile, *, actor, started_by, slot=None, progress=None, seconds=None):
+    def instead(profile, *, actor, started_by, slot=None, progress=None, part=None):
         run = lease.begin(profile, actor=actor, started_by=started_by, slot=slot)
         DownloadRun.objects.filter(pk=run.pk).update(state="complete", finished_at=timezone.now())
         return run
