@@ -53,7 +53,7 @@ def _from_vault(entry: Entry, name: str) -> str:
     path, _, key = name.rpartition("#")
     mount, _, inner = path.partition("/")
     if not (mount and inner and key):
-        raise entry.wrong("Write vault:MOUNT/PATH#KEY, e.g. vault:secret/licensehub/miro#token.")
+        raise entry.wrong("Write vault:MOUNT/PATH#KEY, e.g. vault:secret/licensehub/rest#token.")
     try:
         import hvac
     except ImportError:

@@ -50,6 +50,8 @@ def host(allow_http: AllowHttp) -> Iterator[Host]:
         made.stop()
 
 
+# Some ten real processes, each of which a busy machine starts slowly.
+@pytest.mark.timeout(500)
 @pytest.mark.worker
 def test_the_host_path_ends_with_a_reclaim(host: Host, allow_http: AllowHttp) -> None:
     with ExitStack() as stack:

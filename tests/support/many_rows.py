@@ -178,6 +178,7 @@ CASES = [
     Case("people of the past", lambda _: past_counts.count_past(rows.profile()), lambda: rows.old_history(30)),
     Case("verified seats", lambda _: verified_seats.count_verified(rows.profile()), rows.ended),
     Case("retention", lambda _: retention.thin_past_activity(), rows.old_history),
+    Case("remove old history", lambda _: retention._remove(rows.profile(), timezone.now()), rows.old_history),
     Case("past activity", lambda _: list(snapshots.as_of(rows.profile(), timezone.now())), rows.old_history),
     Case(
         "protect a domain",
