@@ -17,7 +17,7 @@ class LicenseHubConfig(AppConfig):
 
     def ready(self) -> None:
         """Importing registers the checks. `check_var_dir` reports a folder that cannot be made."""
-        from licensehub.checks import configuration, database, folders, outside, sign_in  # noqa: F401
+        from licensehub.checks import configuration, database, folders, outside, sign_in, stored  # noqa: F401
 
         with contextlib.suppress(OSError):
             settings.VAR_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -35,7 +35,7 @@ from subscriptions.money.verified_seats import count_all_verified
 from subscriptions.notices.bounce_mailbox import read_bounces
 from subscriptions.notices.delivery import deliver_due, profiles_to_ask
 from subscriptions.notifications import delivery as notifications
-from subscriptions.notifications import rights_mail, token_mail
+from subscriptions.notifications.accounts import rights_mail, token_mail
 from subscriptions.privacy.retention import erase_due, note_due
 from subscriptions.reclaims import backup_guard
 from subscriptions.reclaims.engine import TASK_SECONDS, reclaim_due

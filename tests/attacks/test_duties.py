@@ -25,20 +25,20 @@ from subscriptions.downloads import acceptance
 from subscriptions.errors import Refused
 from subscriptions.models import (
     AccountPerson,
-    ChangeState,
     DecidingRight,
     FileRequests,
     Reclaim,
     ReclaimRequest,
     RightsChange,
 )
-from subscriptions.notifications import rights_mail
+from subscriptions.notifications.accounts import rights_mail
 from subscriptions.rules.rules import change_rule
 from subscriptions.sweep import repair
+from tests.support.account_pages import a_day_later, change_for, invite, press, role, save, signed_in
 from tests.support.fixtures import in_effect, person
-from tests.support.organization import Organization, page, request_url, said, seen
+from tests.support.organization import Organization, request_url, said, seen
 from tests.support.pages import text_of
-from tests.support.rights import announced_a_day_ago, happened_earlier
+from tests.support.rights import happened_earlier
 
 NEW_PASSWORD = "a password that Mallory knows"
 
@@ -52,55 +52,6 @@ def mallory(db) -> User:
 @pytest.fixture
 def as_mallory(mallory) -> Client:
     return signed_in(mallory)
-
-
-def signed_in(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
-
-
-def role(name: str) -> str:
-    return str(Group.objects.get(name=name).pk)
-
-
-def account_form(user: User, **others: object) -> dict[str, object]:
-    """The page of an account as it is, with these changes."""
-    groups = [str(pk) for pk in user.groups.values_list("pk", flat=True)]
-    return {
-        "username": user.username,
-        "email": user.email,
-        "is_active": "on",
-        "is_staff": "on",
-        "groups": groups,
-        **others,
-    }
-
-
-def save(client: Client, user: User, **others: object) -> str:
-    answer = client.post(reverse("admin:auth_user_change", args=[user.pk]), account_form(user, **others), follow=True)
-    return text_of(answer)
-
-
-def invite(client: Client, name: str, *roles: str) -> User:
-    groups = [role(one) for one in roles]
-    words = {"first_name": name.title(), "last_name": "Ghost", "email": f"{name}@northwind.example", "groups": groups}
-    client.post(reverse("admin:auth_user_add"), words)
-    return User.objects.get(email=f"{name}@northwind.example")
-
-
-def change_for(user: User, kind: str = "grant") -> RightsChange:
-    return RightsChange.objects.get(account=user, kind=kind, state=ChangeState.WAITING)
-
-
-def press(client: Client, button: str, change: RightsChange, **words: object) -> str:
-    return said(cast(HttpResponse, client.post(page("rightschange", button, change.pk), words)))
-
-
-def a_day_later() -> None:
-    """The mails were handed over a day ago, and the sweep runs."""
-    announced_a_day_ago()
-    repair()
 
 
 def a_month_later() -> None:

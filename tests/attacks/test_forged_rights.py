@@ -16,9 +16,9 @@ from subscriptions.approvals.request import raise_cap
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.evidence.row_comparison import verify_rows
 from subscriptions.models import ChangeKind, DecidingRight, ReclaimRequest, RightsChange
-from subscriptions.notifications import rights_mail
+from subscriptions.notifications.accounts import rights_mail
 from subscriptions.sweep import repair
-from tests.attacks.test_duties import a_day_later, change_for
+from tests.support.account_pages import a_day_later, change_for
 from tests.support.attacks import attack
 from tests.support.fixtures import in_effect, person
 from tests.support.organization import Organization

@@ -15,7 +15,7 @@ from django.core import mail
 from licensehub.audit.models import AuditEvent
 from subscriptions.accounts import rights_changes, scope_changes
 from subscriptions.models import ChangeKind, RightsChange
-from subscriptions.notifications import rights_mail
+from subscriptions.notifications.accounts import rights_mail
 from tests.support.attacks import attack
 from tests.support.fixtures import person
 from tests.support.organization import Organization, limited_to

@@ -22,7 +22,7 @@ from licensehub.sign_in.sso.saml_subject import ADDRESS, TRANSIENT
 from subscriptions.accounts import rights
 from subscriptions.accounts.rights import deciders
 from subscriptions.models import RightsChange
-from subscriptions.notifications import rights_mail
+from subscriptions.notifications.accounts import rights_mail
 from subscriptions.sweep import repair
 from tests.support.attacks import attack
 from tests.support.doors import Visitor, password_of

@@ -13,7 +13,7 @@ from licensehub.audit.chain.signature import signer
 from licensehub.audit.models import AuditEvent
 from licensehub.audit.triggers import create, drop
 from subscriptions.models import ChangeState, RightsChange
-from subscriptions.notifications import rights_mail
+from subscriptions.notifications.accounts import rights_mail
 
 A_DAY = timedelta(hours=25)
 

@@ -26,7 +26,7 @@ from subscriptions.accounts.origins import origin_of
 from subscriptions.admin.widgets.actions import run_action
 from subscriptions.models import ChangeState, RightsChange
 from subscriptions.models.rights import WAIT
-from subscriptions.notifications.rights_mail import sentence_of, values_of
+from subscriptions.notifications.accounts.rights_mail import sentence_of, values_of
 
 VIEW = "subscriptions.view_rightschange"
 BADGES = {

@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from integrations.credentials import credential_store, encryption, key_rotation
 from integrations.models import Connection, IntegrationProfile
 from licensehub.audit.models import AuditEvent
-from licensehub.checks.configuration import check_stored_credentials
+from licensehub.checks.stored import check_stored_credentials
 
 CANARY = "canary-token-77aa"
 

@@ -18,7 +18,7 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from integrations.connectors.registry import connector_class
 from licensehub.audit.anchors.keys import new_keys
-from licensehub.checks import configuration, sign_in
+from licensehub.checks import configuration, sign_in, stored
 from licensehub.embedded.errors import CannotRunError
 from licensehub.embedded.processes import check_database
 from licensehub.environment import NO_DATABASE, PlainEnv, Reader
@@ -255,9 +255,9 @@ def test_a_name_that_is_no_role_is_named(db, settings):
     "old", [("subscriptions", "0002_roles"), ("integrations", "0002_connect"), ("audit", "0002_lists")]
 )
 def test_a_database_of_a_version_before_the_first_release_is_refused(db, old):
-    assert configuration.check_old_database(databases=["default"]) == []
+    assert stored.check_old_database(databases=["default"]) == []
     MigrationRecorder(connection).record_applied(*old)
-    [found] = configuration.check_old_database(databases=["default"])
+    [found] = stored.check_old_database(databases=["default"])
     assert found.id == "licensehub.E023"
     assert "made by a version before 0.1.0" in found.msg and "manage.py migrate" in found.hint
     for command in ("migrate", "check"):

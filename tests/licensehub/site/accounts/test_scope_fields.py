@@ -12,7 +12,7 @@ from licensehub.audit.models import AuditEvent
 from subscriptions.accounts import scope
 from subscriptions.evidence.row_comparison import verify_rows
 from subscriptions.models import RightsChange
-from tests.attacks.test_duties import account_form
+from tests.support.account_pages import account_form
 from tests.support.attacks import attack
 from tests.support.fixtures import person
 from tests.support.organization import Organization, limited_to, page, questions

@@ -31,7 +31,7 @@ from subscriptions.accounts.scope import names_in
 from subscriptions.accounts.settings import mail_language_of
 from subscriptions.notices.mail import HEADERS
 from subscriptions.notices.transport import MailServer, NoServer
-from subscriptions.notifications.rights_mail import LOGGED_ONLY
+from subscriptions.notifications.accounts.rights_mail import LOGGED_ONLY
 from subscriptions.reclaims.switches import Operation, control_allowing
 
 logger = logging.getLogger(__name__)

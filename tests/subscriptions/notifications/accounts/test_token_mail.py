@@ -10,7 +10,7 @@ from django.utils import timezone
 from licensehub.audit.models import AuditEvent
 from licensehub.sign_in.models import ApiToken
 from licensehub.sign_in.tokens import tokens
-from subscriptions.notifications import token_mail
+from subscriptions.notifications.accounts import token_mail
 from tests.support import mail_server
 from tests.support.colleagues import NOON, Colleagues
 from tests.support.fixtures import person

@@ -30,7 +30,7 @@ from subscriptions.accounts.settings import mail_language_of
 from subscriptions.models import ChangeKind, RightsChange
 from subscriptions.notices.mail import plain_mail
 from subscriptions.notices.transport import MailServer, NoServer
-from subscriptions.notifications.rights_readers import readers_of
+from subscriptions.notifications.accounts.rights_readers import readers_of
 from subscriptions.reclaims.switches import Operation, control_allowing
 
 logger = logging.getLogger(__name__)

@@ -1,0 +1,1 @@
+"""Mails about accounts: changes of rights, and API tokens."""
