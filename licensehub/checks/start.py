@@ -13,7 +13,7 @@ from django.core.checks.registry import registry
 
 
 class Process(StrEnum):
-    """What is about to start."""
+    """The kinds of processes that check the settings before they start."""
 
     WEB = "web"
     WORKER = "worker"

@@ -1,4 +1,4 @@
-"""What a user of PostgreSQL may really do, compared with `licensehub.database.roles`."""
+"""The rights that a user of PostgreSQL really has, compared with `licensehub.database.roles`."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What each line of the logs carries, and what none may contain."""
+"""The ids that each line of the logs has, and the secrets that no line may contain."""

@@ -24,13 +24,11 @@ from licensehub.translations.extraction import add_messages, sources
 LANGUAGES: Final = ("de",)
 # Not translated: only operators or the vendor read these. See "Languages" in docs/style-guide.md.
 NOT_TRANSLATED: Final = (
-    *(
-        "licensehub/embedded",
-        "licensehub/translations",
-        "licensehub/checks/configuration.py",
-        "licensehub/checks/stored.py",
-        "licensehub/settings",
-    ),
+    "licensehub/embedded",
+    "licensehub/translations",
+    "licensehub/checks/configuration.py",
+    "licensehub/checks/stored.py",
+    "licensehub/settings",
 )
 NOT_TRANSLATED_FOLDERS: Final = frozenset({"management", "migrations", "sandbox"})
 # These headers change with each run. They would be a conflict in each merge.

@@ -44,7 +44,7 @@ def host(tmp_path: Path) -> Iterator[Host]:
 
 
 def ends_with(host: Host, process: str) -> str:
-    """What the process said before it ended by itself with an error."""
+    """The output of the process, which ended by itself with an error."""
     started = host.start_unit(UNITS[process])
     host.running.clear()
     try:

@@ -245,7 +245,7 @@ def application(environ, start_response):
 
 
 def test_the_web_process_answers_what_has_begun(tmp_path, allow_http):
-    """What takes longer than the time to end is broken off."""
+    """A task that takes longer than the time to end is broken off."""
     assert "graceful_timeout" in Config().settings and gunicorn.graceful_timeout < MAX_SECONDS
     (tmp_path / "slow_site.py").write_text(SLOW_SITE)
     port = free_port()

@@ -96,7 +96,7 @@ def real_steps() -> None:
 
 @pytest.fixture
 def real_credentials() -> None:
-    """What lets somebody in needs its event in the audit in this test, as in production."""
+    """In this test a password or a factor needs its event in the audit, as in production."""
 
 
 @pytest.fixture

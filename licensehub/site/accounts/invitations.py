@@ -174,7 +174,7 @@ class ChoosePasswordForm(SetPasswordForm):
             field.widget = UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"})
 
     def save(self, commit: bool = True) -> User:
-        """Before the sign-in that follows, whose event looks for this one."""
+        """Writes the event first: that of the sign-in, which follows, looks for it."""
         with transaction.atomic():
             user: User = super().save(commit)
             data = {credentials.ONE: credentials.of_password(user)}

@@ -1,4 +1,4 @@
-"""What the tests of evidence packs share: the keys, and requests that are done."""
+"""Keys and finished requests for the tests of evidence packs."""
 
 from __future__ import annotations
 

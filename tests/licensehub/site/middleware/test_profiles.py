@@ -1,4 +1,4 @@
-"""What is sent while it is made has the rows of its reader, too."""
+"""An answer that is sent while it is made has the rows of its reader, too."""
 
 from __future__ import annotations
 
