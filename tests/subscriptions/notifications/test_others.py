@@ -12,12 +12,14 @@ from django.utils import timezone
 from integrations import sending
 from integrations.connections import connection_state
 from integrations.connectors.contract import ConfigError
-from integrations.models import Connection
+from integrations.models import Connection, Webhook, WebhookState
+from subscriptions import sweep
 from subscriptions.models import Delivery, DownloadRun, NotificationKind, RemovalCandidate
 from subscriptions.notifications.choices import choose
 from subscriptions.schedules.schedules import ensure_schedules
 from tests.support.colleagues import NOON, Colleagues
 from tests.support.fixtures import person
+from tests.support.webhooks import stored_webhook
 
 
 @pytest.fixture
@@ -68,6 +70,28 @@ def test_a_quarantined_download_and_one_that_does_not_come(colleagues: Colleague
         colleagues.minute()
         assert colleagues.subjects(operator)[1:] == ["Northwind: a download is quarantined"]
         assert problem in colleagues.text(operator)
+
+
+def test_a_webhook_that_was_switched_off_has_one_mail(colleagues: Colleagues, alice):
+    cora = person("cora", "Company admin")
+    webhook = stored_webhook(name="On call").webhook
+    failing = {"failing_since": timezone.now() - timedelta(days=4), "error": "The host answered 500."}
+    Webhook.objects.filter(pk=webhook.pk).update(**failing)
+    for _ in range(2):
+        sweep.tell_webhooks()
+        colleagues.minute()
+    [subject] = colleagues.subjects(cora)
+    assert subject.strip() == "LicenseHub switched off the webhook “On call”"
+    assert "hooks.slack.com has taken nothing since" in colleagues.text(cora)
+    assert "The host answered 500." in colleagues.text(cora)
+    assert colleagues.subjects(alice) == [], "she may not change webhooks"
+    # It fails for days once more after it was switched on.
+    Webhook.objects.update(state=WebhookState.ON, failing_since=None)
+    colleagues.minute()
+    Webhook.objects.update(**failing)
+    sweep.tell_webhooks()
+    colleagues.minute()
+    assert len(colleagues.subjects(cora)) == 2
 
 
 def test_candidates_with_attention_come_in_the_mail_of_the_day(colleagues: Colleagues, alice):

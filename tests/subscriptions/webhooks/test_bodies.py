@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -58,7 +59,7 @@ def test_each_event_has_a_body_in_each_format(organization, format, event, langu
     body = sent(format, event, language=language)
     text = json.dumps(body, ensure_ascii=False)
     assert "/admin/page/" in text
-    assert "{" not in text.replace("{", "", text.count("{")) and "None" not in text
+    assert not re.search(r"\{[a-z_]*\}", text) and "None" not in text
     if format != WebhookFormat.EVENT and event == Event.REQUEST_WAITS:
         expected = "3 seats wait for a decision" if language == "en" else "3 Plätze warten auf eine Entscheidung"
         assert f"Northwind: {expected}" in text
