@@ -19,6 +19,7 @@ from django.db.models import Exists, F, QuerySet
 from django.db.models.functions import Coalesce, Now
 
 from integrations.connectors.contract import english
+from integrations.connectors.rate_limit import retry_after
 from integrations.credentials.encryption import CredentialError
 from integrations.models import DeliveryState, SendingControl, Webhook, WebhookDelivery, WebhookState
 from integrations.webhooks.records import WebhookDeliveryQuerySet
@@ -131,9 +132,9 @@ def _parts_of(secrets: Mapping[str, str]) -> set[str]:
 
 
 def _retry_after(answer: Answer) -> timedelta:
-    """As the receiver asks, in seconds (RFC 9110, 10.2.3); a date is not read."""
-    text = answer.retry_after.strip()
-    return min(timedelta(seconds=int(text)), MAX_RETRY_AFTER) if text.isdigit() and len(text) < 9 else timedelta()
+    """The pause that a busy receiver asks for, an hour at most."""
+    seconds = retry_after({"Retry-After": answer.retry_after}) or 0.0
+    return min(timedelta(seconds=seconds), MAX_RETRY_AFTER)
 
 
 def _mine(row: WebhookDelivery) -> QuerySet[WebhookDelivery]:
@@ -189,6 +190,9 @@ def repair() -> None:
     """Make abandoned deliveries due again, and switch off the webhooks that had no success for days."""
     free = {"state": DeliveryState.DUE, "due_at": database_now(), **_FREE}
     WebhookDelivery.objects.abandoned().update(**free)
+    # A worker had them, or their event was written, while somebody switched the webhook off.
+    off = Webhook.objects.exclude(state=WebhookState.ON)
+    WebhookDelivery.objects.filter(webhook__in=off, state=DeliveryState.DUE).update(state=DeliveryState.HELD)
     before = database_now() - GIVE_UP_AFTER
     for row in Webhook.objects.filter(state=WebhookState.ON, failing_since__lte=before):
         _switch_off(row)

@@ -157,6 +157,25 @@ def test_a_host_that_is_down_gets_nothing_else_meanwhile(endpoint, organization)
     assert now_is(first).tries + now_is(second).tries == 1
 
 
+@pytest.mark.parametrize(
+    ("asked", "pause"),
+    [
+        ("1800", timedelta(minutes=30)),
+        ("999999", timedelta(hours=1)),
+        ("Thu, 31 Dec 2099 23:59:59 GMT", timedelta(hours=1)),
+    ],
+)
+def test_a_busy_host_says_when_to_come_back(endpoint, organization, asked, pause):
+    """The pause is an hour at most: a host cannot make LicenseHub silent for days."""
+    make_webhook(endpoint)
+    endpoint.replies = [Reply(status=429, headers={"Retry-After": asked})]
+    row = happen(organization)
+    deliver_due()
+    row = now_is(row)
+    for moment in (row.due_at, row.webhook.next_try_at):
+        assert pause - timedelta(seconds=30) < moment - database_now() <= pause
+
+
 def test_an_event_that_a_receiver_refuses_delays_no_other(endpoint, organization):
     make_webhook(endpoint)
     endpoint.replies = [Reply(status=400), Reply(data="fine")]
@@ -190,6 +209,34 @@ def test_after_days_the_webhook_is_switched_off_and_new_events_wait_for_an_admin
     switch_on(webhook, actor=None)
     assert not anything_due()
     assert Webhook.objects.get().failing_since is None
+
+
+def test_a_delivery_is_given_up_after_days(endpoint, organization):
+    make_webhook(endpoint)
+    endpoint.replies = [Reply(status=400)]
+    row = happen(organization)
+    tries = 0
+    while now_is(row).state == DeliveryState.DUE and tries < 20:
+        deliver_due()
+        tries += 1
+        later(row, hours=15)
+    # The pauses take a day together, then there is one every twelve hours.
+    assert (now_is(row).state, tries) == (DeliveryState.FAILED, len(BACKOFF) + 1)
+    assert not anything_due()
+    assert now_is(row).webhook.state == WebhookState.ON
+
+
+def test_what_was_being_sent_while_its_webhook_was_switched_off_waits_as_well(endpoint, organization):
+    """Else it would be due for as long as the webhook is off, and never grow old."""
+    webhook, _secret = make_webhook(endpoint)
+    row = happen(organization)
+    claimed = delivery._claim()
+    switch_off(webhook, actor=None)
+    delivery._note_failure(claimed, "The host answered 500.", host_is_down=True)
+    repair()
+    assert now_is(row).state == DeliveryState.HELD
+    switch_on(webhook, actor=None)
+    assert not anything_due()
 
 
 def test_a_webhook_that_is_off_gets_nothing(endpoint, organization):
