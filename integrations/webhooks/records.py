@@ -16,7 +16,7 @@ from licensehub.database.clock import database_now
 
 
 class WebhookFormat(models.TextChoices):
-    """What the body looks like."""
+    """The form of the body."""
 
     EVENT = "event", _("Signed event")
     SLACK = "slack", _("Slack message")
@@ -60,7 +60,7 @@ class Webhook(models.Model):
     profiles = models.ManyToManyField("integrations.IntegrationProfile", related_name="+")
     # Whether a body names people.
     with_names = models.BooleanField(default=False)
-    # Of the sentences in a message or a ticket.
+    # The language of the sentences in a message or a ticket.
     language = models.CharField(max_length=10, default="en")
     # The body of a ticket, with placeholders; "" for the one that comes with LicenseHub.
     template = models.TextField(blank=True, default="")
@@ -161,7 +161,7 @@ class WebhookDelivery(models.Model):
     lease_until = models.DateTimeField(null=True)
     tried_at = models.DateTimeField(null=True)
     delivered_at = models.DateTimeField(null=True)
-    # Of the last try: the HTTP status, the first characters of the answer, and why it failed.
+    # The last try: its HTTP status, the first characters of the answer, and why it failed.
     status = models.PositiveSmallIntegerField(null=True)
     answer = models.TextField(blank=True, default="")
     problem = models.TextField(blank=True, default="")

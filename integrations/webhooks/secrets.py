@@ -10,7 +10,7 @@ from typing import Final
 from integrations.credentials import encryption
 from integrations.webhooks.records import Webhook
 
-# As in the specification of Standard Webhooks: https://www.standardwebhooks.com
+# The specification of Standard Webhooks names both: https://www.standardwebhooks.com
 PREFIX: Final = "whsec_"
 SECRET_BYTES: Final = 32
 

@@ -32,7 +32,7 @@ CARRIERS: Final = tuple(ip_network(one) for one in ("64:ff9b::/96", "64:ff9b:1::
 
 
 class Reason(StrEnum):
-    """Why an address may not be called."""
+    """The reasons for which an address may not be called."""
 
     NOT_HTTPS = "not_https"
     MALFORMED = "malformed"
@@ -61,7 +61,7 @@ class Policy:
     def lists(self, host: str) -> bool:
         """Whether an operator has named this host. A pattern covers no number."""
         below = () if _number_of(host) else tuple(one[1:] for one in self.hosts if one.startswith("*."))
-        return host in self.hosts or host.endswith(below or ("\n",))
+        return host in self.hosts or host.endswith(below)
 
 
 @dataclass(frozen=True, slots=True)

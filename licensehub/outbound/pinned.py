@@ -11,7 +11,7 @@ from enum import StrEnum
 from functools import cache
 
 from requests.adapters import DEFAULT_CA_BUNDLE_PATH
-from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
+from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.response import BaseHTTPResponse
 from urllib3.util import Timeout
 from urllib3.util.ssl_ import create_urllib3_context
@@ -22,7 +22,7 @@ from licensehub.outbound.sessions import WatchedTlsPool
 
 
 class Broken(StrEnum):
-    """Why there is no answer."""
+    """The reasons for which there is no answer."""
 
     UNREACHABLE = "unreachable"
     CERTIFICATE = "certificate"
@@ -121,11 +121,9 @@ def _exchange(
 
 
 def _reason_of(error: Exception, deadline: Deadline) -> Broken:
-    if isinstance(error, MaxRetryError) and isinstance(error.reason, Exception):
-        error = error.reason
     if deadline.expired:
         return Broken.TOO_SLOW
-    if "CERTIFICATE_VERIFY_FAILED" in str(error) or "match" in str(error):
+    if error.args and isinstance(error.args[0], ssl.SSLCertVerificationError):
         return Broken.CERTIFICATE
     if isinstance(error, NewConnectionError) or not deadline.connected:
         return Broken.UNREACHABLE

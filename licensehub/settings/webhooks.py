@@ -12,5 +12,5 @@ WEBHOOK_HOSTS = reader.hosts("WEBHOOK_HOSTS")
 WEBHOOK_NETWORKS = [ip_network(word) for word in reader.networks("WEBHOOK_NETWORKS")]
 # A PEM file with certificate authorities that are trusted beside the public ones.
 WEBHOOK_CA_BUNDLE = env.str("WEBHOOK_CA_BUNDLE", default="").strip()
-# What was sent is kept for so many days.
+# Deliveries are kept for so many days.
 WEBHOOK_DELIVERY_DAYS = reader.at_least_one("WEBHOOK_DELIVERY_DAYS", 30)

@@ -1,1 +1,1 @@
-"""What webhooks are told, and how it gets there: events, bodies, the outbox, and the acts of an admin."""
+"""Webhooks: the events that they are told, the bodies, the deliveries, and the acts of an admin."""

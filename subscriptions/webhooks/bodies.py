@@ -13,7 +13,7 @@ from integrations.models import WebhookDelivery, WebhookFormat
 from subscriptions.webhooks.messages import Message, link_of, message_of
 from subscriptions.webhooks.templates import TEMPLATES, filled
 
-# Of the signed event. It grows when a field changes its meaning, and not when one is added.
+# The version of the signed event. It grows when a field changes its meaning, and not when one is added.
 VERSION: Final = 1
 MAX_TITLE: Final = 150  # characters; Jira takes 255, ServiceNow 160
 
@@ -51,7 +51,7 @@ def _slack(row: WebhookDelivery) -> bytes:
 
 
 def _escaped(text: str) -> str:
-    """As Slack asks: else a name could be a link, or call everybody in the channel."""
+    """The text without Slack's markup: a name could be a link, or call everybody in the channel."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 

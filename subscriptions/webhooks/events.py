@@ -54,7 +54,7 @@ def raise_event(
     """
     if open_transactions() <= getattr(settings, "TRANSACTIONS_OF_TESTS", 0):
         raise NotInTransaction(f"{event} must be written in the transaction of what happened")
-    # Who acts may see fewer webhooks than there are.
+    # The person who acts may see fewer webhooks than there are.
     with seen_by(None):
         wanting = [row for row in Webhook.objects.all() if event.value in row.events and _covers(row, profile)]
         if not wanting:

@@ -71,7 +71,7 @@ class Receiver(ScriptedServer):
 
 
 def verified(seen: Seen, secret: str, *, now: float | None = None) -> bool:
-    """What a receiver does, as docs/webhooks.md shows it."""
+    """Whether a receiver that follows docs/webhooks.md takes it for genuine."""
     headers = {name.lower(): value for name, value in seen.headers.items()}
     stamp = headers["webhook-timestamp"]
     if now is not None and abs(now - int(stamp)) > 300:

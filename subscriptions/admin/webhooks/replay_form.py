@@ -14,9 +14,7 @@ from subscriptions.admin.widgets.inputs import DayField
 class ReplayForm(forms.Form):
     first = DayField(label=gettext_lazy("First day"))
     last = DayField(label=gettext_lazy("Last day"))
-    only_missed = forms.BooleanField(
-        label=gettext_lazy("Only what did not arrive"), required=False, initial=True, widget=forms.CheckboxInput
-    )
+    only_missed = forms.BooleanField(label=gettext_lazy("Only what did not arrive"), required=False, initial=True)
 
     def __init__(self, data: Any = None) -> None:
         today = company_day()

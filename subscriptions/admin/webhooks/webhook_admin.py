@@ -136,7 +136,6 @@ class WebhookAdmin(ReadOnlyAdmin):
             "replay_form": replaying or ReplayForm(),
             "may_change": request.user.has_perm(CHANGE),
             "live_url": following,
-            "opts": self.model._meta,
         }
         return self._render(request, "page", context)
 

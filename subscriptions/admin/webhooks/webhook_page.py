@@ -1,4 +1,4 @@
-"""What the pages of webhooks show. No secret, and no part of an address but its host."""
+"""The pages of webhooks show no secret, and no part of an address but its host."""
 
 from __future__ import annotations
 
@@ -118,9 +118,7 @@ def _both_until(row: Webhook) -> str:
 
 def tabs_of(row: Webhook, chosen: str) -> list[dict[str, Any]]:
     labels = {"all": _("All"), "waiting": _("To be sent"), "missed": _("Did not arrive"), "delivered": _("Delivered")}
-    counts = row.deliveries.aggregate(
-        **{name: Count("pk", filter=Q(state__in=states)) for name, states in TABS.items()}
-    )
+    counts = _counts(row)
     return [
         {"name": name, "label": labels[name], "count": number(counts[name]), "is_chosen": name == chosen}
         for name in TABS
@@ -128,9 +126,13 @@ def tabs_of(row: Webhook, chosen: str) -> list[dict[str, Any]]:
 
 
 def state_of_page(row: Webhook) -> str:
-    """What the page shows, in one word: it is loaded again when this changes."""
-    parts = row.deliveries.aggregate(**{name: Count("pk", filter=Q(state__in=states)) for name, states in TABS.items()})
-    return "-".join([row.state, str(bool(row.failing_since)), *(str(count) for count in parts.values())])
+    """A word that changes when the page must be loaded again."""
+    return "-".join([row.state, str(bool(row.failing_since)), *map(str, _counts(row).values())])
+
+
+def _counts(row: Webhook) -> dict[str, int]:
+    """The number of deliveries in each tab."""
+    return row.deliveries.aggregate(**{name: Count("pk", filter=Q(state__in=states)) for name, states in TABS.items()})
 
 
 def is_at_rest(row: Webhook) -> bool:

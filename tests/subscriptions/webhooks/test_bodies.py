@@ -22,7 +22,7 @@ REQUEST = {
     "requested_at": "2026-11-27T10:00:00+00:00",
     "expires_at": "2026-11-30T10:00:00+00:00",
 }
-# Of each event, the data that its place in the code writes: see test_events.
+# The data that each event has, as its place in the code writes it: see test_events.
 DATA: dict[Event, dict[str, Any]] = {
     Event.REQUEST_WAITS: REQUEST,
     Event.REQUEST_ENDS_SOON: REQUEST,

@@ -33,7 +33,7 @@ def happen(organization: Organization, event: Event = Event.REQUEST_DECIDED, **d
 
 
 def later(row: WebhookDelivery, **by: float) -> WebhookDelivery:
-    """As if this much time had passed for the row and its webhook."""
+    """Move the moments of the row and its webhook back, so that this much time has passed."""
     passed = timedelta(**by)
     rows = WebhookDelivery.objects.filter(pk=row.pk)
     rows.update(due_at=F("due_at") - passed, occurred_at=F("occurred_at") - passed)

@@ -37,7 +37,7 @@ def webhook(endpoint: Receiver) -> Webhook:
 
 
 def minute() -> None:
-    """What the sweep does each minute."""
+    """The sweep does this each minute."""
     update()
     tell_webhooks()
 
@@ -150,7 +150,7 @@ def test_a_webhook_gets_the_events_that_it_asked_for_of_its_profiles(organizatio
     everything, _ = make_webhook(endpoint, "All")
     ours, _ = make_webhook(endpoint, "Ours", profiles=frozenset({organization.profile.pk}))
     other, _ = make_webhook(endpoint, "Other", events=("cap.reached",))
-    # Who decides may see this profile only. The webhook of all profiles is told all the same.
+    # The person who decides may see this profile only. The webhook of all profiles is told all the same.
     with seen_by(lambda: frozenset({us.profile.pk})):
         reject(us.ask(alice), actor=bob, comment="No")
     assert list(WebhookDelivery.objects.values_list("webhook__name", flat=True)) == ["All"]
