@@ -14,9 +14,9 @@ from licensehub.outbound.pinned import Answer, Broken, NoAnswer, post
 
 REFUSALS: Final = {
     Reason.NOT_HTTPS: english("The address must begin with https://."),
-    Reason.MALFORMED: english("This is no address of a web server. Copy it again, as a whole."),
+    Reason.MALFORMED: english("This is not the address of a web server. Copy the whole address again."),
     Reason.HAS_PASSWORD: english(
-        "The address has a user name in it. Enter it without; a password belongs into the field below the address."
+        "The address has a user name in it. Enter it without one; a password belongs in the field below the address."
     ),
     Reason.NOT_LISTED: english(
         "LicenseHub may not call “{host}”. An operator can allow it: add it to WEBHOOK_HOSTS, and restart."

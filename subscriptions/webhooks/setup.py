@@ -115,7 +115,7 @@ def configure(wanted: WebhookInput, *, url: str, authorization: str = "", actor:
 
 
 def change_secret(row: Webhook, *, actor: Actor) -> str:
-    """A new secret, which is shown once. The one before signs as well for a day. Raises Refused or NotActionable."""
+    """A new secret, which is shown once. The former one signs as well for a day. Raises Refused or NotActionable."""
     refuse_outside_of(input_of(row), actor=actor)
     stored = row.secrets()
     if not stored.get("secret"):

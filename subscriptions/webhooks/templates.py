@@ -1,6 +1,6 @@
 """The body of a ticket: a template in JSON with placeholders. One for each ticket system comes with LicenseHub.
 
-A placeholder stands inside of a text. The template is read as JSON first and filled afterwards, so a value can never
+A placeholder stands inside a text. The template is read as JSON first and filled afterwards, so a value can never
 change what the body is.
 """
 
@@ -72,7 +72,7 @@ def _read(template: str) -> dict[str, Any]:
         found = json.loads(template)
     except json.JSONDecodeError as error:
         raise BadTemplate(
-            _("Line {line}, column {column}: this is no JSON. Placeholders stand inside of quotation marks.").format(
+            _("Line {line}, column {column}: this is not JSON. Placeholders stand inside quotation marks.").format(
                 line=error.lineno, column=error.colno
             )
         ) from None

@@ -154,7 +154,7 @@ class WebhookAdmin(ReadOnlyAdmin):
 
         def do() -> str:
             made.append(setup.change_secret(row, actor=signed_in(request)))
-            return _("There is a new secret. The one before signs as well for 24 hours.")
+            return _("There is a new secret. The former one signs as well for 24 hours.")
 
         if not run_and_report(request, do, refusals=REFUSALS):
             return HttpResponseRedirect(page_of(pk))

@@ -81,7 +81,7 @@ def test_a_new_secret_replaces_the_first(admin, endpoint, organization):
     answer = admin.post(page("secret", webhook.pk))
     (secret,) = re.findall(r"whsec_[A-Za-z0-9+/=]+", shown(answer))
     assert secret != former
-    assert "the secret before signs as well" in shown(answer)
+    assert "the former secret signs as well" in shown(answer)
     assert actions()[-1] == "webhook.secret_changed"
 
 
@@ -116,7 +116,7 @@ def test_wrong_entries_get_a_sentence_and_store_nothing(admin, endpoint, organiz
 @pytest.mark.parametrize(
     ("template", "said"),
     [
-        ('{\n "a": 1,\n}', "Line 3, column 1: this is no JSON"),
+        ('{\n "a": 1,\n}', "Line 3, column 1: this is not JSON"),
         ('{\n "a": {title}}', "Line 2"),
         ('["{title}"]', "must be one object of JSON"),
         ('{\n "a": "{titel}"}', "Line 2: there is no placeholder {titel}"),
