@@ -104,6 +104,7 @@ def confirm(request: HttpRequest, user: User) -> HttpResponse | None:
         "ways": ways,
         "js_data": {"request_options": begin_authentication(user)} if PASSKEY in ways else {},
         "back": _way_back(request),
+        "is_confirmed": is_confirmed(request),
         "minutes": settings.STEP_UP_MINUTES,
     }
     return page(request, "sign_in/confirm.html", context, status=403)

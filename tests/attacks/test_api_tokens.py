@@ -290,7 +290,9 @@ def test_pages_make_show_and_end_tokens(alice, bob, settings):
     form = {"name": "nightly report", "role": role, "days": 30}
     # The sign-in was a second ago, and is no proof for this. Control: without EACH_TIME the token is made.
     asked = visitor.client.post(reverse("api_tokens"), form)
-    assert "Confirm that it is you" in text_of(asked, status=403) and not ApiToken.objects.exists()
+    shown = text_of(asked, status=403)
+    assert "Confirm that it is you" in shown and not ApiToken.objects.exists()
+    assert "For this, LicenseHub asks each time." in shown and "minutes ago" not in shown
     own = {step_up.PASSWORD: password_of("alice")}
     answer = visitor.client.post(reverse("api_tokens"), {**form, **own})
     text = answer.content.decode().partition('value="lh_')[2].partition('"')[0]

@@ -26,6 +26,13 @@ def pictures(page: Page, screenshot, name: str) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} is wider than {width}"
 
 
+def columns_overlap(page: Page) -> list[str]:
+    """The headings of the table that are wider than their column; the one without visible words does not count."""
+    return page.locator("th:not(:has(.lh-hidden))").evaluate_all(
+        "all => all.filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.textContent)"
+    )
+
+
 def test_a_webhook_from_its_address_to_the_answer(
     real_transactions, organization, endpoint: Receiver, live_server, browser_page, screenshot, monkeypatch
 ):
@@ -41,6 +48,7 @@ def test_a_webhook_from_its_address_to_the_answer(
     page.get_by_label("Address").fill("https://evil.example/x")
     page.get_by_role("button", name="Make the webhook").press("Enter")
     expect(page.get_by_text("LicenseHub may not call “evil.example”.")).to_be_visible()
+    expect(page.get_by_text("Enter it again: LicenseHub never shows it.")).to_have_count(1)
     pictures(page, screenshot, "form")
     page.get_by_label("Address").fill(endpoint.address)
     page.get_by_role("button", name="Make the webhook").click()
@@ -61,6 +69,9 @@ def test_a_webhook_from_its_address_to_the_answer(
     expect(page.get_by_role("heading", name="Nothing arrived since")).to_be_visible()
     expect(page.get_by_text("The host answered 500.").first).to_be_visible()
     pictures(page, screenshot, "failing")
+    assert columns_overlap(page) == []
+    page.set_viewport_size({"width": 390, "height": 900})
+    assert (page.locator("td .lh-badge").first.bounding_box() or {})["width"] < 120, "as wide as its words"
     page.get_by_role("link", name="A test").first.click()
     expect(page.get_by_text('{"error": "out of order"}')).to_be_visible()
     pictures(page, screenshot, "delivery")
@@ -84,6 +95,7 @@ def test_a_webhook_that_was_switched_off_in_german(
     page.get_by_role("link", name="#lizenzen").click()
     expect(page.get_by_role("button", name="Einschalten")).to_be_visible()
     pictures(page, screenshot, "off-de")
+    assert columns_overlap(page) == []
     page.get_by_role("link", name="Nicht angekommen").click()
     page.get_by_role("button", name="Einschalten").click()
     expect(page.get_by_text("Der Webhook ist an.")).to_be_visible()

@@ -26,6 +26,7 @@ from licensehub.site.accounts import account_persons
 from licensehub.site.accounts.account_texts import roles_text
 from licensehub.ui.admin import run_and_report, signed_in
 from licensehub.ui.formatting import ago, day, day_and_time, name_of
+from subscriptions.accounts.rights import DECIDE, may
 from subscriptions.errors import NotActionable
 from subscriptions.notifications import deputies
 
@@ -71,6 +72,7 @@ def security(request: HttpRequest) -> HttpResponse:
         "idle_minutes": settings.SESSION_IDLE_MINUTES,
         "hours": settings.SESSION_HOURS,
         "step_up_minutes": settings.STEP_UP_MINUTES,
+        "may_decide": may(user, DECIDE),
         "deputies": [
             {"name": name_of(row.deputy), "days": f"{day(row.starts)} – {day(row.ends)}"}
             for row in deputies.deputies_of(user).select_related("deputy")

@@ -291,3 +291,11 @@ def test_the_security_page_shows_ways_sessions_and_lately_and_ends_sessions(bob,
     assert not phone.is_in() and here.is_in() and stranger.is_in()
     german = text_of(here.client.get(reverse("security"), headers={"accept-language": "de"}))
     assert "Dieser Browser" in german
+
+
+def test_the_security_page_speaks_of_a_deputy_only_to_those_who_can_name_one(bob, settings):
+    settings.SECOND_FACTOR_ROLES = []
+    for name in ("bob", person("dave4", "Auditor").username):
+        visitor = Visitor()
+        visitor.sign_in(name)
+        assert ("Your deputy" in text_of(visitor.client.get(reverse("security")))) == (name == "bob"), name
