@@ -32,7 +32,7 @@ from subscriptions.evidence import kept_packs
 from subscriptions.models import DownloadRun
 from subscriptions.models.download import StartedBy
 from subscriptions.money.verified_seats import count_all_verified
-from subscriptions.notices.bounce_mailbox import read_bounces
+from subscriptions.notices.bounces.bounce_mailbox import read_bounces
 from subscriptions.notices.delivery import deliver_due, profiles_to_ask
 from subscriptions.notifications import delivery as notifications
 from subscriptions.notifications.accounts import rights_mail, token_mail

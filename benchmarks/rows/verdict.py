@@ -62,7 +62,7 @@ def run(members: int = MEMBERS) -> list[Row]:
 def _fill(members: int) -> IntegrationProfile:
     """Fill the database through staging and merge, like a download, with the same people on both databases."""
     from integrations.connectors.miro import parse
-    from subscriptions.downloads import staging
+    from subscriptions.downloads.facts import staging
     from subscriptions.downloads.run import write_facts
     from subscriptions.models import DownloadRun, ReclaimRule
     from subscriptions.profiles import lifecycle

@@ -22,7 +22,7 @@ from integrations.connectors.registry import addresses_of, connector_class
 from integrations.mail_config import mail_problem
 from licensehub.audit.chain.signature import former_key
 from licensehub.translations.catalogs import stale
-from subscriptions.notices.bounce_mailbox import mailbox_of
+from subscriptions.notices.bounces.bounce_mailbox import mailbox_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ from integrations.models import IntegrationProfile
 from licensehub.embedded.errors import CannotRunError
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import CandidateState, Notice, NoticeState, ReclaimRule, RemovalCandidate
-from subscriptions.notices import bounces
+from subscriptions.notices.bounces import returned_mail
 from subscriptions.rules.rules import change_rule
 from subscriptions.tasks import ask_people, enqueue_task
 
@@ -39,14 +39,14 @@ def ask_and_bounce(profile: IntegrationProfile, *, manager: User, stopping: Even
     change_rule(rule, actor=manager, changed={"notify_user": False})
     enqueue_task(ask_people, profile.pk)
     _wait_for_mail(candidate, stopping)
-    bounces.enter(candidate, reason=REASON, actor=manager)
+    returned_mail.enter(candidate, reason=REASON, actor=manager)
     candidate.refresh_from_db()
     return candidate
 
 
 def _wait_for_mail(candidate: RemovalCandidate, stopping: Event) -> None:
     deadline = time.monotonic() + MAX_WAIT
-    while bounces.last_handed_over(candidate) is None:
+    while returned_mail.last_handed_over(candidate) is None:
         if time.monotonic() > deadline or stopping.is_set():
             raise CannotRunError(f"The worker handed no mail to {candidate} over in time.")
         time.sleep(0.3)

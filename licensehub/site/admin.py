@@ -39,7 +39,7 @@ from licensehub.ui.lists.folding import FoldedSearch
 from subscriptions.accounts import persons, rights
 from subscriptions.admin.widgets.signed_rows import SignedRowsMixin, marked
 from subscriptions.errors import NotActionable, Refused
-from subscriptions.evidence.signed_fields import USERS
+from subscriptions.evidence.rows.signed_fields import USERS
 
 admin.site.unregister(User)
 # A person who may edit a PeriodicTask can run any task with any argument, and so bypass every rule.

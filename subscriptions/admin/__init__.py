@@ -14,7 +14,7 @@ from subscriptions.admin.reclaims import sending as sending
 from subscriptions.admin.reconciliation import reconciliation_admin as reconciliation_admin
 from subscriptions.admin.reports import report_admin as report_admin
 from subscriptions.admin.review import review_admin as review_admin
-from subscriptions.admin.rules import protection_admin as protection_admin
 from subscriptions.admin.rules import rule_admin as rule_admin
+from subscriptions.admin.rules.protections import protection_admin as protection_admin
 from subscriptions.admin.subscriptions import subscription_admin as subscription_admin
 from subscriptions.admin.webhooks import webhook_admin as webhook_admin

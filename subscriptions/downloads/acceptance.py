@@ -23,7 +23,7 @@ from subscriptions.accounts.origins import tied_to
 from subscriptions.accounts.own_seat import NO_ADDRESS, accounts_of
 from subscriptions.accounts.scope import refuse_outside
 from subscriptions.downloads import follow_up
-from subscriptions.downloads.merge import Merged, leaving, preview_merge
+from subscriptions.downloads.facts.merge import Merged, leaving, preview_merge
 from subscriptions.downloads.run import StagingLost, write_facts
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import DownloadedMember, DownloadRun, RunState

@@ -32,8 +32,8 @@ from subscriptions.candidates import locks
 from subscriptions.candidates.propose import propose_candidates
 from subscriptions.candidates.withdraw import withdraw
 from subscriptions.downloads import directory, lease, team_admins
+from subscriptions.downloads.facts.merge import analyze_if_large
 from subscriptions.downloads.lease import LeaseLost
-from subscriptions.downloads.merge import analyze_if_large
 from subscriptions.downloads.outages import with_retries
 from subscriptions.downloads.parts import Work
 from subscriptions.eligibility.buckets import count_buckets

@@ -31,13 +31,14 @@ from licensehub.audit.log import Actor, record
 from licensehub.database.clock import database_now
 from licensehub.logs import log_context
 from subscriptions.activity.returns import note_returns
-from subscriptions.downloads import follow_up, lease, staging
-from subscriptions.downloads.former_accounts import link_former_accounts
+from subscriptions.downloads import follow_up, lease
+from subscriptions.downloads.facts import staging
+from subscriptions.downloads.facts.former_accounts import link_former_accounts
+from subscriptions.downloads.facts.merge import merge
+from subscriptions.downloads.facts.validation import Doubtful, check_plausible, drop_repeated
 from subscriptions.downloads.lease import begin, update_owned
-from subscriptions.downloads.merge import merge
 from subscriptions.downloads.outages import with_retries
 from subscriptions.downloads.parts import Part, Work
-from subscriptions.downloads.validation import Doubtful, check_plausible, drop_repeated
 from subscriptions.eligibility.buckets import note_change
 from subscriptions.models import DownloadRun, RunDoubt, RunState, Subscription
 from subscriptions.models.download import StartedBy

@@ -12,7 +12,7 @@ from licensehub.ui.languages import default_language, known_language
 from subscriptions.approvals.collecting import answer_by
 from subscriptions.models import Notice, NoticeKind, RequestedRemoval, Subscription
 from subscriptions.notices.answers import ends_at, link_for
-from subscriptions.notices.delivery_reports import HEADER, token_of
+from subscriptions.notices.bounces.delivery_reports import HEADER, token_of
 from subscriptions.notices.mail_and_page import shared_context
 
 # Automatic replies (e.g. out of office) are not wanted.

@@ -21,7 +21,8 @@ from licensehub.ui.formatting import number
 from subscriptions.accounts.scope import refuse_outside
 from subscriptions.candidates import caps
 from subscriptions.candidates.locks import lock_candidates
-from subscriptions.downloads import follow_up, staging
+from subscriptions.downloads import follow_up
+from subscriptions.downloads.facts import staging
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import (
     CandidateState,

@@ -8,7 +8,7 @@ from django import template
 from django.db.models import Model
 from django.template import RequestContext
 
-from subscriptions.evidence.row_comparison import findings_about
+from subscriptions.evidence.rows.comparison import findings_about
 
 register = template.Library()
 

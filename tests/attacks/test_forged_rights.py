@@ -14,7 +14,7 @@ from subscriptions.accounts import rights_changes
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import raise_cap
 from subscriptions.errors import NotActionable, Refused
-from subscriptions.evidence.row_comparison import verify_rows
+from subscriptions.evidence.rows.comparison import verify_rows
 from subscriptions.models import ChangeKind, DecidingRight, ReclaimRequest, RightsChange
 from subscriptions.notifications.accounts import rights_mail
 from subscriptions.sweep import repair

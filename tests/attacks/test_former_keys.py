@@ -19,7 +19,7 @@ from subscriptions.accounts.rights import able
 from subscriptions.accounts.signed_rights import is_granted
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
-from subscriptions.evidence.people_comparison import verify_people
+from subscriptions.evidence.rows.people import verify_people
 from subscriptions.models import Reclaim, RequestedRemoval
 from subscriptions.reclaims.engine import reclaim_due
 from tests.attacks.forgery import hash_of

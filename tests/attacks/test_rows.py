@@ -21,9 +21,9 @@ from licensehub.audit.triggers import create, drop
 from licensehub.site.accounts.account_changes import facts_of
 from subscriptions.approvals import closing, decide
 from subscriptions.approvals.request import request_reclaim
-from subscriptions.evidence.findings import RowFinding
-from subscriptions.evidence.row_comparison import differences, verify_rows
-from subscriptions.evidence.signed_fields import REQUESTS, RULES
+from subscriptions.evidence.rows.comparison import differences, verify_rows
+from subscriptions.evidence.rows.findings import RowFinding
+from subscriptions.evidence.rows.signed_fields import REQUESTS, RULES
 from subscriptions.models import (
     Protection,
     ProtectionKind,

@@ -39,7 +39,7 @@ MARKS = re.compile(
 )
 # Functions of MARKS that no case runs, each with a reason.
 NOT_RUN = {
-    "downloads/staging.py:store": "it writes page by page, and reads nothing",
+    "downloads/facts/staging.py:store": "it writes page by page, and reads nothing",
     "downloads/directory.py:gather": "it writes page by page, and reads nothing",
     "reconciliation/reconcile.py:_against_log": "it needs a vendor's log, and reads as `last_sends` does",
 }

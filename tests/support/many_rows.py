@@ -14,10 +14,11 @@ from subscriptions.activity import retention, snapshots
 from subscriptions.approvals import closing, collecting, decide, request, splitting, undo
 from subscriptions.approvals.leaving import SEND_BACK
 from subscriptions.candidates import actions, caps, propose, withdraw
-from subscriptions.downloads import directory, merge, staging, team_admins, validation
+from subscriptions.downloads import directory, team_admins
+from subscriptions.downloads.facts import merge, staging, validation
 from subscriptions.eligibility import buckets, evaluate, past_counts, people_counts, preview
 from subscriptions.eligibility.terms import current_terms
-from subscriptions.evidence import people_comparison
+from subscriptions.evidence.rows.people import findings_of_answers, verify_people
 from subscriptions.models import (
     DownloadRun,
     Evaluation,
@@ -202,10 +203,10 @@ CASES = [
     Case("needless mails", lambda _: delivery.repair(), rows.answered),
     Case("reconciliation", lambda _: reconcile.last_sends(rows.profile(), timezone.now()), rows.in_state("done")),
     Case("bind protections", lambda _: binding.bind_protections(rows.profile()), rows.protected),
-    Case("compare people with the audit", lambda _: list(people_comparison.verify_people()), rows.approved),
+    Case("compare people with the audit", lambda _: list(verify_people()), rows.approved),
     Case(
         "changed answers of a request",
-        lambda request: people_comparison.findings_of_answers(request, list(request.removals.all())),
+        lambda request: findings_of_answers(request, list(request.removals.all())),
         rows.approved,
     ),
     Case("archive", lambda _: archive._end_everything(rows.profile(), actor=rows.user("asks")), rows.asked),

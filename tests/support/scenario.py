@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from integrations.connectors.contract import Member
 from integrations.models import IntegrationProfile
 from subscriptions.activity.snapshots import Seat, as_of
-from subscriptions.downloads import staging
+from subscriptions.downloads.facts import staging
 from subscriptions.downloads.run import write_facts
 from subscriptions.models import DownloadRun, RunState
 from subscriptions.profiles import lifecycle

@@ -29,7 +29,7 @@ from licensehub.translations.stored import translated
 from licensehub.ui.formatting import ago, day_and_time, number
 from licensehub.ui.names import named
 from subscriptions.admin.evidence.chosen_pack import pack_card
-from subscriptions.evidence.row_comparison import check_rows
+from subscriptions.evidence.rows.comparison import check_rows
 
 # About ten seconds. The server ends a page after thirty.
 MAX_EVENTS = 400_000

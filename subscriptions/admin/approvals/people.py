@@ -33,8 +33,8 @@ from subscriptions.admin.widgets.evidence import (
     run_number,
 )
 from subscriptions.eligibility.terms import Terms
-from subscriptions.evidence.findings import RowFinding
-from subscriptions.evidence.people_comparison import findings_of_answers
+from subscriptions.evidence.rows.findings import RowFinding
+from subscriptions.evidence.rows.people import findings_of_answers
 from subscriptions.models import Answer, Reclaim, ReclaimRequest, ReclaimState, RequestedRemoval
 from subscriptions.models.reclaims.request import WAITING
 

@@ -40,8 +40,8 @@ from subscriptions.admin.reclaims.steps import requester_of
 from subscriptions.admin.widgets.badges import request_badge
 from subscriptions.admin.widgets.counts import seats
 from subscriptions.admin.widgets.signed_rows import SignedRowsMixin, marked
+from subscriptions.evidence.rows.signed_fields import REQUESTS
 from subscriptions.evidence.scope import scope_of_request
-from subscriptions.evidence.signed_fields import REQUESTS
 from subscriptions.models import Direction, ReclaimRequest, RequestedRemoval, RequestState
 from subscriptions.schedules.working_days import time_left
 from subscriptions.search import matching_ids

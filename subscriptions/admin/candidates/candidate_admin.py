@@ -34,7 +34,7 @@ from subscriptions.activity.confirmation import confirmation_of, newest_runs
 from subscriptions.activity.reactivation import let_back_in, times_let_back_in
 from subscriptions.admin.candidates.filters import IdleFilter, LicenseFilter, ProfileFilter
 from subscriptions.admin.candidates.request_form import RequestMixin
-from subscriptions.admin.rules.protect import ADD
+from subscriptions.admin.rules.protections.protect import ADD
 from subscriptions.admin.widgets.actions import run_action
 from subscriptions.admin.widgets.badges import WHAT_NEXT, candidate_badge
 from subscriptions.admin.widgets.departments import (
@@ -60,7 +60,7 @@ from subscriptions.models import CandidateState, Evaluation, Price, ReclaimRule,
 from subscriptions.models.reclaims.candidate import CLOSED
 from subscriptions.models.subscription import LEFT_OUT, NEEDS_REVIEW, REVIEW_LABELS
 from subscriptions.money.beside import cost_columns, cost_in_state, price_on, yearly
-from subscriptions.notices import bounces
+from subscriptions.notices.bounces import returned_mail
 from subscriptions.search import matching
 
 READY = CandidateState.READY
@@ -218,7 +218,7 @@ class RemovalCandidateAdmin(
             "let_back_in": let_back_in(times_let_back_in([row.subscription_id]).get(row.subscription_id, 0)),
             "reclaim_in_doubt": send_in_doubt(row) if row.state == CandidateState.ATTENTION_REQUIRED else None,
             "send_again_attrs": _formaction("send_again", row.pk),
-            "asked_by_mail": bounces.last_handed_over(row) if self.has_request_permission(request) else None,
+            "asked_by_mail": returned_mail.last_handed_over(row) if self.has_request_permission(request) else None,
             "came_back_attrs": _formaction("came_back", row.pk),
         }
         return super().render_change_form(request, context, *args, **kwargs)
@@ -244,7 +244,7 @@ class RemovalCandidateAdmin(
     def came_back(self, request: HttpRequest, pk: int) -> HttpResponse:
         done = _("It is noted that the mail to {} came back, so silence is no answer.")
         reason = request.POST.get("reason", "").strip()[:300]
-        return self._run(request, pk, partial(bounces.enter, reason=reason), done)
+        return self._run(request, pk, partial(returned_mail.enter, reason=reason), done)
 
     def send_again(self, request: HttpRequest, pk: int) -> HttpResponse:
         reason = request.POST.get("reason", "").strip()[:500]

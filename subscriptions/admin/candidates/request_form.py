@@ -24,7 +24,7 @@ from licensehub.ui.formatting import number
 from subscriptions.admin.approvals import dry_run as dry_run_page
 from subscriptions.admin.approvals.permissions import REQUEST
 from subscriptions.admin.rules.lost import lost_in, lost_list
-from subscriptions.admin.rules.protect import ADD, protect
+from subscriptions.admin.rules.protections.protect import ADD, protect
 from subscriptions.admin.widgets.actions import REFUSALS, ValidateSelectionMixin
 from subscriptions.admin.widgets.counts import people, seats
 from subscriptions.admin.widgets.selection import Selection, confirm_context, is_across, make_requests, select, ticked

@@ -31,7 +31,7 @@ from subscriptions.admin.profiles.profile_page import context_of, is_due, profil
 from subscriptions.admin.schedules.schedule_form import schedule_view
 from subscriptions.admin.widgets.actions import REFUSALS, run_action
 from subscriptions.admin.widgets.signed_rows import SignedRowsMixin, marked
-from subscriptions.evidence.signed_fields import PROFILES
+from subscriptions.evidence.rows.signed_fields import PROFILES
 from subscriptions.models.download import WITH_FACTS
 from subscriptions.profiles import lifecycle
 

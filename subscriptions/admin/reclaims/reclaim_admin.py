@@ -45,7 +45,7 @@ from subscriptions.admin.widgets.departments import (
 )
 from subscriptions.admin.widgets.evidence import facts, license_label, moment
 from subscriptions.admin.widgets.signed_rows import SignedRowsMixin, marked
-from subscriptions.evidence.signed_fields import RECLAIMS
+from subscriptions.evidence.rows.signed_fields import RECLAIMS
 from subscriptions.models import Direction, Reclaim, ReclaimRequest, ReclaimState, RequestedRemoval
 from subscriptions.models.reclaims.reclaim import UNFINISHED
 from subscriptions.money.beside import cost_columns

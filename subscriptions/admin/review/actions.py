@@ -21,8 +21,8 @@ from licensehub.ui.formatting import number
 from licensehub.ui.lists.id_filter import IdIn, IdList, is_id
 from subscriptions import review
 from subscriptions.admin.approvals.permissions import REQUEST
-from subscriptions.admin.rules.protect import ADD
-from subscriptions.admin.rules.protect import protect as protect_chosen
+from subscriptions.admin.rules.protections.protect import ADD
+from subscriptions.admin.rules.protections.protect import protect as protect_chosen
 from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.admin.widgets.counts import people
 from subscriptions.admin.widgets.selection import (

@@ -29,7 +29,7 @@ from subscriptions.admin.approvals.permissions import REQUEST
 from subscriptions.admin.candidates.candidate_admin import verdict_tabs
 from subscriptions.admin.candidates.filters import LicenseFilter, ProfileFilter
 from subscriptions.admin.review import actions
-from subscriptions.admin.rules.protect import ADD
+from subscriptions.admin.rules.protections.protect import ADD
 from subscriptions.admin.subscriptions.subscription_admin import last_activity, with_rules
 from subscriptions.admin.subscriptions.subscription_page import verdict_badge
 from subscriptions.admin.widgets.actions import ValidateSelectionMixin

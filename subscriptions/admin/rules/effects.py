@@ -15,7 +15,7 @@ from licensehub.ui.names import names_of
 from subscriptions import tasks
 from subscriptions.accounts.rights import people_with
 from subscriptions.admin.profiles.actions import DOWNLOAD
-from subscriptions.admin.rules.protect import no_longer_candidates
+from subscriptions.admin.rules.protections.protect import no_longer_candidates
 from subscriptions.apply_rule import apply_rule, facts_to_propose
 from subscriptions.eligibility.people_counts import is_large
 from subscriptions.models import ReclaimRule

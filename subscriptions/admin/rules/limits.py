@@ -8,7 +8,7 @@ from integrations.models import IntegrationProfile
 from licensehub.ui.formatting import number
 from subscriptions.admin.widgets.counts import people
 from subscriptions.candidates.caps import caps_of, percent
-from subscriptions.downloads.activity_feed import MIN_SURGE
+from subscriptions.downloads.facts.activity_feed import MIN_SURGE
 from subscriptions.eligibility.people_counts import current_counts
 from subscriptions.models import ReclaimRule
 

@@ -35,7 +35,7 @@ from subscriptions.admin.rules.rule_preview import preview
 from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.admin.widgets.counts import days
 from subscriptions.admin.widgets.signed_rows import SignedRowsMixin, marked
-from subscriptions.evidence.signed_fields import RULES
+from subscriptions.evidence.rows.signed_fields import RULES
 from subscriptions.models import DownloadRun, LicenseThreshold, ReclaimRule, Verdict
 from subscriptions.rules.rules import ASKING, CAPS, DOUBTS, TERMS, change_rule
 

@@ -30,7 +30,7 @@ from subscriptions.admin.approvals.permissions import REQUEST
 from subscriptions.admin.candidates.filters import ProfileFilter
 from subscriptions.admin.evidence import packs
 from subscriptions.admin.privacy import person_data
-from subscriptions.admin.rules.protect import ADD, protect
+from subscriptions.admin.rules.protections.protect import ADD, protect
 from subscriptions.admin.subscriptions.filters import (
     AdminRoleFilter,
     IdleFilter,

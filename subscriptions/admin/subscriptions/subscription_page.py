@@ -18,7 +18,7 @@ from subscriptions.activity.confirmation import confirmation_of, newest_runs
 from subscriptions.activity.person_rows import rows_of_person
 from subscriptions.activity.reactivation import let_back_in, times_let_back_in
 from subscriptions.admin.approvals.permissions import REQUEST
-from subscriptions.admin.rules.protect import ADD
+from subscriptions.admin.rules.protections.protect import ADD
 from subscriptions.admin.subscriptions.events import events_of
 from subscriptions.admin.subscriptions.timeline import timeline
 from subscriptions.admin.widgets.badges import candidate_badge

@@ -10,8 +10,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from licensehub.translations.stored import translated
-from subscriptions.evidence.row_comparison import differences
-from subscriptions.evidence.signed_table import SignedTable
+from subscriptions.evidence.rows.comparison import differences
+from subscriptions.evidence.rows.signed_table import SignedTable
 
 if TYPE_CHECKING:
     from unfold.admin import ModelAdmin as Admin

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from subscriptions.evidence.row_comparison import check_rows
+from subscriptions.evidence.rows.comparison import check_rows
 
 
 class Command(BaseCommand):

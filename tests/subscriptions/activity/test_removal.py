@@ -11,7 +11,7 @@ from licensehub.audit.chain.verify import verify
 from licensehub.audit.models import AuditEvent
 from subscriptions.activity.retention import _months_ago, remove_old_history, removed_before, thinned_before
 from subscriptions.approvals import decide
-from subscriptions.evidence.row_comparison import verify_rows
+from subscriptions.evidence.rows.comparison import verify_rows
 from subscriptions.models import ActivitySnapshot, RecheckSnapshot, RequestedRemoval
 from tests.support.organization import page
 from tests.support.pages import text_of

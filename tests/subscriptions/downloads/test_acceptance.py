@@ -12,8 +12,9 @@ from django.utils import timezone
 
 from integrations.connectors.miro.connector import MiroConnector
 from integrations.models import IntegrationProfile
-from subscriptions.downloads import acceptance, follow_up, validation
-from subscriptions.downloads.merge import Merged
+from subscriptions.downloads import acceptance, follow_up
+from subscriptions.downloads.facts import validation
+from subscriptions.downloads.facts.merge import Merged
 from subscriptions.downloads.run import download_subscriptions
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import DownloadedMember, DownloadRun, RemovalCandidate, RunState, Subscription

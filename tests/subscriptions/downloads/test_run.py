@@ -12,7 +12,7 @@ from django.utils import timezone
 from integrations.connectors.miro.connector import MiroConnector
 from integrations.models import Connection
 from subscriptions.downloads import run as download_run
-from subscriptions.downloads import validation
+from subscriptions.downloads.facts import validation
 from subscriptions.downloads.lease import DownloadError
 from subscriptions.downloads.run import download_subscriptions
 from subscriptions.models import ActivitySnapshot, DownloadedMember, DownloadRun, RemovalCandidate, Subscription

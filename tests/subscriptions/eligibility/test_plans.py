@@ -16,7 +16,7 @@ from benchmarks.generate import organization
 from integrations.models import IntegrationProfile
 from subscriptions import bulk_sql, search
 from subscriptions.candidates.actions import cool_down
-from subscriptions.downloads import staging
+from subscriptions.downloads.facts import staging
 from subscriptions.eligibility import evaluate
 from subscriptions.eligibility.terms import current_terms
 from subscriptions.models import DownloadRun, ReclaimRule, Subscription

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.core.exceptions import ValidationError
 
-from subscriptions.admin.rules.protected_people import address_of_people
+from subscriptions.admin.rules.protections.protected_people import address_of_people
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.eligibility.clauses import explain

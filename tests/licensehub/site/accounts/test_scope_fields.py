@@ -10,7 +10,7 @@ from django.urls import reverse
 from integrations.models import AccountScope
 from licensehub.audit.models import AuditEvent
 from subscriptions.accounts import scope
-from subscriptions.evidence.row_comparison import verify_rows
+from subscriptions.evidence.rows.comparison import verify_rows
 from subscriptions.models import RightsChange
 from tests.support.account_pages import account_form
 from tests.support.attacks import attack

@@ -16,8 +16,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from licensehub.ui.admin import run_and_report, signed_in
-from subscriptions.admin.rules.protect import ADD, LIST, effect_message, protected
-from subscriptions.admin.rules.protection_form import DetailsForm, ProfileField, profiles
+from subscriptions.admin.rules.protections.protect import ADD, LIST, effect_message, protected
+from subscriptions.admin.rules.protections.protection_form import DetailsForm, ProfileField, profiles
 from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.admin.widgets.counts import people
 from subscriptions.admin.widgets.inputs import INPUT

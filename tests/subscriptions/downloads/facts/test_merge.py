@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from subscriptions.downloads import merge
+from subscriptions.downloads.facts import merge
 from subscriptions.models import ActivitySnapshot, Subscription
 from subscriptions.stats import run_stats
 

@@ -15,7 +15,7 @@ from integrations.models import IntegrationProfile, ProfileState, SendingControl
 from licensehub.audit.actions import Action
 from licensehub.audit.models import AuditEvent
 from subscriptions.candidates.request_digest import CARRIES_DIGEST
-from subscriptions.evidence.signed_table import Always, ByActor, Says, SignedTable, Values
+from subscriptions.evidence.rows.signed_table import Always, ByActor, Says, SignedTable, Values
 from subscriptions.models import (
     ChangeKind,
     DecidingRight,

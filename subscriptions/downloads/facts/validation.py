@@ -13,7 +13,7 @@ from django.utils.text import capfirst
 
 from integrations.connectors.contract import Allocation, BadAnswer, english
 from subscriptions.bulk_sql import large_tables
-from subscriptions.downloads import activity_feed, staging
+from subscriptions.downloads.facts import activity_feed, staging
 from subscriptions.models import DownloadRun, RunDoubt, Subscription
 
 SHRINK_LIMIT = 0.20

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from integrations.connectors.contract import Member
 from integrations.models import IntegrationProfile
-from subscriptions.downloads import staging
+from subscriptions.downloads.facts import staging
 from subscriptions.models import DownloadRun
 
 pytestmark = pytest.mark.django_db

@@ -11,9 +11,10 @@ from django.utils import timezone
 from integrations.models import IntegrationProfile
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
-from subscriptions.downloads import acceptance, activity_feed, follow_up
-from subscriptions.downloads.activity_feed import MIN_IN_DOMAIN
-from subscriptions.downloads.activity_feed import Group as Counts
+from subscriptions.downloads import acceptance, follow_up
+from subscriptions.downloads.facts import activity_feed
+from subscriptions.downloads.facts.activity_feed import MIN_IN_DOMAIN
+from subscriptions.downloads.facts.activity_feed import Group as Counts
 from subscriptions.downloads.run import download_subscriptions
 from subscriptions.models import (
     DownloadRun,

@@ -17,7 +17,7 @@ from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.bulk_sql import FEW, large_tables
 from subscriptions.candidates.request_digest import CARRIES_DIGEST, request_digest
 from subscriptions.candidates.signed_answers import NO_ANSWER, SignedAnswer, answer_in
-from subscriptions.evidence.findings import RowFinding
+from subscriptions.evidence.rows.findings import RowFinding
 from subscriptions.models import ReclaimRequest, RemovalCandidate, RequestedRemoval, RequestState
 from subscriptions.reclaims.signatures import has_signature_of
 

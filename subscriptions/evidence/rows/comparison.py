@@ -16,10 +16,10 @@ from licensehub.audit.actions import Action
 from licensehub.audit.chain.signed import is_genuine
 from licensehub.audit.models import AuditEvent
 from licensehub.ui.lists.id_filter import IdIn, IdList
-from subscriptions.evidence.findings import CHANGED_EVENT, EVENT, GONE, NEVER_MADE, ROW, RowFinding
-from subscriptions.evidence.people_comparison import verify_people
-from subscriptions.evidence.signed_fields import SIGNED_TABLES
-from subscriptions.evidence.signed_table import SignedTable
+from subscriptions.evidence.rows.findings import CHANGED_EVENT, EVENT, GONE, NEVER_MADE, ROW, RowFinding
+from subscriptions.evidence.rows.people import verify_people
+from subscriptions.evidence.rows.signed_fields import SIGNED_TABLES
+from subscriptions.evidence.rows.signed_table import SignedTable
 from subscriptions.models import RequestedRemoval
 
 CHUNK = 2000  # rows

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from subscriptions.downloads import merge
+from subscriptions.downloads.facts import merge
 from subscriptions.models import DownloadRun
 from subscriptions.stats import run_stats
 

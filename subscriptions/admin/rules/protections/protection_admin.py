@@ -24,16 +24,16 @@ from licensehub.ui.formatting import ago, badge, day, day_ago, day_and_time, nam
 from licensehub.ui.lists.columns import ListColumn
 from licensehub.ui.lists.folding import FoldedSearch
 from licensehub.ui.lists.tabs import StateTab, StateTabs, TabbedChangeList
-from subscriptions.admin.rules.end_protections import EndMixin, end_view
 from subscriptions.admin.rules.lost import END, accept_loss_view, lost_context
-from subscriptions.admin.rules.protect import ADD, effect_message, protect_view
-from subscriptions.admin.rules.protect_many import protect_many_view
-from subscriptions.admin.rules.protected_people import address_of_people, covered_people, now, title
-from subscriptions.admin.rules.protection_form import ProtectionForm, profiles
+from subscriptions.admin.rules.protections.end_protections import EndMixin, end_view
+from subscriptions.admin.rules.protections.protect import ADD, effect_message, protect_view
+from subscriptions.admin.rules.protections.protect_many import protect_many_view
+from subscriptions.admin.rules.protections.protected_people import address_of_people, covered_people, now, title
+from subscriptions.admin.rules.protections.protection_form import ProtectionForm, profiles
 from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.admin.widgets.counts import people
 from subscriptions.admin.widgets.signed_rows import SignedRowsMixin, marked
-from subscriptions.evidence.signed_fields import PROTECTIONS
+from subscriptions.evidence.rows.signed_fields import PROTECTIONS
 from subscriptions.models import Protection, ProtectionKind
 from subscriptions.models.protection import count_people
 from subscriptions.rules.protections import create_protection

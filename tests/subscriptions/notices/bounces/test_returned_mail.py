@@ -20,8 +20,8 @@ from subscriptions.approvals import decide
 from subscriptions.errors import ConcernsYou
 from subscriptions.models import Notice, Reclaim, RequestedRemoval
 from subscriptions.models.reclaims.request import RequestedRemovalQuerySet
-from subscriptions.notices import bounce_mailbox, bounces
-from subscriptions.notices.delivery_reports import HEADER, read_report
+from subscriptions.notices.bounces import bounce_mailbox, returned_mail
+from subscriptions.notices.bounces.delivery_reports import HEADER, read_report
 from subscriptions.reclaims import engine, recheck
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.reclaims.signed_state import SignedState
@@ -162,7 +162,7 @@ def test_only_a_report_about_our_own_mail_is_believed(asking: Asking, silent):
 
 def test_silence_that_was_approved_is_not_sent(asking: Asking, approved):
     """The reclaim is queued. It ends at once, and a person has to look."""
-    assert bounces.came_back(Notice.objects.get(kind="ask"), reason="550", actor=None)
+    assert returned_mail.came_back(Notice.objects.get(kind="ask"), reason="550", actor=None)
 
     assert Reclaim.objects.get().state == "skipped"
     candidate = candidate_of(approved)
@@ -175,7 +175,7 @@ def test_a_report_between_claim_and_send_stops_the_send(asking: Asking, approved
     commit = engine.commit_intent
 
     def late(item, *, rolling):
-        bounces.came_back(Notice.objects.get(kind="ask"), reason="550", actor=None)
+        returned_mail.came_back(Notice.objects.get(kind="ask"), reason="550", actor=None)
         return commit(item, rolling=rolling)
 
     monkeypatch.setattr(engine, "commit_intent", late)
@@ -190,31 +190,31 @@ def test_a_report_between_claim_and_send_stops_the_send(asking: Asking, approved
 
 def test_a_report_at_the_moment_of_the_claim_stops_the_send(asking: Asking, approved, monkeypatch):
     """It was queued when we looked. What is noted must stay noted, or the claim would be sent."""
-    really, claimed = bounces.mark_unsent, []
+    really, claimed = returned_mail.mark_unsent, []
 
     def claimed_first(item, decision):
         claimed.extend(engine.claim(item.profile))
         really(item, decision)
 
-    monkeypatch.setattr(bounces, "mark_unsent", claimed_first)
-    assert bounces.came_back(Notice.objects.get(kind="ask"), reason="550", actor=None)
+    monkeypatch.setattr(returned_mail, "mark_unsent", claimed_first)
+    assert returned_mail.came_back(Notice.objects.get(kind="ask"), reason="550", actor=None)
     assert Notice.objects.get(kind="ask").state == "bounced"
     [item] = claimed
     assert not engine.commit_intent(item, rolling=100)
 
 
 def test_the_control_without_all_defenses_sends(asking: Asking, approved, monkeypatch):
-    monkeypatch.setattr(bounces, "_stop", lambda *_: None)
+    monkeypatch.setattr(returned_mail, "_stop", lambda *_: None)
     monkeypatch.setattr(RequestedRemovalQuerySet, "reached", lambda people: people)
     monkeypatch.setattr(SignedState, "hides_bounce", lambda *_: False)
-    bounces.came_back(Notice.objects.get(kind="ask"), reason="550", actor=None)
+    returned_mail.came_back(Notice.objects.get(kind="ask"), reason="550", actor=None)
     assert reclaim_due(asking.world.profile).reclaimed == 1
     assert recheck.unreached().close_reason is None
 
 
 def test_a_person_who_answered_has_read_a_mail(asking: Asking, silent):
     asking.says(silent, "release")
-    assert bounces.came_back(Notice.objects.get(kind="ask"), reason="550", actor=None)
+    assert returned_mail.came_back(Notice.objects.get(kind="ask"), reason="550", actor=None)
     silent.refresh_from_db()
     assert silent.dropped_at is None
     sweep.repair()
@@ -243,7 +243,7 @@ def test_nobody_enters_a_bounce_for_their_own_seat(silent, alice):
     User.objects.filter(pk=alice.pk).update(email=silent.evidence["email"])
     alice.refresh_from_db()
     with pytest.raises(ConcernsYou):
-        bounces.enter(candidate_of(silent), reason="", actor=alice)
+        returned_mail.enter(candidate_of(silent), reason="", actor=alice)
     silent.refresh_from_db()
     assert silent.dropped_at is None
 

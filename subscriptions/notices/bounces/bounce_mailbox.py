@@ -15,8 +15,8 @@ from django.conf import settings
 
 from integrations.connectors.request import is_loopback
 from subscriptions.models import Notice, NoticeState
-from subscriptions.notices.bounces import came_back
-from subscriptions.notices.delivery_reports import Failure, read_report
+from subscriptions.notices.bounces.delivery_reports import Failure, read_report
+from subscriptions.notices.bounces.returned_mail import came_back
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from unfold.admin import ModelAdmin
 from licensehub.ui.admin import run_and_report, signed_in
 from licensehub.ui.formatting import number
 from subscriptions.admin.rules.lost import END
-from subscriptions.admin.rules.protect import LIST, effect_message
+from subscriptions.admin.rules.protections.protect import LIST, effect_message
 from subscriptions.admin.widgets.actions import REFUSALS, ValidateSelectionMixin, run_action
 from subscriptions.admin.widgets.counts import people
 from subscriptions.admin.widgets.selection import NAMED, confirm_context, ticked

@@ -18,7 +18,7 @@ from integrations.models import IntegrationProfile
 from licensehub.ui.admin import run_and_report, signed_in
 from licensehub.ui.formatting import number
 from licensehub.ui.lists.id_filter import is_id
-from subscriptions.admin.rules.protection_form import DetailsForm
+from subscriptions.admin.rules.protections.protection_form import DetailsForm
 from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.admin.widgets.counts import people
 from subscriptions.admin.widgets.selection import NAMED, form_again, has_changed, is_across
