@@ -9,12 +9,21 @@ import yaml
 from integrations.models import IntegrationProfile
 from licensehub.configuration.changes import Kind, Plan
 from licensehub.configuration.reading import Entry
-from licensehub.configuration.sections import accounts, connections, prices, profiles, protections, rules, schedules
+from licensehub.configuration.sections import (
+    accounts,
+    connections,
+    prices,
+    profiles,
+    protections,
+    rules,
+    schedules,
+    webhooks,
+)
 
 VERSION: Final = "1"
 OF_PROFILE: Final = ("kind", "organization_id", "reclaim", "connections", "rule", "schedules", "prices", "protections")
-# Beside `profiles`. A new section, e.g. webhooks, is a module with `dump` and `plan`, and a line here.
-SECTIONS: Final = {"accounts": accounts}
+# Beside `profiles`. A new section is a module with `dump` and `plan`, and a name here.
+SECTIONS: Final = {"accounts": accounts, "webhooks": webhooks}
 
 
 def dump() -> dict[str, Any]:

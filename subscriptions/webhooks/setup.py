@@ -1,6 +1,6 @@
 """Create and change webhooks. Each change has its audit event, without the address and the secrets.
 
-The acts of an admin, and the configuration from a file, call these functions.
+The pages, and the configuration from a file, call these functions.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from subscriptions.accounts.scope import refuse_outside
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.webhooks.delivery import WORKS, hold_due
 from subscriptions.webhooks.events import CHOICES
-from subscriptions.webhooks.guarded import NotSent, authority_of, checked
+from subscriptions.webhooks.guarded import NotSent, allowed, authority_of, checked
 from subscriptions.webhooks.templates import TEMPLATES, BadTemplate, check
 
 # After a new secret was made, the one before signs as well for so long.
@@ -45,14 +45,19 @@ class WebhookInput:
     template: str = ""
 
 
-def create(wanted: WebhookInput, *, url: str, authorization: str = "", actor: Actor) -> tuple[Webhook, str]:
+def create(
+    wanted: WebhookInput, *, url: str, authorization: str = "", look_up: bool = True, actor: Actor
+) -> tuple[Webhook, str]:
     """Store a webhook. Returns it with the secret that signs, which is shown once; "" for a format without one.
 
-    The address is looked up first. Raises Refused.
+    The address is looked up first; without `look_up`, e.g. in a transaction, by the first call. Raises Refused.
     """
     refuse_outside_of(wanted, actor=actor)
-    _check(wanted)
-    secrets = {**_target(url, authorization), "secret": new_secret() if wanted.format == WebhookFormat.EVENT else ""}
+    check_input(wanted)
+    secrets = {
+        **_target(url, authorization, look_up),
+        "secret": new_secret() if wanted.format == WebhookFormat.EVENT else "",
+    }
     try:
         with transaction.atomic():
             row = Webhook(
@@ -69,20 +74,27 @@ def create(wanted: WebhookInput, *, url: str, authorization: str = "", actor: Ac
 
 
 def change(
-    row: Webhook, wanted: WebhookInput, *, seen: int, actor: Actor, url: str = "", authorization: str | None = None
+    row: Webhook,
+    wanted: WebhookInput,
+    *,
+    seen: int,
+    actor: Actor,
+    url: str = "",
+    authorization: str | None = None,
+    look_up: bool = True,
 ) -> bool:
     """Store what differs. `seen` is the version that the person saw. Returns whether anything did.
 
     "" keeps the address, None the authorization; a new address without an authorization has none, so that a password
-    is never sent to another host. The format stays. Raises Refused or NotActionable.
+    is never sent to another host. The format stays. `look_up` is that of `create`. Raises Refused or NotActionable.
     """
     refuse_outside_of(input_of(row), actor=actor)
     refuse_outside_of(wanted, actor=actor)
-    _check(wanted)
+    check_input(wanted)
     if wanted.format != row.format:
         raise Refused(_("The format of a webhook cannot be changed. Make another webhook."))
     stored = row.secrets()
-    secrets = _changed_target(stored, url, authorization)
+    secrets = _changed_target(stored, url, authorization, look_up)
     before = input_of(row)
     if before == wanted and secrets == stored:
         return False
@@ -100,18 +112,6 @@ def change(
     except IntegrityError as error:
         raise Refused(_taken(wanted.name)) from error
     return True
-
-
-def configure(wanted: WebhookInput, *, url: str, authorization: str = "", actor: Actor) -> tuple[Webhook, str, bool]:
-    """The webhook of this name, created or changed, for a configuration from a file.
-
-    Returns it, the secret if it is new, and whether anything was changed. Raises Refused or NotActionable.
-    """
-    row = Webhook.objects.filter(name=wanted.name).first()
-    if row is None:
-        return *create(wanted, url=url, authorization=authorization, actor=actor), True
-    changed = change(row, wanted, seen=row.version, actor=actor, url=url, authorization=authorization)
-    return row, "", changed
 
 
 def change_secret(row: Webhook, *, actor: Actor) -> str:
@@ -183,7 +183,7 @@ def refuse_outside_of(wanted: WebhookInput, *, actor: Actor) -> None:
         refuse_outside(actor, pk)
 
 
-def _check(wanted: WebhookInput) -> None:
+def check_input(wanted: WebhookInput) -> None:
     """Raise Refused for entries that make no sense."""
     if not wanted.name.strip() or len(wanted.name) > 80 or not wanted.name.isprintable():
         raise Refused(_("Enter a name of 1 to 80 characters."))
@@ -223,11 +223,11 @@ def _check_template(wanted: WebhookInput) -> None:
         raise Refused(str(error)) from None
 
 
-def _target(url: str, authorization: str) -> dict[str, str]:
+def _target(url: str, authorization: str, look_up: bool) -> dict[str, str]:
     """The address and the authorization, checked. Raises Refused."""
     url, authorization = url.strip(), authorization.strip()
     try:
-        checked(url)
+        checked(url) if look_up else allowed(url)
     except NotSent as error:
         raise Refused(translated(str(error))) from None
     if len(authorization) > MAX_SECRET or not (authorization.isascii() and authorization.isprintable()):
@@ -235,13 +235,13 @@ def _target(url: str, authorization: str) -> dict[str, str]:
     return {"url": url, "authorization": authorization}
 
 
-def _changed_target(stored: Mapping[str, str], url: str, authorization: str | None) -> dict[str, str]:
+def _changed_target(stored: Mapping[str, str], url: str, authorization: str | None, look_up: bool) -> dict[str, str]:
     if not url.strip() and authorization is None:
         return dict(stored)
     url = url.strip() or stored["url"]
     same = url == stored["url"]
     kept = stored.get("authorization", "") if same else ""
-    return {**stored, **_target(url, kept if authorization is None else authorization)}
+    return {**stored, **_target(url, kept if authorization is None else authorization, look_up)}
 
 
 def _columns(wanted: WebhookInput) -> dict[str, Any]:

@@ -7,15 +7,14 @@ from typing import Any, Final
 from django.contrib.auth.models import Group, User
 from django.db.models import Q
 
-from integrations.models import IntegrationProfile
 from integrations.scopes.account_scopes import stored_choice
 from licensehub.configuration.changes import Kind, Plan, shown
 from licensehub.configuration.reading import Entry
+from licensehub.configuration.sections.profiles import chosen, names_of
 from licensehub.site.accounts.role_changes import change_roles
 from subscriptions.accounts import scope_changes
 
 CHANGE: Final = "auth.change_user"
-ALL: Final = "all"
 
 
 def dump() -> dict[str, Any]:
@@ -25,11 +24,9 @@ def dump() -> dict[str, Any]:
 
 
 def _values(user: User) -> dict[str, Any]:
-    chosen = stored_choice(user)
-    names = IntegrationProfile.objects.filter(pk__in=chosen or ()).order_by("name").values_list("name", flat=True)
     return {
         "roles": sorted(user.groups.values_list("name", flat=True)),
-        "profiles": ALL if chosen is None else list(names),
+        "profiles": names_of(stored_choice(user)),
     }
 
 
@@ -62,14 +59,7 @@ def _plan(username: str, entry: Entry, plan: Plan) -> None:
 
 
 def _plan_profiles(user: User, before: Any, entry: Entry, plan: Plan) -> None:
-    if entry.value == ALL:
-        names, ids = ALL, None
-    else:
-        rows = {row.name: row.pk for row in IntegrationProfile.objects.all()}
-        wanted = sorted({one.one_of(sorted(rows)) for one in entry.items()})
-        if not wanted:
-            raise entry.wrong("Name at least one profile, or write “all”.")
-        names, ids = wanted, [rows[name] for name in wanted]  # type: ignore[assignment]
+    names, ids = chosen(entry)
     if names == before:
         return
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Final
 
 from django.contrib.auth.models import User
@@ -16,6 +17,8 @@ ADD: Final = "integrations.add_integrationprofile"
 CHANGE: Final = "integrations.change_integrationprofile"
 MAX_NAME: Final = 100
 OPERATE: Final = "integrations.operate_integrationprofile"
+# Instead of names, where something holds for all profiles, of today and later.
+ALL: Final = "all"
 
 
 def dump(profile: IntegrationProfile) -> dict[str, Any]:
@@ -24,6 +27,24 @@ def dump(profile: IntegrationProfile) -> dict[str, Any]:
         "organization_id": profile.organization_id,
         "reclaim": profile.reclaim_enabled,
     }
+
+
+def chosen(entry: Entry) -> tuple[Any, list[int] | None]:
+    """The names that the entry chooses, as a dump has them, and their ids; `ALL` and None for all. Raises Wrong."""
+    if entry.value == ALL:
+        return ALL, None
+    rows = dict(IntegrationProfile.objects.values_list("name", "pk"))
+    names = sorted({one.one_of(sorted(rows)) for one in entry.items()})
+    if not names:
+        raise entry.wrong("Name at least one profile, or write “all”.")
+    return names, [rows[name] for name in names]
+
+
+def names_of(ids: Collection[int] | None) -> Any:
+    """The names of these profiles, as a dump has them; `ALL` for None."""
+    if ids is None:
+        return ALL
+    return list(IntegrationProfile.objects.filter(pk__in=ids).order_by("name").values_list("name", flat=True))
 
 
 def find(name: str, entry: Entry) -> IntegrationProfile | None:

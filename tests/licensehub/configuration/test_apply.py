@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from io import StringIO
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from integrations.models import IntegrationProfile
+from integrations.models import IntegrationProfile, Webhook
 from licensehub.audit.models import AuditEvent
 from licensehub.configuration.apply import CannotApply, apply, caller_of
 from licensehub.configuration.document import as_yaml, dump, plan_of
@@ -25,8 +24,9 @@ from subscriptions.models import Per, Price, Protection, ReclaimRule, RightsChan
 from subscriptions.money.prices import PriceInput, enter_price
 from subscriptions.rules.protections import ProtectionInput, create_protection
 from subscriptions.schedules.schedules import ensure_schedules
-from tests.support.fixtures import person
+from tests.support.configuration import applied, differences
 from tests.support.organization import Organization, limited_to
+from tests.support.webhooks import stored_webhook
 
 SETTINGS = settings(
     max_examples=25,
@@ -35,15 +35,6 @@ SETTINGS = settings(
     database=None,
     suppress_health_check=list(HealthCheck),
 )
-
-
-@pytest.fixture
-def carol(db) -> User:
-    """An admin who may also do what an operator and a license manager may."""
-    user = person("carol", "Company admin")
-    for name in ("License manager", "Operator"):
-        user.groups.add(Group.objects.get(name=name))
-    return user
 
 
 @pytest.fixture
@@ -57,29 +48,8 @@ def whole(organization: Organization, alice: User) -> Organization:
     create_protection(profile, "domain", "contractor.example", wish, actor=alice)
     create_protection(profile, "license", "full", wish, actor=alice)
     enter_price(profile, PriceInput("full", Decimal("192.00"), "USD", Per.YEAR, date(2026, 1, 1)), actor=alice)
+    stored_webhook(name="Channel")
     return organization
-
-
-@pytest.fixture
-def admin(carol, program) -> Callable[[], Any]:
-    """The caller of the token of the admin."""
-    role = Group.objects.create(name="Everything")
-    role.permissions.set([permission for group in carol.groups.all() for permission in group.permissions.all()])
-    carol.groups.add(role)
-    return lambda: caller_of(program(carol, "Everything").text)
-
-
-def applied(found: dict[str, Any], caller: Any, *, prune: bool = False) -> list[str]:
-    plan = apply(read_text(as_yaml(found), "x"), caller, prune=prune)
-    if plan.mistakes:
-        raise plan.mistakes[0]
-    return [str(change) for change in plan.changes]
-
-
-def differences(found: dict[str, Any]) -> list[str]:
-    plan = plan_of(read_text(as_yaml(found), "x"), prune=False)
-    assert plan.mistakes == []
-    return [str(change) for change in plan.changes]
 
 
 def test_a_dump_differs_in_nothing_and_has_no_secret(whole, carol):
@@ -103,6 +73,7 @@ def test_a_dump_of_hostile_names_differs_in_nothing(whole, carol, data):
     Protection.objects.update(reason=data.draw(text), owner=data.draw(text))
     Protection.objects.filter(kind="domain").update(value=data.draw(text))
     User.objects.filter(pk=carol.pk).update(username=data.draw(text))
+    Webhook.objects.update(name=name)
     assert differences(dump()) == []
 
 
