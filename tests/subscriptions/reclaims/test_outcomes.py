@@ -9,7 +9,6 @@ from django.utils import timezone
 
 from integrations.connectors.contract import BadAnswer
 from integrations.connectors.miro.connector import MiroConnector
-from integrations.credentials import credential_store
 from subscriptions import sweep
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
@@ -17,7 +16,7 @@ from subscriptions.candidates.actions import resume
 from subscriptions.errors import NotActionable, OwnRequest
 from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate
 from subscriptions.reclaims.engine import reclaim_due
-from tests.support.fixtures import World, actions
+from tests.support.fixtures import World, actions, forget_rate_budget
 from tests.support.keeping import pause
 
 
@@ -199,14 +198,14 @@ def test_a_failing_look_does_not_count_as_a_look(world, alice, bob, read_again_a
     assert candidate_of(request).state == "attention_required"
 
 
-def test_what_is_known_to_have_done_nothing_is_sent_again(world, alice, bob):
+def test_what_is_known_to_have_done_nothing_is_sent_again(world, alice, bob, settings):
     request = approved(world, alice, bob, 1)
     world.miro.fault("rate_limited", match={"method": "PATCH"})
 
     assert reclaim_due(world.profile).held == 1
     assert Reclaim.objects.get().hold_reason == "later"
     Reclaim.objects.update(not_before=None)
-    credential_store._budget.cache_clear()
+    forget_rate_budget(settings)
 
     assert reclaim_due(world.profile).reclaimed == 1
     assert world.deactivated_by_us() == list(people(request))
