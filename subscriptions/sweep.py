@@ -36,6 +36,7 @@ from subscriptions.models import (
     RequestedRemoval,
     RequestState,
 )
+from subscriptions.models.download import UNDER_WAY
 from subscriptions.notices import delivery
 from subscriptions.notifications import delivery as notifications
 from subscriptions.notifications.digests import make_digests
@@ -198,6 +199,12 @@ def others_wait_for_a_download(profile_id: int) -> bool:
     if DownloadRun.objects.to_follow_up().exclude(profile=profile_id).exists():
         return True
     return any(pk != profile_id for find in (profiles_to_download, profiles_with_due_slot) for pk in find())
+
+
+def others_download(profile_id: int) -> bool:
+    """Whether a download of another profile is under way, or waits for a worker."""
+    under_way = DownloadRun.objects.filter(state__in=UNDER_WAY).exclude(profile=profile_id)
+    return under_way.exists() or others_wait_for_a_download(profile_id)
 
 
 def others_wait_for_a_reclaim(profile_id: int) -> bool:

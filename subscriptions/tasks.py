@@ -6,6 +6,7 @@ No task carries who acts: whoever can write a message could act in anybody's nam
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -20,17 +21,19 @@ from integrations.installation import findings
 from integrations.models import IntegrationProfile
 from licensehub import stopping
 from licensehub.audit.log import Actor
+from licensehub.database.clock import database_now
 from subscriptions.activity.retention import remove_old_history, thin_past_activity
 from subscriptions.apply_rule import apply_rule
 from subscriptions.downloads import follow_up as following
 from subscriptions.downloads.lease import DownloadError
+from subscriptions.downloads.outages import MAX_LAST_WAIT
 from subscriptions.downloads.parts import Part, part_seconds
 from subscriptions.downloads.run import download_subscriptions
 from subscriptions.eligibility.buckets import count_buckets, profiles_to_count
 from subscriptions.errors import Refused
 from subscriptions.evidence import kept_packs
-from subscriptions.models import DownloadRun
-from subscriptions.models.download import StartedBy
+from subscriptions.models import DownloadRun, RunState
+from subscriptions.models.download import UNDER_WAY, StartedBy
 from subscriptions.money.verified_seats import count_all_verified
 from subscriptions.notices.bounces.bounce_mailbox import read_bounces
 from subscriptions.notices.delivery import deliver_due, profiles_to_ask
@@ -45,6 +48,7 @@ from subscriptions.rules import evaluation
 from subscriptions.schedules.schedules import due_slot, profiles_with_due_slot
 from subscriptions.sweep import (
     notify,
+    others_download,
     others_wait_for_a_download,
     others_wait_for_a_reclaim,
     profiles_to_download,
@@ -60,6 +64,9 @@ from subscriptions.webhooks.retention import remove_old_deliveries
 
 logger = logging.getLogger(__name__)
 
+# Seconds by which the clocks of two hosts may differ: a task that begins before its moment does nothing.
+CLOCK_SLACK = 0.05
+
 
 def enqueue_task(task: Task[..., None], *ids: int) -> bool:
     """Enqueue a task, outside of any transaction. Returns False without a broker: the sweep enqueues it later."""
@@ -69,6 +76,16 @@ def enqueue_task(task: Task[..., None], *ids: int) -> bool:
         logger.warning("The broker cannot be reached (%s); the sweep will enqueue %s", error, task.name)
         return False
     return True
+
+
+def enqueue_later(seconds: float, task: Task[..., None], *ids: int) -> None:
+    """Enqueue a task in so many seconds, by a thread. If this process ends before, the sweep enqueues it.
+
+    Celery's countdown would tie the task to one worker, which may be busy when others are not.
+    """
+    timer = threading.Timer(seconds, enqueue_task, (task, *ids))
+    timer.daemon = True
+    timer.start()
 
 
 @shared_task
@@ -114,7 +131,11 @@ def count_people(profile_id: int) -> None:
 
 
 def _part(profile_id: int) -> Part:
-    return Part(part_seconds(), others_wait=partial(others_wait_for_a_download, profile_id))
+    return Part(
+        part_seconds(),
+        others_wait=partial(others_wait_for_a_download, profile_id),
+        others_work=partial(others_download, profile_id),
+    )
 
 
 def _download(profile_id: int, *, started_by: StartedBy, slot: datetime | None, actor: Actor = None) -> None:
@@ -125,7 +146,10 @@ def _download(profile_id: int, *, started_by: StartedBy, slot: datetime | None, 
 
 @contextmanager
 def _one_part(profile_id: int) -> Iterator[None]:
-    """Do one part of a run in the `with` block. If the run is not at its end then, enqueue the next part at once."""
+    """Do one part of a run in the `with` block. If the run is not at its end then, enqueue the next part.
+
+    It begins at once, or when the vendor's limit has room again.
+    """
     try:
         yield
     except DownloadError as error:
@@ -133,10 +157,18 @@ def _one_part(profile_id: int) -> Iterator[None]:
         return
     except SoftTimeLimitExceeded:
         logger.warning("A part of a download took longer than a task may. The next part goes on at the saved page.")
-    if DownloadRun.objects.abandoned().filter(profile=profile_id).exists():
-        enqueue_task(download_due, profile_id)
-    for run_id in DownloadRun.objects.to_follow_up().filter(profile=profile_id).values_list("pk", flat=True):
-        enqueue_task(follow_up, run_id)
+    _enqueue_next_part(profile_id)
+
+
+def _enqueue_next_part(profile_id: int) -> None:
+    """For now, or for the moment when the vendor's limit has room. The sweep begins a part that waits for longer."""
+    for run in DownloadRun.objects.filter(profile=profile_id, state__in=UNDER_WAY):
+        task, pk = (download_due, profile_id) if run.state == RunState.RUNNING else (follow_up, run.pk)
+        seconds = (run.lease_until - database_now()).total_seconds()
+        if seconds <= 0:
+            enqueue_task(task, pk)
+        elif seconds <= MAX_LAST_WAIT:
+            enqueue_later(seconds + CLOCK_SLACK, task, pk)
 
 
 @shared_task

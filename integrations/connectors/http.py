@@ -6,6 +6,7 @@ network.
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -55,7 +56,7 @@ class ApiSession:
     """JSON calls to one address: `get`, which is retried, and `patch` and `post`, which are never retried.
 
     `token` is the source of a `SessionToken`; with None, no token is sent. `requests` counts the requests sent,
-    `credits` what they took out of the budget.
+    `credits` what they took out of the budget. `longest_wait` (seconds) is for that budget: see `RateLimiter`.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class ApiSession:
         explain: Callable[[Answer], ConnectorError],
         media_type: str = "application/json",
         limits: Limits = DEFAULT_LIMITS,
+        longest_wait: float = math.inf,
     ) -> None:
         self.requests = 0
         self.credits = 0
@@ -76,7 +78,7 @@ class ApiSession:
         self._base = checked_base(base, slot=slot)
         self._limits = limits
         self._token = SessionToken(token, vendor=vendor, slot=slot) if token else None
-        self._limiter = RateLimiter(budget, vendor=vendor)
+        self._limiter = RateLimiter(budget, vendor=vendor, longest_wait=longest_wait)
         self._transport = Transport(vendor=vendor, slot=slot, media_type=media_type, limits=limits)
         self._check = AnswerCheck(explain, vendor=vendor, slot=slot)
 

@@ -243,18 +243,26 @@ class SharedRateBudget:
 
 
 class RateLimiter:
-    """Waits for the rate budget before each request of one session, and obeys the vendor's answers."""
+    """Waits for the rate budget before each request of one session, and obeys the vendor's answers.
 
-    def __init__(self, budget: RateBudget, *, vendor: str) -> None:
+    No call waits longer than `longest_wait` seconds.
+    """
+
+    def __init__(self, budget: RateBudget, *, vendor: str, longest_wait: float = math.inf) -> None:
         self._budget = budget
         self._vendor = vendor
+        self._longest_wait = longest_wait
         self._reserved: set[str] = set()
 
     def wait(self, rate: Rate, *, ends_at: float) -> None:
-        """Take the units of one call, unless they are reserved. Raises TransientError if that lasts past `ends_at`."""
+        """Take the units of one call, unless they are reserved.
+
+        Raises TransientError if that takes longer than `longest_wait`, or lasts past `ends_at`.
+        """
         if rate.bucket in self._reserved:
             self._reserved.discard(rate.bucket)
             return
+        ends_at = min(ends_at, time.monotonic() + self._longest_wait)
         while (seconds := self._budget.take(rate.bucket, cost=rate.cost, limit=rate.limit, window=rate.window)) > 0:
             if time.monotonic() + seconds >= ends_at or not stopping.sleep(seconds):
                 raise TransientError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -110,8 +111,11 @@ def _forget_findings(profile_id: int) -> None:
     IntegrationProfile.objects.filter(pk=profile_id).update(findings=[], validated_at=None, validated_by="")
 
 
-def connector_for(profile: IntegrationProfile) -> Connector:
-    """The profile's connector, ready to call. Raises ConfigError when a secret cannot be decrypted."""
+def connector_for(profile: IntegrationProfile, *, longest_wait: float = math.inf) -> Connector:
+    """The profile's connector, ready to call. Raises ConfigError when a secret cannot be decrypted.
+
+    `longest_wait` (seconds) is for the vendor's limit: see `ConnectorConfig`.
+    """
     rows = Connection.objects.filter(profile=profile).select_related("profile")
     tokens = StoredTokens(profile.pk)
     connector = connector_class(profile.kind)(
@@ -123,6 +127,7 @@ def connector_for(profile: IntegrationProfile) -> Connector:
             tokens=tokens,
             account=f"profile {profile.pk}",
             memory=StoredMemory(profile.pk),
+            longest_wait=longest_wait,
         )
     )
     tokens.connector = connector

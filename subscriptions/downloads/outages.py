@@ -2,6 +2,8 @@
 
 A delay that is longer than the rest of this part ends the part. This task waits for a short delay, as for the vendor's
 rate limit, and then the next part begins at once. After a longer delay, the sweep begins the next part.
+
+While there is work for other profiles, nobody waits: the part ends, and the next one begins after the delay.
 """
 
 from __future__ import annotations
@@ -50,7 +52,7 @@ def with_retries(work: Work, function: Callable[[], T]) -> T:
                 raise
             run.waited += delay
             is_last = delay > work.part.seconds_left
-            if is_last and delay > MAX_LAST_WAIT:
+            if (is_last and delay > MAX_LAST_WAIT) or work.part.ends_before(delay):
                 raise PartOver(resume_in=delay) from error
             _wait(run, delay)
             if is_last:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import csv
+import threading
 from collections import deque
 from types import SimpleNamespace
 
 import pytest
+from django.utils import timezone
 
-from integrations.connectors.contract import Page
+from integrations.connectors.contract import Page, TransientError
 from integrations.credentials import credential_store
 from integrations.models import IntegrationProfile
 from licensehub import stopping
 from subscriptions import sweep, tasks, turns
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
+from subscriptions.downloads import outages
 from subscriptions.downloads import run as downloading
 from subscriptions.models import DownloadRun, Reclaim, RemovalCandidate
 from subscriptions.profiles import lifecycle
@@ -120,6 +123,79 @@ def test_a_small_organization_is_reclaimed_while_a_large_one_is(worker, profiles
     assert worker(tasks.reclaim, is_reclaimed) == ["small", "large"]
     assert [active(path) for path in files.values()] == [set(), set()]
     assert Reclaim.objects.filter(state="done").count() == sum(SIZES.values())
+
+
+@pytest.fixture
+def limit(monkeypatch, files) -> SimpleNamespace:
+    """The vendor's limit: each page after the first one has to be waited for once, for `seconds`."""
+    made = SimpleNamespace(seconds=30.0, waits=[])
+    read_on, refused = CsvConnector.members, set()
+
+    def limited(self, cursor=""):
+        for page in read_on(self, cursor):
+            yield page
+            if page.cursor and page.members[0].email not in refused:
+                refused.add(page.members[0].email)
+                raise TransientError("Used up.", retry_after=made.seconds)
+
+    monkeypatch.setattr(CsvConnector, "members", limited)
+    monkeypatch.setattr(outages, "_wait", lambda run, seconds: made.waits.append(seconds))
+    return made
+
+
+@pytest.fixture
+def later(monkeypatch, worker) -> list[float]:
+    """The seconds after which parts are enqueued. The vendor's limit has room at once then."""
+    found: list[float] = []
+
+    def note(seconds, task, *ids):
+        found.append(seconds)
+        DownloadRun.objects.filter(profile=ids[0], state="running").update(lease_until=timezone.now())
+        tasks.enqueue_task(task, *ids)
+
+    monkeypatch.setattr(tasks, "enqueue_later", note)
+    return found
+
+
+def test_nobody_waits_for_a_vendor_while_there_is_work_for_others(limit, worker, later, profiles):
+    assert worker(tasks.download_due, is_downloaded) == ["small", "large"]
+    assert {run.profile.name: run.read for run in DownloadRun.objects.all()} == SIZES
+    # The one page of the small one that had to be waited for, and the pages of the large one until the small one ended.
+    assert later
+    assert all(limit.seconds - 5 < seconds <= limit.seconds + tasks.CLOCK_SLACK for seconds in later)
+    assert len(later) + len(limit.waits) == sum(SIZES.values()) - len(SIZES)
+
+
+def test_the_worker_waits_where_there_is_no_other_work(limit, worker, later, profiles):
+    IntegrationProfile.objects.filter(pk=profiles.pop("small").pk).update(download_due_at=None)
+    assert worker(tasks.download_due, is_downloaded) == ["large"]
+    assert limit.waits == [limit.seconds] * (SIZES["large"] - 1)
+    assert later == []
+
+
+def test_a_short_wait_does_not_end_a_turn(limit, worker, later, profiles):
+    limit.seconds = turns.LONGEST_WAIT_IN_A_CALL
+    worker(tasks.download_due, is_downloaded)
+    assert later == []
+    assert set(limit.waits) == {limit.seconds}
+
+
+def test_a_long_wait_is_left_to_the_sweep(limit, worker, later, profiles):
+    """A process that ends meanwhile loses what it was to enqueue, so it keeps nothing for long."""
+    limit.seconds = outages.MAX_LAST_WAIT + 10
+    assert worker(tasks.download_due, is_downloaded) == []
+    assert later == []
+    assert {run.waited for run in DownloadRun.objects.all()} == {limit.seconds}
+    assert sweep.profiles_to_download() == []
+    DownloadRun.objects.update(lease_until=timezone.now())
+    assert len(sweep.profiles_to_download()) == len(SIZES)
+
+
+def test_a_part_is_enqueued_when_its_moment_comes(monkeypatch):
+    enqueued = threading.Event()
+    monkeypatch.setattr(tasks, "enqueue_task", lambda task, *ids: ids == (7,) and enqueued.set())
+    tasks.enqueue_later(0.2, tasks.download_due, 7)
+    assert not enqueued.is_set() and enqueued.wait(10)
 
 
 def test_a_profile_that_is_served_waits_for_nobody(profiles, worker, carol, bob):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -100,7 +101,8 @@ class ConnectorConfig:
 
     `tokens` gives tokens that change while the connector exists; without it, the tokens of `secrets` are used.
     `account` names the owner of the vendor's rate limits, e.g. the profile. `memory` keeps the facts that calls found
-    out, e.g. the form of a value that the vendor reads; without it, each connector finds them out again.
+    out, e.g. the form of a value that the vendor reads; without it, each connector finds them out again. A call that
+    has to wait longer than `longest_wait` seconds for the vendor's limit raises TransientError with `retry_after`.
     """
 
     organization_id: str
@@ -110,6 +112,7 @@ class ConnectorConfig:
     tokens: TokenSource | None = None
     account: str = ""
     memory: Memory | None = None
+    longest_wait: float = math.inf
 
 
 class Connector(Protocol):

@@ -197,6 +197,7 @@ class MiroConnector:
             explain=explain,
             media_type=media_type,
             limits=self._limits,
+            longest_wait=self._config.longest_wait,
         )
         self._sessions.append(made)
         return made
