@@ -36,6 +36,12 @@ ROWS = {
     "pace": ("pace", "run", "postgresql", "at Miro's limit, and at 50 ms; takes three minutes"),
     "worker": ("worker", "run", "postgresql", "100,000 at the default share in a real worker; takes six minutes"),
     "million": ("worker", "million", "postgresql", "1,000,000 in a real worker, with a faster clock"),
+    "organizations": (
+        "organizations",
+        "run",
+        "postgresql",
+        "21 organizations at once on four workers; takes six minutes",
+    ),
     "memory": ("memory", "run", "postgresql", "10,000, 100,000 and 1,000,000 members, above an idle shell"),
     "history": ("history", "run", "postgresql", "bytes per member-day, and days read back"),
     "past": ("past", "run", "postgresql", "how many of 100,000 would have come back, for any threshold"),

@@ -50,6 +50,8 @@ def prepare() -> None:
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0)
+    # No process with a broker starts without it.
+    call_command("anchor_key", "make", verbosity=0)
 
 
 def prepare_pages() -> None:
@@ -61,10 +63,10 @@ def prepare_pages() -> None:
 
 
 @contextlib.contextmanager
-def served(members: int, *, churn: float = 5.0, latency: float = 0.0, per_minute: int = 0) -> Iterator[str]:
-    """Run a server of pre-rendered pages in its own process. Yields its address."""
-    options = [f"--members={members}", f"--churn={churn}", f"--latency={latency}", f"--per-minute={per_minute}"]
-    command = [sys.executable, "-m", "benchmarks.pages", *options]
+def served(*members: int, churn: float = 5.0, latency: float = 0.0, per_minute: int = 0) -> Iterator[str]:
+    """Run a server of pre-rendered pages, of one organization for each number. Yields its address."""
+    options = [f"--churn={churn}", f"--latency={latency}", f"--per-minute={per_minute}"]
+    command = [sys.executable, "-m", "benchmarks.pages", "--members", *map(str, members), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own command
         assert process.stdout  # noqa: S101 - a pipe was asked for
         try:
@@ -98,18 +100,37 @@ def valkey() -> Iterator[None]:
                 process.terminate()
 
 
-def connected(url: str) -> IntegrationProfile:
-    """A published profile whose Miro is at `url`."""
-    from benchmarks.pages import ORGANIZATION
+@contextlib.contextmanager
+def workers(count: int, **variables: str) -> Iterator[None]:
+    """Run Celery workers of one process each, as `manage.py run` does, with more `variables` in their environment."""
+    command = [sys.executable, "-m", "celery", "-A", "benchmarks.worker", "worker", "--concurrency", "1"]
+    options = ["--loglevel", "WARNING", "--without-gossip", "--without-mingle"]
+    surroundings = {**os.environ, **variables}
+    started = [
+        subprocess.Popen([*command, *options, "-n", f"worker{number}"], env=surroundings, start_new_session=True)  # noqa: S603 - our own command
+        for number in range(count)
+    ]
+    try:
+        yield
+    finally:
+        for process in started:
+            process.terminate()
+        for process in started:
+            process.wait(timeout=60)
+
+
+def connected(url: str, number: int = 0) -> IntegrationProfile:
+    """A published profile for organization `number` of the server at `url`."""
+    from benchmarks.pages import organization_id, token_of
     from integrations.credentials import credential_store
     from subscriptions.profiles import lifecycle
 
     at(url)
     profile = lifecycle.create_profile(
-        name="Northwind", organization_id=ORGANIZATION, kind="miro_enterprise", actor=None
+        name=f"Northwind {number}", organization_id=organization_id(number), kind="miro_enterprise", actor=None
     )
-    credential_store.set_credentials(profile, "rest", {"access_token": "token-of-the-benchmark"}, actor=None)
-    credential_store.set_credentials(profile, "scim", {"token": "token-of-the-benchmark"}, actor=None)
+    credential_store.set_credentials(profile, "rest", {"access_token": token_of(number)}, actor=None)
+    credential_store.set_credentials(profile, "scim", {"token": token_of(number)}, actor=None)
     lifecycle.publish(profile, actor=None)
     return profile
 

@@ -1,9 +1,11 @@
 """A server of members that renders its pages before the first request, so that it takes no time from the client.
 
-    python -m benchmarks.pages --members 100000 [--churn 5] [--latency 50] [--per-minute 200]
+    python -m benchmarks.pages --members 100000 [50000 ...] [--churn 5] [--latency 50] [--per-minute 200]
 
-It prints its address. `GET /generation/2` turns to the second state of the organization, in which `--churn` percent of
-the members were active again. All other paths answer as Miro does for one organization and one token.
+It prints its address. There is one organization for each number of members; the token of a call, `token_of(number)`,
+says for which of them it is. `GET /generation/2` turns to the second state of the first one, in which `--churn` percent
+of the members were active again. `GET /granted` says when each organization got its pages. All other paths answer as
+Miro does.
 """
 
 from __future__ import annotations
@@ -18,8 +20,10 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 ORGANIZATION = "3074457345821140946"
+AUTHORIZATION = "\r\nAuthorization: Bearer "
 PAGE = 100
 # People on a page of the directory, and teams of the organization.
 NAMES = 1000
@@ -32,6 +36,15 @@ DATE = "%Y-%m-%dT%H:%M:%S.000Z"
 # The last part of a wait, in seconds, in which the process does not sleep.
 SPIN = 0.0005
 HEAD = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n"
+
+
+def organization_id(number: int) -> str:
+    return str(int(ORGANIZATION) + number)
+
+
+def token_of(number: int) -> str:
+    """The token of organization `number`, 0 for the first one."""
+    return f"token-of-organization-{number}"
 
 
 def member(number: int, chance: random.Random) -> dict[str, object]:
@@ -68,8 +81,12 @@ def members(count: int, seed: int) -> Iterator[dict[str, object]]:
     return (member(number, chance) for number in range(count))
 
 
+@cache
 def render(count: int, *, seed: int, churn: float, generation: int) -> dict[str, bytes]:
-    """Cursor -> the whole answer. In later generations some of the members were active again."""
+    """Cursor -> the whole answer. In later generations some of the members were active again.
+
+    Organizations of one size share their pages.
+    """
     chance = random.Random(seed + 1)  # noqa: S311 - made up, the same in each run
     pages: dict[str, bytes] = {}
     batch: list[dict[str, object]] = []
@@ -93,11 +110,13 @@ def _answer(value: object) -> bytes:
 
 
 class Pages:
-    """The pages that are served, and the limit of requests for them."""
+    """The pages of one organization, and the limit of requests for them."""
 
-    def __init__(self, *, count: int, churn: float, latency: float, per_minute: int) -> None:
+    def __init__(self, number: int, *, count: int, churn: float, latency: float, per_minute: int) -> None:
+        self.organization = organization_id(number)
         self.count, self.churn, self.latency, self.per_minute = count, churn, latency, per_minute
         self.asked: deque[float] = deque()
+        self.granted: list[float] = []
         self.refused = 0
         self.turn(1)
 
@@ -118,8 +137,8 @@ class Pages:
         if "/members?" in target:
             return self._page(target)
         if target.startswith("/v1/oauth-token"):
-            return _answer({"organization": {"id": ORGANIZATION}, "scopes": ["organizations:read"]})
-        return _answer({"id": ORGANIZATION, "name": "Northwind", "plan": "company", "fullLicensesPurchased": 500})
+            return _answer({"organization": {"id": self.organization}, "scopes": ["organizations:read"]})
+        return _answer({"id": self.organization, "name": "Northwind", "plan": "company", "fullLicensesPurchased": 500})
 
     def _names(self, target: str) -> bytes:
         """https://developers.miro.com/reference/listusers"""
@@ -132,6 +151,7 @@ class Pages:
         if self.per_minute and not self._has_room():
             self.refused += 1
             return b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+        self.granted.append(time.monotonic())
         return self.pages[target.partition("cursor=")[2].partition("&")[0]]
 
     def _has_room(self) -> bool:
@@ -145,13 +165,14 @@ class Pages:
         return True
 
 
-def serve(pages: Pages, listener: socket.socket) -> None:
+def serve(organizations: list[Pages], listener: socket.socket) -> None:
     while True:
         connection, _ = listener.accept()
-        threading.Thread(target=_talk, args=(pages, connection), daemon=True).start()
+        threading.Thread(target=_talk, args=(organizations, connection), daemon=True).start()
 
 
-def _talk(pages: Pages, connection: socket.socket) -> None:
+def _talk(organizations: list[Pages], connection: socket.socket) -> None:
+    by_token = {token_of(number): pages for number, pages in enumerate(organizations)}
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     read = b""
     while True:
@@ -163,11 +184,18 @@ def _talk(pages: Pages, connection: socket.socket) -> None:
             read += chunk
         asked = time.monotonic()
         head, _, read = read.partition(b"\r\n\r\n")
-        target = head.split(b" ", 2)[1].decode()
-        answer = pages.answer(target)
+        text = head.decode()
+        target = text.split(" ", 2)[1]
+        pages = by_token.get(text.partition(AUTHORIZATION)[2].partition("\r\n")[0], organizations[0])
+        answer = _granted(organizations) if target == "/granted" else pages.answer(target)
         if pages.latency and "/members?" in target:
             _sleep_until(asked + pages.latency / 1000)
         connection.sendall(answer)
+
+
+def _granted(organizations: list[Pages]) -> bytes:
+    """For each organization, the moments of its pages, in seconds of a clock that only this process reads."""
+    return _answer([pages.granted for pages in organizations])
 
 
 def _sleep_until(moment: float) -> None:
@@ -179,16 +207,17 @@ def _sleep_until(moment: float) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--members", type=int, required=True)
+    parser.add_argument("--members", type=int, nargs="+", required=True)
     parser.add_argument("--churn", type=float, default=5.0)
     parser.add_argument("--latency", type=float, default=0.0, help="milliseconds for each page")
     parser.add_argument("--per-minute", type=int, default=0, help="pages a minute, 0 for no limit")
     options = parser.parse_args()
-    pages = Pages(count=options.members, churn=options.churn, latency=options.latency, per_minute=options.per_minute)
+    limits = {"churn": options.churn, "latency": options.latency, "per_minute": options.per_minute}
+    organizations = [Pages(number, count=count, **limits) for number, count in enumerate(options.members)]
     listener = socket.create_server(("127.0.0.1", 0))
     sys.stdout.write(f"http://127.0.0.1:{listener.getsockname()[1]}\n")
     sys.stdout.flush()
-    serve(pages, listener)
+    serve(organizations, listener)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,24 +75,10 @@ def _measured(members: int, **variables: str) -> tuple[DownloadRun, list[float]]
         peaks = Path(folder) / "peaks"
         app.conf["broker_url"] = settings.REDIS_URL.replace("unix://", "redis+socket://")
         addresses = {"MIRO_API_URL": url, "MIRO_SCIM_URL": url, "REDIS_URL": settings.REDIS_URL}
-        with _worker(RATE_SHARE="80", BENCHMARK_PEAKS=str(peaks), **addresses, **variables):
+        with environment.workers(1, RATE_SHARE="80", BENCHMARK_PEAKS=str(peaks), **addresses, **variables):
             tasks.download_due.delay(profile.pk)
             while not (found := DownloadRun.objects.first()) or found.is_under_way:
                 time.sleep(0.2)
         if found.state != "complete" or found.problem:
             raise RuntimeError(found.problem or found.state)
         return found, [float(line) for line in peaks.read_text().split()]
-
-
-@contextmanager
-def _worker(**variables: str) -> Iterator[None]:
-    """A worker with one process, started as by `manage.py run`."""
-    command = [sys.executable, "-m", "celery", "-A", "benchmarks.worker", "worker", "--concurrency", "1"]
-    options = ["--loglevel", "WARNING", "--without-gossip", "--without-mingle"]
-    surroundings = {**os.environ, **variables}
-    process = subprocess.Popen([*command, *options], env=surroundings, start_new_session=True)  # noqa: S603 - our own command
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
