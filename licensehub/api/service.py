@@ -16,7 +16,7 @@ from licensehub.api.acts import decisions as deciding
 from licensehub.api.acts import profiles, protection_files
 from licensehub.api.document import completed
 from licensehub.api.problems import Problem, of_refusal
-from licensehub.api.reading import accounts, connections, decisions, me, money, people, records, rules
+from licensehub.api.reading import accounts, connections, decisions, me, money, people, records, rules, webhooks
 from licensehub.api.router import router
 from subscriptions.errors import NotActionable, Refused
 
@@ -26,7 +26,7 @@ Errors are problems of RFC 9457 with a stable `code`. Lists are read with `curso
 
 # Each puts its operations on the router.
 MODULES: Final = (
-    *(me, people, decisions, records, connections, rules, accounts, money),
+    *(me, people, decisions, records, connections, rules, accounts, money, webhooks),
     *(deciding, profiles, protection_files, testing, granting),
 )
 

@@ -34,6 +34,7 @@ LISTS: Final[Mapping[str, tuple[Column, ...]]] = {
         *("id", "profile", "name", "email", "department", "license.label as License", "idle_since"),
         *("verdict.label as Verdict", "verdict.reason as Why"),
     ),
+    "webhooks": of("id", "name", "format", "host", "state.label as State", "delivered_at", "error as What is wrong"),
     "audit": of("sequence", "at", "actor", "action.code as Action", "target"),
     "users": of("id", "username", "name", "state", "roles", "profiles", "last_sign_in"),
     "roles": of("id", "name", "rights"),

@@ -15,7 +15,17 @@ from licensehub.build import version
 from licensehub.command_line import output
 from licensehub.command_line.access import TOKEN, TOKEN_FILE, URL
 from licensehub.command_line.calls import Session
-from licensehub.command_line.commands import accounts, decisions, host, people, profiles, protections, requests, runs
+from licensehub.command_line.commands import (
+    accounts,
+    decisions,
+    host,
+    people,
+    profiles,
+    protections,
+    requests,
+    runs,
+    webhooks,
+)
 from licensehub.command_line.commands.completion import completion
 from licensehub.command_line.exit_codes import Exit, code_of
 from licensehub.command_line.options import examples
@@ -53,6 +63,7 @@ for _command in (
     *(accounts.me, profiles.profiles, profiles.connections, profiles.rules, protections.protections),
     *(requests.candidates, requests.requests, decisions.decisions, runs.history, runs.runs),
     *(people.subscriptions, people.export, people.savings, people.audit, accounts.users, accounts.roles),
+    webhooks.webhooks,
     *host.commands(),
     completion,
 ):

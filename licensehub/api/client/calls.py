@@ -186,3 +186,15 @@ class Client(Caller):
     def preview(self, pk: int, body: bodies.OtherTerms, *, idempotency_key: str = "") -> types.PreviewOut:
         """What another rule would find."""
         return cast(types.PreviewOut, self.call("POST", f"/api/v1/profiles/{pk}/rule/preview", body=body, idempotency_key=idempotency_key))
+
+    def webhooks(self, *, cursor: str | None = None, limit: int | None = None) -> types.PageWebhookOut:
+        """Webhooks."""
+        return cast(types.PageWebhookOut, self.call("GET", "/api/v1/webhooks", query={"cursor": cursor, "limit": limit}))
+
+    def webhook(self, pk: int) -> types.WebhookOut:
+        """One webhook."""
+        return cast(types.WebhookOut, self.call("GET", f"/api/v1/webhooks/{pk}"))
+
+    def webhook_deliveries(self, pk: int, *, cursor: str | None = None, limit: int | None = None, state: types.DeliveryState | None = None) -> types.PageDeliveryOut:
+        """The deliveries of a webhook."""
+        return cast(types.PageDeliveryOut, self.call("GET", f"/api/v1/webhooks/{pk}/deliveries", query={"cursor": cursor, "limit": limit, "state": state}))

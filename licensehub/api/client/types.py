@@ -75,6 +75,24 @@ class CurrencyOut(TypedDict):
     departments_together: CellOut | None
 
 
+class DeliveryOut(TypedDict):
+    """One event for one webhook. `event_id` is the same in each try."""
+    id: int
+    event_id: str
+    event: str
+    profile: int | None
+    occurred_at: str
+    state: Coded
+    tries: int
+    tried_at: str | None
+    delivered_at: str | None
+    status: int | None
+    problem: str
+
+
+DeliveryState = Literal['due', 'sending', 'delivered', 'failed', 'held']
+
+
 class DepartmentOut(TypedDict):
     department: str
     cost_center: str
@@ -171,6 +189,11 @@ class PageConnectionOut(TypedDict):
     next_cursor: str | None
 
 
+class PageDeliveryOut(TypedDict):
+    items: list[DeliveryOut]
+    next_cursor: str | None
+
+
 class PageEventOut(TypedDict):
     items: list[EventOut]
     next_cursor: str | None
@@ -223,6 +246,11 @@ class PageSubscriptionOut(TypedDict):
 
 class PageUserOut(TypedDict):
     items: list[UserOut]
+    next_cursor: str | None
+
+
+class PageWebhookOut(TypedDict):
+    items: list[WebhookOut]
     next_cursor: str | None
 
 
@@ -511,3 +539,21 @@ class VerdictOut(TypedDict):
     code: str
     label: str
     reason: str
+
+
+class WebhookOut(TypedDict):
+    """Where events are sent. `failing_since` is the first failure after the last success."""
+    id: int
+    name: str
+    format: str
+    host: str
+    state: Coded
+    state_changed_at: str
+    events: list[str]
+    profiles: list[int] | None
+    with_names: bool
+    language: str
+    delivered_at: str | None
+    failing_since: str | None
+    error: str
+    version: int

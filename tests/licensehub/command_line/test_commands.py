@@ -58,6 +58,7 @@ def test_lists_are_read_to_their_end(organization, cli, program, alice):
         ("profiles", "list"),
         ("profiles", "show", "Northwind"),
         ("connections", "list"),
+        ("webhooks", "list"),
         ("rules", "show", "Northwind"),
         ("protections", "list"),
         ("candidates", "list"),
@@ -70,8 +71,10 @@ def test_lists_are_read_to_their_end(organization, cli, program, alice):
 )
 def test_each_list_is_a_table_and_json(organization, cli, program, alice, words):
     sent = program(alice)
-    if words == ("connections", "list"):
+    if words[0] == "connections":
         sent = program(person("olga", "Operator"))
+    if words[0] == "webhooks":
+        sent = program(person("ute", "Auditor"))
     table = cli(sent, *words)
     assert (table.code, table.err) == (0, "") and table.out.strip()
     assert json.loads(cli(sent, *words, "--json").out) is not None
@@ -186,3 +189,13 @@ def test_roles_are_granted_by_an_admin_and_wait(organization, cli, program, alic
     assert [row["account"] for row in waiting] == ["alice"]
     assert "no longer" not in cli(sent, "users", "revoke", "alice", "--role", "Approver").out
     assert cli(program(alice), "users", "grant", "alice", "--role", "Auditor").code == Exit.NOT_ALLOWED
+
+
+def test_connections_are_tested_and_the_code_says_whether_they_work(world, cli, program):
+    sent = program(person("olga", "Operator"))
+    works = cli(sent, "connections", "test", world.profile.name, "--json")
+    assert (works.code, works.json["fit"]) == (0, True)
+    world.sandbox.stop()
+    with pytest.raises(SystemExit) as broken:
+        cli(sent, "connections", "test", world.profile.name)
+    assert broken.value.code == Exit.DIFFERENT
