@@ -141,6 +141,8 @@ class Action(TextChoices):
     USER_INVITED = "user.invited", _("Person invited")
     USER_JOINED = "user.joined", _("Invitation accepted")
     AUDIT_VERIFIED = "audit.verified", _("History verified")
+    BACKUP_RECORDED = "backup.recorded", _("Backup recorded")
+    DRILL_RECORDED = "drill.recorded", _("Restore drill recorded")
     EVENTS_ERASED = "audit.events_erased", _("Texts of events erased")
     ERASURE_REQUESTED = "person.erasure_requested", _("Erasure of a person asked for")
     PERSON_ERASED = "person.erased", _("Person erased")

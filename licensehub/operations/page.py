@@ -65,15 +65,17 @@ LABELS: Final[dict[str, str | Promise]] = {
     "audit": gettext_lazy("End of the audit"),
     "anchors": gettext_lazy("Last anchor"),
     "verified": gettext_lazy("History verified"),
+    "backup": gettext_lazy("Last backup"),
+    "drill": gettext_lazy("Restore drill"),
 }
 TILES: Final = ("workers", "scheduler", "open_items", "in_doubt", "downloads")
 CARDS: Final[tuple[tuple[str | Promise, tuple[str, ...]], ...]] = (
     (gettext_lazy("Vendor and mail"), ("tokens", "vendor_clock", "sending", "mail", "webhooks")),
-    (gettext_lazy("Evidence and keys"), ("audit", "anchors", "verified", "keys", "key_ages")),
+    (gettext_lazy("Evidence and backup"), ("audit", "anchors", "verified", "backup", "drill")),
     (gettext_lazy("Database, broker and hosts"), ("database", "connections", "pool", "broker", "clocks", "disk")),
     (
         gettext_lazy("Installation"),
-        ("public_url", "migrations", "settings", "rights", "locale", "broker_messages"),
+        ("public_url", "migrations", "settings", "rights", "keys", "key_ages", "locale", "broker_messages"),
     ),
 )
 QUEUES: Final = {

@@ -10,4 +10,5 @@ from licensehub.operations.doctor.checks import (  # noqa: F401, I001 - the orde
     machines,
     work,
     evidence,
+    backups,
 )
