@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from allauth.core import context
 from allauth.mfa.models import Authenticator
-from allauth.mfa.signals import authenticator_used
 from allauth.socialaccount.signals import social_account_added
 from axes.signals import user_locked_out
 from django.conf import settings
@@ -155,13 +154,6 @@ def factor_removed(instance: Authenticator, **_: Any) -> None:
     if instance.type != Authenticator.Type.RECOVERY_CODES:
         data = {"method": instance.type, credentials.ONE: credentials.of_factor(instance)}
         record_for(Action.FACTOR_REMOVED, instance.user, context.request, **data)
-
-
-@receiver(authenticator_used)
-def code_used(request: HttpRequest, user: User, authenticator: Authenticator, **_: Any) -> None:
-    if authenticator.type == Authenticator.Type.RECOVERY_CODES:
-        left = len(authenticator.wrap().get_unused_codes())
-        record_for(Action.RECOVERY_CODE_USED, user, request, left=left)
 
 
 @receiver(social_account_added)

@@ -12,12 +12,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from integrations.models import WebhookFormat
 
 PLACE: Final = re.compile(r"\{([a-z_]*)\}")
 PLACES: Final = ("title", "text", "url", "event", "event_id", "profile", "occurred_at")
 MAX_TEMPLATE: Final = 20_000  # characters
+MAX_DEPTH: Final = 20
 
 # https://developer.servicenow.com/dev.do#!/reference/api/latest/rest/c_TableAPI
 SERVICENOW: Final = """{
@@ -41,6 +43,8 @@ JIRA: Final = """{
   "properties": [{"key": "licensehub", "value": {"event": "{event}", "event_id": "{event_id}"}}]
 }"""
 TEMPLATES: Final[Mapping[str, str]] = {WebhookFormat.SERVICENOW: SERVICENOW, WebhookFormat.JIRA: JIRA}
+# A number of 5,000 digits, NaN, 1e999, or half of a surrogate pair.
+NO_JSON: Final = gettext_noop("The template has a number or a character that JSON in UTF-8 cannot have.")
 
 
 class BadTemplate(Exception):
@@ -49,7 +53,13 @@ class BadTemplate(Exception):
 
 def check(template: str) -> None:
     """Raise BadTemplate, with the place of the mistake."""
-    for place in _places(_read(template)):
+    filled(template, dict.fromkeys(PLACES, ""))
+
+
+def filled(template: str, values: Mapping[str, str]) -> bytes:
+    """The body. Raises BadTemplate."""
+    found = _read(template)
+    for place in _places(found):
         if place not in PLACES:
             line = template[: template.find(f"{{{place}}}")].count("\n") + 1
             raise BadTemplate(
@@ -57,12 +67,10 @@ def check(template: str) -> None:
                     line=line, place=place, known=", ".join(f"{{{one}}}" for one in PLACES)
                 )
             )
-
-
-def filled(template: str, values: Mapping[str, str]) -> bytes:
-    """The body. Raises BadTemplate."""
-    check(template)
-    return json.dumps(_filled(_read(template), values), ensure_ascii=False).encode()
+    try:
+        return json.dumps(_filled(found, values), ensure_ascii=False, allow_nan=False).encode()
+    except ValueError:
+        raise BadTemplate(_(NO_JSON)) from None
 
 
 def _read(template: str) -> dict[str, Any]:
@@ -78,21 +86,26 @@ def _read(template: str) -> dict[str, Any]:
         ) from None
     except RecursionError:
         raise BadTemplate(_("The template is nested too deeply.")) from None
+    except ValueError:
+        raise BadTemplate(_(NO_JSON)) from None
     if not isinstance(found, dict):
         raise BadTemplate(_("Line 1: the template must be one object of JSON, in braces."))
     return found
 
 
-def _places(value: Any) -> Iterator[str]:
+def _places(value: Any, depth: int = MAX_DEPTH) -> Iterator[str]:
+    """The names in braces. Raises BadTemplate for values that are nested more deeply."""
+    if depth == 0:
+        raise BadTemplate(_("The template is nested too deeply."))
     if isinstance(value, str):
         yield from PLACE.findall(value)
     elif isinstance(value, dict):
         for key, part in value.items():
             yield from PLACE.findall(key)
-            yield from _places(part)
+            yield from _places(part, depth - 1)
     elif isinstance(value, list):
         for part in value:
-            yield from _places(part)
+            yield from _places(part, depth - 1)
 
 
 def _filled(value: Any, values: Mapping[str, str]) -> Any:

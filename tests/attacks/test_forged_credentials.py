@@ -5,6 +5,7 @@ Control of all: with `credentials.unsigned` giving an empty list, each of these 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from io import StringIO
 from typing import Any
@@ -124,6 +125,29 @@ def test_codes_that_were_seen_and_used_and_a_renamed_passkey_are_the_same(bob):
     codes.instance.data["seed"] = RecoveryCodes.activate(person("mallory", "Auditor")).instance.data["seed"]
     codes.instance.save()
     assert credentials.unsigned(bob) == ["recovery_codes"]
+
+
+def test_a_used_recovery_code_stays_used_whatever_its_row_says(bob):
+    """Control: without `_mark_used_codes` the second browser gets in."""
+    codes = RecoveryCodes.activate(bob)
+    TOTP.activate(bob, "JBSWY3DPEHPK3PXP")
+    confirm(bob)
+    first, second = codes.get_unused_codes()[:2]
+
+    def comes_in(code: str) -> bool:
+        visitor = Visitor()
+        visitor.sign_in("bob")
+        visitor.client.post(reverse("mfa_authenticate"), {"code": code})
+        return visitor.is_in()
+
+    assert comes_in(first) and not comes_in(first)
+    row = codes.instance
+    for wrong in (0, 0b100):  # none was used, or another one
+        data = json.dumps({**row.data, "used_mask": wrong})
+        attack("UPDATE mfa_authenticator SET data = %s WHERE id = %s", data, row.pk)
+        assert not comes_in(first), wrong
+    assert comes_in(second)
+    assert credentials.unsigned(bob) == []
 
 
 def test_a_way_in_that_was_used_and_removed_still_counts(organization: Organization, alice, bob):

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import reduce
 from hashlib import sha256
+from operator import or_
 from typing import Final
 
 from allauth.mfa.models import Authenticator
@@ -101,6 +103,12 @@ def _said_by(event: AuditEvent) -> Iterator[str]:
     yield from (str(one) for one in event.data.get(ALL, []))
     if ONE in event.data:
         yield str(event.data[ONE])
+
+
+def used_codes(codes: Authenticator) -> int:
+    """The recovery codes that were used, by the signed events about these codes: one bit for each, as in the row."""
+    events = _events(codes.user, Action.RECOVERY_CODE_USED).filter(**{f"data__{ONE}": of_factor(codes)})
+    return reduce(or_, (event.data["used"] for event in events if is_believed(event)), 0)
 
 
 def _events(user: User, *actions: Action) -> QuerySet[AuditEvent]:

@@ -19,6 +19,9 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
+from licensehub.audit.actions import Action
+from licensehub.sign_in.events import record_for
+from licensehub.sign_in.factors import credentials
 from licensehub.sign_in.models import SignInCount
 
 # The window of a code of an app, in seconds, and the name of its rows among the counts.
@@ -69,6 +72,7 @@ class FactorForm(AuthenticateForm):
         if self._is_used_up():
             # The right one, sent twice: no guess.
             raise ValidationError(_("A code counts once. Wait for the next one."), code="used")
+        self._mark_used_codes()
         try:
             super().clean_code()
         except ValidationError:
@@ -78,6 +82,30 @@ class FactorForm(AuthenticateForm):
             step = int(time.time()) // STEP
             SignInCount.objects.filter(action=USED_CODE, window__lt=step - 10).delete()
             SignInCount.objects.create(action=USED_CODE, account_id=self.user.pk, window=step)
+        else:
+            self._record_used_code(request)
+
+    def _codes(self) -> Authenticator | None:
+        return Authenticator.objects.filter(user=self.user, type=Authenticator.Type.RECOVERY_CODES).first()
+
+    def _mark_used_codes(self) -> None:
+        """A code that was used by the audit stays used, also if somebody has changed the row."""
+        if (codes := self._codes()) is None:
+            return
+        stored = codes.data.get("used_mask", 0)
+        if (used := stored | credentials.used_codes(codes)) != stored:
+            codes.data["used_mask"] = used
+            codes.save(update_fields=["data"])
+
+    def _record_used_code(self, request: HttpRequest) -> None:
+        codes = self._codes()
+        assert codes is not None  # noqa: S101 - one of them was just used
+        data = {
+            credentials.ONE: credentials.of_factor(codes),
+            "used": codes.data.get("used_mask", 0),
+            "left": len(codes.wrap().get_unused_codes()),
+        }
+        record_for(Action.RECOVERY_CODE_USED, self.user, request, **data)
 
     def _is_used_up(self) -> bool:
         """Whether this is the present code of the app, and was used.

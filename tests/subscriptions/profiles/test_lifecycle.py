@@ -9,7 +9,7 @@ from django_celery_beat.models import PeriodicTask
 
 from integrations.connectors.miro.sandbox.server import start
 from integrations.credentials import credential_store
-from integrations.models import Connection, IntegrationProfile
+from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
 from licensehub.audit.models import AuditEvent
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
@@ -36,6 +36,21 @@ def operator(client) -> User:
 
 def text(answer) -> str:
     return " ".join(answer.content.decode().split())
+
+
+@pytest.mark.django_db
+def test_nothing_is_published_without_each_of_its_credentials():
+    """Commands publish past the page. Control: without `_refuse_missing_connections` it is published."""
+    made = lifecycle.create_profile(name="Labs", organization_id="42", kind="miro_enterprise", actor=None)
+    with pytest.raises(Refused, match="set the credentials of OAuth app and SCIM API token first"):
+        lifecycle.publish(made, actor=None)
+    Connection.objects.filter(profile=made, slot="scim").update(state=ConnectionState.WORKING)
+    with pytest.raises(Refused, match="set the credentials of OAuth app first"):
+        lifecycle.publish(made, actor=None)
+    made.refresh_from_db()
+    assert (
+        made.state == ProfileState.DRAFT and not DownloadRun.objects.exists() and "profile.published" not in actions()
+    )
 
 
 # --- The catalog ------------------------------------------------------------------------------------------------------

@@ -122,9 +122,18 @@ def test_our_templates_are_right(template):
     assert template in TEMPLATES.values()
 
 
-@pytest.mark.parametrize(
-    "template", ["", "[]", "x", '{"a": "{nothing}"}', '{"{nothing}": 1}', "[" * 9000, "1" * 30_000]
+WRONG = ("", "[]", "x", '{"a": "{nothing}"}', '{"{nothing}": 1}', "[" * 9000, "1" * 30_000)
+# Valid for `json.loads`, and a worker that fills one of them would die of it, or send what is no JSON.
+DEADLY = (
+    '{"a": NaN}',
+    '{"a": 1e999}',
+    '{"a": "\\ud800"}',
+    f'{{"a": {"1" * 5000}}}',
+    f'{{"a": {"[" * 500}{"]" * 500}}}',
 )
+
+
+@pytest.mark.parametrize("template", [*WRONG, *DEADLY])
 def test_a_wrong_template_is_refused(template):
     with pytest.raises(BadTemplate):
         check(template)
