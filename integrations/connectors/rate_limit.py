@@ -290,7 +290,7 @@ class RateLimiter:
 
 
 def hold_seconds(*, status: int, headers: Mapping[str, str], window: float) -> float:
-    """How long to send nothing more after this answer; 0.0 for no wait. Unreadable headers are ignored.
+    """Return how long to send nothing more after this answer; 0.0 for no wait. Unreadable headers are ignored.
 
     X-RateLimit-Remaining and X-RateLimit-Reset (UNIX seconds) are widespread headers without an RFC. A 429 means that
     nothing is left. `window` is the wait when no header gives one.

@@ -87,7 +87,7 @@ def unreadable_connections() -> list[Connection]:
 
 
 def under_former_keys() -> int:
-    """How many are not yet encrypted with the newest key."""
+    """Return how many are not yet encrypted with the newest key."""
     ciphertexts = Connection.objects.exclude(ciphertext="").values_list("ciphertext", flat=True)
     webhooks = Webhook.objects.values_list("ciphertext", flat=True)
     secrets = [*ciphertexts, *webhooks, *second_factor.stored_secrets()]

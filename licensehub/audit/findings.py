@@ -1,4 +1,4 @@
-"""What an admin should look at: anchors that are missing or wrong, and streams that are behind."""
+"""The findings for an admin: anchors that are missing or wrong, and streams that are behind."""
 
 from __future__ import annotations
 
@@ -87,6 +87,6 @@ def _streams(rows: dict[str, Destination], now: datetime) -> list[AuditFinding]:
 
 
 def _oldest_event_after(sequence: int, before: datetime) -> datetime | None:
-    """When the first event after this one happened, if that is before this moment."""
+    """Return when the first event after this one happened, if that is before this moment."""
     at = AuditEvent.objects.filter(sequence__gt=sequence).order_by("sequence").values_list("at", flat=True).first()
     return at if at and at < before else None

@@ -34,7 +34,7 @@ class NotTaken(Exception):
 
 
 class Sender(Protocol):
-    """What is sent to one destination. `name` is that of its row, e.g. `anchor.bucket`."""
+    """The events or anchors for one destination. `name` is that of its row, e.g. `anchor.bucket`."""
 
     name: str
 
@@ -47,7 +47,7 @@ class Sender(Protocol):
         ...
 
     def mark_of(self, position: int) -> str:
-        """What the database has at this position now, or "". It differs in another database."""
+        """Return what the database has at this position now, or "". It differs in another database."""
         ...
 
     def send_after(self, position: int) -> int:

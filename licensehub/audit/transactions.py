@@ -6,7 +6,7 @@ from django.db import connection
 
 
 def open_transactions() -> int:
-    """How many transactions and savepoints are open on this thread's connection.
+    """Return how many transactions and savepoints are open on this thread's connection.
 
     A test's own outer transactions do not count; `TRANSACTIONS_OF_TESTS` says how many there are.
     """

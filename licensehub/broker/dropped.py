@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 class _Counted:
-    """What this process has dropped since its last report."""
+    """The messages that this process has dropped since its last report."""
 
     reasons: Counter[str] = Counter()
     reported_at: float | None = None

@@ -25,12 +25,12 @@ _REFUSED: Final = {"cluster": CLUSTER, "sentinel": SENTINEL}
 
 
 def why_refused(info: Mapping[str, Any]) -> str:
-    """Why a server with these answers to INFO cannot be the broker; empty if it can."""
+    """Return why a server with these answers to INFO cannot be the broker; empty if it can."""
     return _REFUSED.get(str(info.get("server_mode") or info.get("redis_mode")), "")
 
 
 def problem() -> str:
-    """Why the broker of REDIS_URL is refused. Empty if it is not, and while it is away: the worker waits for it."""
+    """Return why the broker of REDIS_URL is refused; empty if it is not, and while it is away: the worker waits."""
     try:
         with connect(settings.REDIS_URL, timeout=TIMEOUT, decode_responses=True) as client:
             info: dict[str, Any] = client.info("server")

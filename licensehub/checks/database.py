@@ -26,7 +26,7 @@ DIFFERENT: Final = english(
 
 
 def problem() -> str:
-    """What is wrong with the user of this process, in English; empty if nothing is."""
+    """Return what is wrong with the user of this process, in English; empty if nothing is."""
     if connection.vendor != "postgresql":
         return ""
     user = rights.current_user()
@@ -41,7 +41,7 @@ def problem() -> str:
 
 
 def pool_problem() -> str:
-    """Why the way to the database does not work, and what to do; empty if it does, or if nothing answers."""
+    """Return why the way to the database does not work, and what to do; empty if it does, or if nothing answers."""
     try:
         return f"{pooling.POOLED} {pooling.HINT}" if pooling.is_pooled(connection) else ""
     except DatabaseError:

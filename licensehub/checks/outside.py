@@ -78,7 +78,7 @@ def _syslog() -> list[CheckMessage]:
 
 @register(Tags.database)
 def check_outside(databases: Any = None, **_: Any) -> list[CheckMessage]:
-    """What an admin sees as a finding on the overview."""
+    """The findings that an admin sees on the overview."""
     if not databases:
         return []
     try:

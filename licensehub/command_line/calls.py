@@ -1,4 +1,4 @@
-"""What the commands share: their context, pages of a list, names of profiles, and acts that happen once."""
+"""The parts that commands share: their context, pages of a list, names of profiles, and acts that happen once."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Session:
         return client_for(self.url, self.token_file)
 
     def show(self, value: Any, show: Callable[[Any], None]) -> None:
-        """As JSON if that was asked for, else by `show`."""
+        """Print it as JSON if that was asked for, else by `show`."""
         if self.as_json:
             output.show_json(value)
         else:

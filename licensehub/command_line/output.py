@@ -1,4 +1,4 @@
-"""What a command prints: tables for people, JSON for programs.
+"""The output of a command: tables for people, JSON for programs.
 
 A text may come from a stranger, e.g. the name of a person. A terminal would obey the control characters in it, so each
 character that is not printable is shown as its code.

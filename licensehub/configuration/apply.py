@@ -26,7 +26,7 @@ class NotDone(Wrong):
 
 
 def caller_of(text: str) -> Caller:
-    """Whoever applies, by their own API token: a name alone could be anybody's. Raises CannotApply."""
+    """The person who applies, by their own API token: a name alone could be anybody's. Raises CannotApply."""
     token = tokens.find(text, "user__profile_scope") if tokens.prefix_in(text) else None
     if token is None or tokens.why_over(token):
         raise CannotApply("This token is not valid. Make another one in LicenseHub under “Your account”.")

@@ -1,4 +1,4 @@
-"""What a file and LicenseHub differ in, and how each difference is applied."""
+"""The differences between a file and LicenseHub, and how each difference is applied."""
 
 from __future__ import annotations
 

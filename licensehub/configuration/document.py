@@ -27,7 +27,7 @@ SECTIONS: Final = {"accounts": accounts, "webhooks": webhooks}
 
 
 def dump() -> dict[str, Any]:
-    """What LicenseHub has, without any secret. The same state gives the same file."""
+    """The configuration of LicenseHub, without any secret. The same state gives the same file."""
     rows = IntegrationProfile.objects.in_use().order_by("name")
     found: dict[str, Any] = {"licensehub": int(VERSION), "profiles": {row.name: _dump_profile(row) for row in rows}}
     return found | {name: section.dump() for name, section in SECTIONS.items()}

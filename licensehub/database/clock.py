@@ -27,7 +27,7 @@ _lock = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """How far the clock of the host is ahead of the database, and when both were read."""
+    """The seconds by which the host's clock is ahead of the database, and when both were read."""
 
     ahead: timedelta
     monotonic: float
@@ -49,7 +49,7 @@ def database_now() -> datetime:
 
 
 def skew() -> timedelta:
-    """How far the clock of this host is ahead of the database; negative if it is behind."""
+    """Return how far the clock of this host is ahead of the database; negative if it is behind."""
     measured = _Last.measured
     if measured is None or not measured.holds():
         with _lock:

@@ -63,7 +63,7 @@ def role_of(user: str) -> Role | None:
 
 
 def differences(role: Role) -> list[str]:
-    """How the rights of the role's user differ from the declared ones: too much first, then what is missing."""
+    """Return how the rights of the role's user differ from the declared ones: too much first, then what is missing."""
     with connection.cursor() as cursor:
         cursor.execute(_ATTRIBUTES, [role.user])
         found = cursor.fetchone()

@@ -1,4 +1,4 @@
-"""What the two runtime roles of PostgreSQL may do, table by table: the one table behind `manage.py grant_roles`.
+"""The rights of the two runtime roles of PostgreSQL, table by table: the one table behind `manage.py grant_roles`.
 
 The owner of the tables runs migrations and nothing else. `web` and `worker` get the rights below, and no other: no DDL,
 no TRUNCATE, no DELETE where the application deletes nothing, and UPDATE only for the columns that the application

@@ -100,7 +100,7 @@ def make_venv() -> None:
 
 
 def virtualenv() -> "list[str]":
-    """How to call virtualenv on this machine."""
+    """Return how to call virtualenv on this machine."""
     if importlib.util.find_spec("virtualenv") is not None:
         return [sys.executable, "-m", "virtualenv"]
     program = shutil.which("virtualenv")

@@ -165,7 +165,7 @@ class _Process(honcho.process.Process):  # type: ignore[misc]  # honcho has no t
 
 
 class _Leader(honcho.process.Popen):  # type: ignore[misc]  # honcho has no types
-    """When the leader has died, the processes that it started must end, too: they would hide its death."""
+    """Ends the processes that the leader started when it has died: they would hide its death."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""What allauth asks its project: where people land, what they read, and how secrets are stored."""
+"""The answers to what allauth asks its project: where people land, what they read, and how secrets are stored."""
 
 from __future__ import annotations
 

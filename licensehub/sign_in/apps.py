@@ -1,4 +1,4 @@
-"""How people get in: passwords, guessing, sessions, second factors and single sign-on."""
+"""The sign-in: passwords, guessing, sessions, second factors and single sign-on."""
 
 from __future__ import annotations
 

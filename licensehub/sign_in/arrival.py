@@ -1,4 +1,4 @@
-"""What follows each sign-in, by whichever way somebody came."""
+"""The steps that follow each sign-in, by whichever way somebody came."""
 
 from __future__ import annotations
 

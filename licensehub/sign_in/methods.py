@@ -1,4 +1,4 @@
-"""What a sign-in proved, as the session has it."""
+"""The methods that a sign-in proved, as the session has them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where people are signed in, and how often somebody failed to."""
+"""Sessions, counts of failed sign-ins, API tokens and accounts of programs."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class SessionGeneration(models.Model):
 
 
 class SignInCount(models.Model):
-    """How often something happened to one account in one window of time. Account 0: names that are no account."""
+    """The times that something happened to one account in one window. Account 0: names that are no account."""
 
     action = models.CharField(max_length=40)
     account_id = models.BigIntegerField()

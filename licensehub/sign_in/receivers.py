@@ -1,4 +1,4 @@
-"""What follows a sign-in, a sign-out and a change of an account. The signals are those of Django and axes."""
+"""The steps that follow a sign-in, a sign-out and a change of an account. The signals are those of Django and axes."""
 
 from __future__ import annotations
 

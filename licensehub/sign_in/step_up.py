@@ -111,7 +111,7 @@ def confirm(request: HttpRequest, user: User) -> HttpResponse | None:
 
 
 def ways_of(user: User) -> list[str]:
-    """How this account can confirm: with a factor if it has one, else with the password. Empty for neither."""
+    """Return how this account can confirm: with a factor if it has one, else with the password. Empty for neither."""
     kinds = set(Authenticator.objects.filter(user=user).values_list("type", flat=True))
     found = [name for name, needed in ((PASSKEY, "webauthn"), (CODE, "totp")) if needed in kinds]
     if found:

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 
 class _Tried:
-    """When this process last wrote, or tried to."""
+    """The moments when this process last wrote, or tried to."""
 
     at: float | None = None
     worked = False

@@ -1,4 +1,4 @@
-"""When the facts of a person were last confirmed, and since when they are the same.
+"""The moment when the facts of a person were last confirmed, and since when they are the same.
 
 A download writes only what changed. So the facts of a person who does nothing are old, and each complete download
 confirms them.

@@ -1,4 +1,4 @@
-"""When somebody whose seat was reclaimed holds a seat again, by a restore or by hand at the vendor.
+"""Finds when somebody whose seat was reclaimed holds a seat again, by a restore or by hand at the vendor.
 
 A reclaim that was verified has saved its seat until then. The savings subtract it if the seat was bought again soon, or
 was taken once more later: a seat is never saved twice at once.

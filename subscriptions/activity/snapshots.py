@@ -108,5 +108,5 @@ def activity_seen(row: Subscription) -> list[datetime]:
 
 
 def changes_of(row: Subscription) -> int:
-    """How many changes of this person were found."""
+    """Return how many changes of this person were found."""
     return row.snapshots.count() + row.recheck_snapshots.count()

@@ -26,7 +26,7 @@ NO_ADDRESS = gettext_lazy("has no e-mail address. Look this person up at the ven
 
 
 def why_not_ask(profile: IntegrationProfile) -> str:
-    """Why nobody of this profile can be asked by mail; empty when people can."""
+    """Return why nobody of this profile can be asked by mail; empty when people can."""
     if ReclaimRule.objects.get(profile=profile).notify_user:
         return ""
     return _("The reclaim rule of “{profile}” does not ask people by mail. Switch that on in the rule first.").format(

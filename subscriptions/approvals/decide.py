@@ -224,7 +224,7 @@ def refuse_parties(request: ReclaimRequest, *, actor: User, profile: Integration
 
 
 def why_closed(request: ReclaimRequest, now: datetime) -> str:
-    """Why it can no longer be decided, in one sentence."""
+    """Return why it can no longer be decided, in one sentence."""
     found = ReclaimRequest.objects.select_related("decided_by").get(pk=request.pk)
     if found.state == RequestState.COLLECTING:
         return _("{request} still waits for the answers of its people. Nothing was changed.").format(request=found)

@@ -31,7 +31,7 @@ class Split(StrEnum):
 
 
 def parts_of(count: int, cap: int) -> int:
-    """How many requests of at most `cap` people it takes, at most MAX_REQUESTS."""
+    """Return how many requests of at most `cap` people it takes, at most MAX_REQUESTS."""
     return min(MAX_REQUESTS, ceil(count / cap))
 
 

@@ -68,7 +68,7 @@ REQUESTING = (*WAITING, RequestState.APPROVED)
 
 
 def why_not_taken_back(request: ReclaimRequest) -> str:
-    """Why nobody can take back this rejection now; empty when somebody can."""
+    """Return why nobody can take back this rejection now; empty when somebody can."""
     if request.state != RequestState.REJECTED:
         return _("{request} is not rejected.").format(request=request)
     if request.expires_at <= database_now():
@@ -148,7 +148,7 @@ def _leave_out(request: ReclaimRequest, people: QuerySet[RequestedRemoval], back
 
 
 def why_not_back_in(person: RequestedRemoval, *, actor: User, decides: bool) -> str:
-    """Why this user cannot take this dropped person back in; empty when it is possible.
+    """Return why this user cannot take this dropped person back in; empty when it is possible.
 
     `decides`: the user may decide the request. The requester can take back only what they dropped themselves.
     """

@@ -102,7 +102,7 @@ def deactivations_of(profile: IntegrationProfile) -> QuerySet[Reclaim]:
 
 
 def allowed(request: ReclaimRequest) -> int:
-    """How many people this request may reclaim: its raised cap, else the lower of its cap and the current one."""
+    """Return how many people it may reclaim: its raised cap, else the lower of its cap and the current one."""
     if request.cap_raised_by_id:
         return request.cap
     taken = _reclaims_of(request).filter(state=ReclaimState.DONE).count()
@@ -110,7 +110,7 @@ def allowed(request: ReclaimRequest) -> int:
 
 
 def touched_by(request: ReclaimRequest) -> int:
-    """How many people of this request were deactivated, or may have been."""
+    """Return how many people of this request were deactivated, or may have been."""
     return _reclaims_of(request).filter(state__in=COUNTED_STATES).count()
 
 
@@ -121,7 +121,7 @@ def _reclaims_of(request: ReclaimRequest) -> QuerySet[Reclaim]:
 
 
 def over(request: ReclaimRequest, people: int, *, most: int | None = None) -> str:
-    """Why this many people cannot be approved at once; empty when they can. `most`: what `allowed` found just now."""
+    """Return why so many people cannot be approved at once; empty when they can. `most`: what `allowed` just found."""
     most = allowed(request) if most is None else most
     if people <= most:
         return ""
@@ -144,6 +144,6 @@ def reached(
 
 
 def free_at(profile: IntegrationProfile) -> datetime:
-    """When the oldest deactivation is more than 24 hours ago, so that one more is allowed."""
+    """Return when the oldest deactivation is more than 24 hours ago, so that one more is allowed."""
     oldest = deactivations_of(profile).order_by("sending_at").values_list("sending_at", flat=True).first()
     return (oldest or database_now()) + WINDOW

@@ -64,7 +64,7 @@ class Facts(Protocol):
 
 
 def closing_for(row: Facts, verdict: Verdict, evidence: dict[str, Any]) -> tuple[CandidateState, CloseReason]:
-    """How a candidate closes when its subscription now has this verdict, which is not `candidate`.
+    """Return how a candidate closes when its subscription now has this verdict, which is not `candidate`.
 
     The reason is the facts where they differ from the evidence (a newer activity, another license), else the rule.
     """

@@ -46,7 +46,7 @@ def effect_of(run: DownloadRun, *, names: int = 20) -> AcceptanceEffect:
 
 
 def why_not_acceptable(run: DownloadRun) -> str:
-    """Why the run cannot be accepted; empty when it can."""
+    """Return why the run cannot be accepted; empty when it can."""
     if run.state != RunState.QUARANTINED:
         return _("{run} is {state}.").format(run=run, state=inside(run.get_state_display()))
     if not run.acceptable:
@@ -57,7 +57,7 @@ def why_not_acceptable(run: DownloadRun) -> str:
 
 
 def why_not_confirm(run: DownloadRun, user: User) -> str:
-    """Why this person cannot confirm; empty when they can."""
+    """Return why this person cannot confirm; empty when they can."""
     if run.proposed_by is None:
         return _("Nobody has proposed to accept it yet.")
     if not user.email.strip():

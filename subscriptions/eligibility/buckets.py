@@ -83,7 +83,7 @@ def note_change(profile_id: int) -> None:
 
 
 class LastCount(NamedTuple):
-    """When everybody was counted and evaluated last, and whether facts or verdicts changed after that."""
+    """The moment of the last counts and verdicts of everybody, and whether facts or verdicts changed after that."""
 
     at: datetime
     as_of: datetime

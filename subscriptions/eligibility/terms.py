@@ -22,7 +22,7 @@ def _column(name: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a rule said at one moment: small enough to be frozen with a candidate. Thresholds and grace are days."""
+    """The terms of a rule at one moment: small enough to be frozen with a candidate. Thresholds and grace are days."""
 
     threshold: int = _column("last_activity_threshold")
     licenses: tuple[str, ...] = _column("licenses")
@@ -71,7 +71,7 @@ def _frozen(value: Any) -> Any:
 
 
 def current_terms(profile_id: int) -> Terms:
-    """What the profile's rule says now."""
+    """Return what the profile's rule says now."""
     return Terms.of(ReclaimRule.objects.prefetch_related("license_thresholds").get(profile=profile_id))
 
 

@@ -19,7 +19,7 @@ from subscriptions.models.fields import LabelsField, position_of
 
 
 class Verdict(models.TextChoices):
-    """Why a subscription is, or is not, a candidate. See `eligibility.clauses`, which picks one."""
+    """The reason for which a subscription is, or is not, a candidate. See `eligibility.clauses`, which picks one."""
 
     NOT_EVALUATED = "not_evaluated", _("Not evaluated yet")
     GONE = "gone", _("Left the organization")

@@ -1,4 +1,4 @@
-"""How many seats will be held on a day: a straight line through the weekly numbers of our own downloads.
+"""The number of seats that will be held on a day: a straight line through the weekly numbers of our own downloads.
 
 It knows no hiring plans. With less than eight weeks of downloads there is none.
 """

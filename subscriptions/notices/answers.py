@@ -69,7 +69,7 @@ class Link:
 
 
 def ends_at(deadline: datetime) -> datetime:
-    """When the link expires. A late answer counts until the send, so it works during decision and validity, too."""
+    """Return when the link expires. A late answer counts until the send, so it works in decision and validity, too."""
     return end_of_window(deadline) + settings.APPROVAL_VALIDITY + AFTERWARDS
 
 

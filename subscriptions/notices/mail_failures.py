@@ -10,7 +10,7 @@ from integrations.connectors.contract import english
 
 
 class Failure(StrEnum):
-    """Why a mail was not handed over."""
+    """The reason for which a mail was not handed over."""
 
     LATER = "later"  # not taken: try this mail again
     DOWN = "down"  # not taken, and the server would take no other mail either

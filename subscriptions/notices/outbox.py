@@ -110,7 +110,7 @@ class Outbox(ABC, Generic[Mail]):
         return handed
 
     def _why_unusable(self, email: str) -> str:
-        """Why no mail can be sent to this address; empty if it can."""
+        """Return why no mail can be sent to this address; empty if it can."""
         if not email.strip():
             return self.no_address
         try:

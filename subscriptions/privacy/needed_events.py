@@ -67,7 +67,7 @@ def needed_requests() -> QuerySet[ReclaimRequest]:
 
 
 def why_needed(sequences: Sequence[int]) -> str:
-    """Why the text of one of these events stays for now, in one sentence; empty when all may be erased."""
+    """Return why the text of one of these events stays for now, in one sentence; empty when all may be erased."""
     needed = _Needed.now()
     for start in range(0, len(sequences), CHUNK):
         events = AuditEvent.objects.filter(pk__in=sequences[start : start + CHUNK]).order_by("sequence")

@@ -73,7 +73,7 @@ def consequences_of(profile: IntegrationProfile) -> Consequences:
 
 
 def why_not_archive(profile: IntegrationProfile) -> str:
-    """Why the profile cannot be archived now; empty when it can."""
+    """Return why the profile cannot be archived now; empty when it can."""
     if profile.is_archived:
         return _("The profile is archived already.")
     if run := DownloadRun.objects.filter(profile=profile, state=RunState.RUNNING).first():

@@ -123,7 +123,7 @@ def release_hold(profile: IntegrationProfile, *, actor: Actor, checked: str) -> 
 
 
 def switch_reclaim(profile: IntegrationProfile, *, enabled: bool, actor: Actor) -> None:
-    """While it is off, candidates still appear, but nothing is requested, approved or sent."""
+    """Switch reclaims on or off. While off, candidates still appear; nothing is requested, approved or sent."""
     refuse_outside(actor, profile.pk)
     with transaction.atomic():
         rows = IntegrationProfile.objects.filter(pk=profile.pk, reclaim_enabled=not enabled)

@@ -71,7 +71,7 @@ class Ending(StrEnum):
 
 @dataclass
 class Tally:
-    """How many items ended in which way in one call."""
+    """The number of items that ended in each way in one call."""
 
     reclaimed: int = 0
     restored: int = 0

@@ -1,4 +1,4 @@
-"""Why approved items wait, and until when. A held item is never lost: it stays queued, and shows the reason."""
+"""The reasons for which approved items wait, and until when. A held item is never lost: it stays queued."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NO_ANSWER = english("The vendor did not answer when its connections were tried b
 
 
 def profile_hold(profile: IntegrationProfile, direction: str = Direction.DEACTIVATE) -> HoldReason | None:
-    """Why nothing may be sent for this profile now; None when it may. A restore waits for no window and no cap."""
+    """Return why nothing may be sent for this profile; None when it may. A restore waits for no window and no cap."""
     now = IntegrationProfile.objects.get(pk=profile.pk)
     operation = spec_for(direction).operation
     hold = switches.hold(now, operation) or signed_hold(now, operation)
@@ -35,7 +35,7 @@ def profile_hold(profile: IntegrationProfile, direction: str = Direction.DEACTIV
 def item_hold(
     profile: IntegrationProfile, item: Reclaim, *, rolling: int, ahead: caps.Ahead | None = None
 ) -> HoldReason | None:
-    """Why this one person has to wait although no switch holds anything. A restore waits for no window and no cap.
+    """Return why this person has to wait although no switch holds anything. A restore waits for no window, no cap.
 
     `ahead` counts the people whom a dry run would send before this one.
     """
@@ -82,7 +82,7 @@ def _due(profile: IntegrationProfile, direction: str) -> ReclaimQuerySet:
 
 
 def wait_for(profile: IntegrationProfile, hold: HoldReason) -> timedelta:
-    """How long a requeued item waits: until the known end of the hold, else for a short time."""
+    """Return how long a requeued item waits: until the known end of the hold, else for a short time."""
     until = _known_end(profile, hold)
     return until - database_now() if until else RETRY_DELAY
 

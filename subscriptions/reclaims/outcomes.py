@@ -1,4 +1,4 @@
-"""How a send ends: read back, then done, refused, in doubt, or back in the queue.
+"""The end of a send: read back, then done, refused, in doubt, or back in the queue.
 
 Each ending is one guarded UPDATE from the state that the item had, with its candidate, the fact and the audit, in one
 transaction. An item in doubt is read back, twice if necessary; it is never sent again without a new approval.

@@ -161,7 +161,7 @@ def _decide(item: Reclaim, found: Mapping[str, Member], current: Terms) -> Decis
 
 
 def _still_approved(item: Reclaim, decision: Decision, void_before: datetime | None) -> Decision:
-    """After a restored backup was released, a send needs a newer approval. Returns the decision that counts."""
+    """Returns the decision that counts. After a restored backup was released, a send needs a newer approval."""
     if not decision.send or void_before is None or item.queued_at > void_before:
         return decision
     return lapsed(VOID)

@@ -153,12 +153,12 @@ def why_not(*, few: bool = True) -> Case:
 
 
 def why_not_restore(reclaim: Reclaim) -> str:
-    """Why it cannot be restored now; empty when it can."""
+    """Return why it cannot be restored now; empty when it can."""
     return str(Reclaim.objects.filter(pk=reclaim.pk).values_list(why_not(), flat=True).get())
 
 
 def why_not_alone(actor: User) -> str:
-    """Why this account cannot restore one more person without a second person; empty when it can.
+    """Return why this account cannot restore one more person without a second person; empty when it can.
 
     Else somebody with a stolen session or token could restore one person after the other.
     """

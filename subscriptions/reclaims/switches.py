@@ -225,7 +225,7 @@ def stopping(profile: IntegrationProfile, operation: Operation) -> Iterator[Swit
 
 
 def refusal(profile: IntegrationProfile, operation: Operation) -> str:
-    """Why a person may not do this now, in a sentence; empty when it is allowed, or when it would only wait."""
+    """Return why a person may not do this now, in a sentence; empty when it is allowed, or when it would only wait."""
     for switch in TABLE:
         effect = switch.effects.get(operation)
         if effect and effect.refusal and switch.is_on(profile):
@@ -240,12 +240,12 @@ def refuse(profile: IntegrationProfile, operation: Operation) -> None:
 
 
 def hold(profile: IntegrationProfile, operation: Operation) -> HoldReason | None:
-    """Why what is queued has to wait; None when no switch holds it."""
+    """Return why what is queued has to wait; None when no switch holds it."""
     return next((switch.effects[operation].hold for switch in stopping(profile, operation)), None)
 
 
 def note(profile: IntegrationProfile, operation: Operation) -> str:
-    """Why the button of this operation is disabled, by the profile's own switches; its state is named first."""
+    """Return why the button of this operation is disabled, by the profile's own switches; its state is named first."""
     own = [switch for switch in TABLE if switch.note and operation in switch.effects]
     by_state_first = sorted(own, key=lambda switch: switch.state is None)
     return str(next((switch.note for switch in by_state_first if switch.is_on(profile)), ""))

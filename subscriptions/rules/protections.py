@@ -287,7 +287,7 @@ def _end(protections: Iterable[Protection], *, actor: Actor) -> list[Protection]
 
 
 def _reevaluate(protections: list[Protection], due_at: datetime | None = None) -> ProtectionEffect:
-    """After the commit, evaluate the covered people again, and withdraw their candidates that are stale now.
+    """Evaluate the covered people again after the commit, and withdraw their candidates that are stale now.
 
     What is `due_at` is done then. Where this process is killed, the sweep evaluates everybody.
     """

@@ -1,4 +1,4 @@
-"""When a crontab is due, by the calendar of its time zone. Pure functions: the caller gives the time.
+"""The moments when a crontab is due, by the calendar of its time zone. Pure functions: the caller gives the time.
 
 When the clocks go forward, a wall time that does not exist is due later, by as much as the clocks were moved. When they
 go back, a wall time that exists twice is due the first time only. So each calendar day has the same number of slots.
@@ -112,7 +112,7 @@ def _is_in(fields: Fields, local: datetime) -> bool:
 
 
 def opens_at(crontab: CrontabSchedule, now: datetime) -> datetime | None:
-    """When the window opens next; None when it is open, or never opens."""
+    """Return when the window opens next; None when it is open, or never opens."""
     fields, zone = fields_of(crontab), zone_of(crontab)
     if _is_in(fields, now.astimezone(zone)):
         return None

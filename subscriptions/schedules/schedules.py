@@ -188,7 +188,7 @@ def window_open(profile: IntegrationProfile) -> bool:
 
 
 def window_opens_at(profile: IntegrationProfile) -> datetime | None:
-    """When the window opens next; None while it is open, or while the schedule is paused."""
+    """Return when the window opens next; None while it is open, or while the schedule is paused."""
     task = task_of(profile, RECLAIM_TASK)
     if task is None or task.crontab is None or not task.enabled:
         return None

@@ -111,7 +111,7 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """How many licenses were bought, per license type, as far as the vendor says."""
+    """The number of licenses that were bought, per license type, as far as the vendor says."""
 
     organization_id: str
     organization_name: str

@@ -101,7 +101,7 @@ def _waiting_for_seconds(most: int) -> Iterator[None]:
 
 
 def _kept(response: HttpResponse) -> str:
-    """Of a refusal only the code: its sentence may name a person, and erasing the person would not find it."""
+    """Keep only the code of a refusal: its sentence may name a person, and erasing the person would not find it."""
     body = response.content.decode()
     return str(json.loads(body)["code"]) if response.status_code >= 400 else body
 

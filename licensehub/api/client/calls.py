@@ -184,7 +184,7 @@ class Client(Caller):
         return cast(types.RuleOut, self.call("GET", f"/api/v1/profiles/{pk}/rule"))
 
     def preview(self, pk: int, body: bodies.OtherTerms, *, idempotency_key: str = "") -> types.PreviewOut:
-        """What another rule would find."""
+        """Preview another rule."""
         return cast(types.PreviewOut, self.call("POST", f"/api/v1/profiles/{pk}/rule/preview", body=body, idempotency_key=idempotency_key))
 
     def webhooks(self, *, cursor: str | None = None, limit: int | None = None) -> types.PageWebhookOut:

@@ -542,7 +542,7 @@ class VerdictOut(TypedDict):
 
 
 class WebhookOut(TypedDict):
-    """Where events are sent. `failing_since` is the first failure after the last success."""
+    """A receiver of events. `failing_since` is the first failure after the last success."""
     id: int
     name: str
     format: str

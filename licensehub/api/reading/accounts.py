@@ -86,7 +86,7 @@ def user(request: HttpRequest, pk: Id) -> Any:
 
 @router.get("/roles", tags=TAGS, response=Page[RoleOut], summary="Roles and their rights")
 def roles(request: HttpRequest, cursor: Cursor, limit: Limit) -> Any:
-    """Who sees accounts sees the names of their roles, as on the page of an account."""
+    """A token that sees accounts sees the names of their roles, as the page of an account does."""
     caller_of(request).refuse_without("auth.view_user")
 
     def build(shown: list[Group]) -> list[dict[str, Any]]:

@@ -68,7 +68,7 @@ def rule(request: HttpRequest, pk: Id) -> Any:
     return {"profile": row.profile_id, "version": row.version, "changed_at": row.changed_at, "terms": terms_of(row)}
 
 
-@router.post("/profiles/{pk}/rule/preview", tags=TAGS, response=PreviewOut, summary="What another rule would find")
+@router.post("/profiles/{pk}/rule/preview", tags=TAGS, response=PreviewOut, summary="Preview another rule")
 def preview(request: HttpRequest, pk: Id, sent: OtherTerms) -> Any:
     """Nothing is changed. The rule itself is changed in the browser, or by `licensehub apply`."""
     row = _rule(request, pk)

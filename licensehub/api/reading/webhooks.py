@@ -19,7 +19,7 @@ TAGS = ["Webhooks"]
 
 
 class WebhookOut(Schema):
-    """Where events are sent. `failing_since` is the first failure after the last success."""
+    """A receiver of events. `failing_since` is the first failure after the last success."""
 
     id: int
     name: str

@@ -34,7 +34,7 @@ class Anchor:
     where: str = ""
 
     def payload(self) -> bytes:
-        """What is signed: canonical JSON, i.e. sorted keys, no spaces, UTF-8."""
+        """Return what is signed: canonical JSON, i.e. sorted keys, no spaces, UTF-8."""
         return anchor_payload(self._signed_fields())
 
     def text(self) -> str:

@@ -30,7 +30,7 @@ FILE, DATABASE, BUCKET = "anchor.file", "anchor.database", "anchor.bucket"
 
 
 class Wrong(StrEnum):
-    """What the comparison found."""
+    """The result of the comparison."""
 
     CUT = "cut"  # anchors are missing that another copy has
     FORGED = "forged"  # an anchor, or a line, is not signed by any of our keys
@@ -63,7 +63,7 @@ class _Copies:
         self._destinations = {row.name: row for row in Destination.objects.all()}
 
     def compare(self) -> dict[str, Wrong | None]:
-        """What is wrong with each copy, or None. A copy that cannot be read is left out."""
+        """Return what is wrong with each copy, or None. A copy that cannot be read is left out."""
         database, host = [anchor_of(row) for row in self._rows], this_host()
         found: dict[str, Wrong | None] = {DATABASE: self._forged(database) or self._other_history(database)}
         expected = {row.signature for row in self._taken(FILE) if row.host == host}

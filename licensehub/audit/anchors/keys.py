@@ -36,7 +36,7 @@ class Keys:
         return id_of(self.signing.public_key()) if self.signing else ""
 
     def words(self) -> list[str]:
-        """What ANCHOR_KEYS and the file hold: the private key first."""
+        """Return what ANCHOR_KEYS and the file hold: the private key first."""
         private = [f"private:{encoded(self.signing.private_bytes_raw())}"] if self.signing else []
         former = [key for name, key in self.public.items() if name != self.signing_id]
         return [*private, *(f"public:{encoded(key.public_bytes_raw())}" for key in former)]

@@ -146,7 +146,7 @@ def as_ocsf(event: AuditEvent) -> dict[str, Any]:
 
 
 def _subject_of(event: AuditEvent, class_uid: int) -> dict[str, Any]:
-    """What the event is about, and what OCSF has a name for in the details of its class."""
+    """Return what the event is about, and what OCSF has a name for in the details of its class."""
     subject = {"uid": str(event.target_id), "name": event.target_label}
     if class_uid == ENTITY_MANAGEMENT:
         comment = event.data.get("comment") or event.data.get("reason")

@@ -18,7 +18,7 @@ ROLE = click.option("--role", "roles", multiple=True, required=True, help="The n
 @click.command(epilog=examples("licensehub me"))
 @json_option
 def me(session: Session) -> None:
-    """Whose token this is, and what it may do."""
+    """Show whose token this is, and what it may do."""
     found = session.client.me()
     session.show(found, lambda shown: output.show_values(shown, list(shown.items())))
 

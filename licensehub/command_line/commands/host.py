@@ -34,9 +34,10 @@ def host_command(name: str, text: str) -> click.Command:
 
 
 def _manage() -> list[str]:
-    """How manage.py is called here: as root on a host that follows docs/deploy.md, by the script that has the secrets.
+    """Return how manage.py is called here.
 
-    That script changes the user, so root never runs the code of LicenseHub.
+    Root on a host that follows docs/deploy.md calls the script that has the secrets. The script changes the user, so
+    root never runs the code of LicenseHub.
     """
     script = shutil.which("licensehub-manage")
     if script and os.geteuid() == 0:

@@ -105,7 +105,7 @@ def stop(session: Session, profile: str | None, everything: bool, reason: str) -
 
 @click.group()
 def history() -> None:
-    """What was sent to the vendors, and how it ended."""
+    """Show what was sent to the vendors, and how it ended."""
 
 
 @history.command(

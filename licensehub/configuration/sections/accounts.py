@@ -71,7 +71,7 @@ def _plan_profiles(user: User, before: Any, entry: Entry, plan: Plan) -> None:
 
 
 def _no_account(username: str) -> str:
-    """Whoever has this as address now may be somebody else than the writer of the file meant."""
+    """The sentence for an unknown username. The account with this address may be another person than was meant."""
     others = User.objects.filter(Q(email__iexact=username) | Q(username__iexact=username)).order_by("pk")
     if names := ", ".join(f"“{user.get_username()}”" for user in others[:5]):
         return (

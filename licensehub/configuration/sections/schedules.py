@@ -1,4 +1,4 @@
-"""When downloads start, and when seats may be reclaimed, by the forms of the screens."""
+"""The times when downloads start, and when seats may be reclaimed, by the forms of the screens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lets somebody in as an account: its password, its factors, its recovery codes and its links to the sign-on.
+"""The ways in as an account: its password, its factors, its recovery codes and its links to the sign-on.
 
 Each can be written in the database, by somebody who can write there at all: a known hash, a factor of another account,
 a link to an own subject. So it counts for a decision only if a signed event says that LicenseHub set it. The event has
@@ -117,7 +117,7 @@ def _events(user: User, *actions: Action) -> QuerySet[AuditEvent]:
 
 
 def mark(user: User) -> dict[str, list[str]]:
-    """What the event of a sign-in, or of a confirmation, says about it. A row that is removed later stays known."""
+    """The data about it for the event of a sign-in or a confirmation. A row that is removed later stays known."""
     kinds = unsigned(user)
     return {UNSIGNED: kinds} if kinds else {}
 

@@ -142,7 +142,7 @@ def _refuse(user: User, *, name: str, role: Group, actor: User, days: int, has_f
 
 
 def _data_of_new(token: ApiToken, role: Group, holder: User | None) -> dict[str, object]:
-    """What the signed event of a new token says. A token counts only with it."""
+    """Return what the signed event of a new token says. A token counts only with it."""
     return {
         **_data(token),
         "role": role.name,

@@ -1,4 +1,4 @@
-"""What the strip at the top of the overview says about the copies of the audit outside."""
+"""The words of the strip at the top of the overview about the copies of the audit outside."""
 
 from __future__ import annotations
 

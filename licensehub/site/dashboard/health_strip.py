@@ -94,7 +94,7 @@ def _sending() -> Health:
 
 
 def _installation() -> list[Health]:
-    """What an operator must repair, e.g. the clock of a host."""
+    """Return what an operator must repair, e.g. the clock of a host."""
     return [Health("build", _("Needs a repair"), translated(finding.text), "error") for finding in findings()]
 
 

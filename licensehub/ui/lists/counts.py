@@ -1,4 +1,4 @@
-"""How many rows a list has, counted up to 10,000; more are shown as “10,000+”, or as an estimate.
+"""The number of rows of a list, counted up to 10,000; more are shown as “10,000+”, or as an estimate.
 
 Counting a million rows takes longer than drawing the page. An action on all rows counts them first.
 """

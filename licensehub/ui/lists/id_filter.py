@@ -71,7 +71,7 @@ class IdIn(Func):
 
 
 def search_count(rows: QuerySet[Any]) -> Count | None:
-    """How many rows a search finds, if it is the only condition; None otherwise.
+    """Return how many rows a search finds, if it is the only condition; None otherwise.
 
     A search that finds too many rows to list their ids does not count them: there are at least STOP.
     """

@@ -23,7 +23,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class AnswerCounts:
-    """How many people were asked, and how many gave which answer."""
+    """The number of people who were asked, and of those who gave each answer."""
 
     asked: int
     keep: int

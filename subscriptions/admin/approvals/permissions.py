@@ -103,7 +103,7 @@ def _refused(request: ReclaimRequest, user: User | AnonymousUser) -> tuple[str, 
 
 
 def why_not_raise(request: ReclaimRequest, user: User | AnonymousUser) -> str:
-    """Why the reader cannot raise the cap of a request that is over it; empty when the reader may."""
+    """Return why the reader cannot raise the cap of a request that is over it; empty when the reader may."""
     if request.state not in WAITING:
         return _("The request no longer waits for a decision.")
     if request.requested_by_id == user.pk:

@@ -1,4 +1,4 @@
-"""How far an approved request is: a sentence, a bar, and the people to look at. The page of the request follows it."""
+"""The progress of an approved request: a sentence, a bar, and the people to look at. Its page follows it."""
 
 from __future__ import annotations
 

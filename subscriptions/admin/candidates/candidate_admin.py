@@ -268,7 +268,7 @@ def _formaction(action: str, pk: int) -> SafeString:
 
 
 def cap_of_list(request: HttpRequest) -> int | None:
-    """How many people one request may have; None when the list shows several profiles."""
+    """Return how many people one request may have; None when the list shows several profiles."""
     rules = ReclaimRule.objects.filter(profile__in=IntegrationProfile.objects.in_use()).select_related("profile")
     chosen = request.GET.get("profile", "")
     if is_id(chosen):

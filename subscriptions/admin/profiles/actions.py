@@ -85,7 +85,7 @@ def nothing_to_validate(profile: IntegrationProfile) -> str:
 
 
 def not_validated(profile: IntegrationProfile) -> str:
-    """Why a Draft cannot be published. New credentials delete the findings of the old ones."""
+    """Return why a Draft cannot be published. New credentials delete the findings of the old ones."""
     if missing := needs_credentials(profile):
         return missing
     if profile.validated_at is None:
@@ -105,7 +105,7 @@ def no_download(profile: IntegrationProfile) -> str:
 
 
 def no_reclaim(profile: IntegrationProfile) -> str:
-    """Why nothing of this profile can be sent now."""
+    """Return why nothing of this profile can be sent now."""
     if reason := switches.note(profile, Operation.SEND):
         return reason
     if not window_open(profile):

@@ -23,7 +23,7 @@ from subscriptions.rules.evaluation import RuleEffect
 
 
 def needs_download(profile: IntegrationProfile, request: HttpRequest) -> dict[str, Any] | None:
-    """Why new candidates wait for a newer download, and who can start one. None if they do not wait for one."""
+    """Return why new candidates wait for a newer download, and who can start one. None if they do not wait for one."""
     facts = facts_to_propose(profile)
     if not facts.newer:
         return None

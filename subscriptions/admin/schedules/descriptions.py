@@ -25,7 +25,7 @@ ARCHIVED = gettext_lazy("None, because the profile is archived")
 
 
 def schedule_of(profile: IntegrationProfile) -> Schedule:
-    """When downloads start."""
+    """Return when downloads start."""
     if profile.is_archived:
         return Schedule(str(ARCHIVED), None)
     task = schedules.task_of(profile, DOWNLOAD_TASK)
@@ -36,7 +36,7 @@ def schedule_of(profile: IntegrationProfile) -> Schedule:
 
 
 def window_of(profile: IntegrationProfile) -> Schedule:
-    """When reclaims may be sent; `next_at` is when the window opens, None while it is open."""
+    """Return when reclaims may be sent; `next_at` is when the window opens, None while it is open."""
     if profile.is_archived:
         return Schedule(str(ARCHIVED), None)
     task = schedules.task_of(profile, RECLAIM_TASK)

@@ -27,7 +27,7 @@ class ReclaimState(models.TextChoices):
 
 
 class HoldReason(models.TextChoices):
-    """Why an approved item waits. A hold never loses it."""
+    """The reason for which an approved item waits. A hold never loses it."""
 
     SENDING_STOPPED = "sending_stopped", _("Sending is stopped")
     PAUSED = "paused", _("The profile is paused")

@@ -1,4 +1,4 @@
-"""Who is told about a change of rights: everybody whom it concerns, and whoever may have been kept from it.
+"""The readers of a mail about a change of rights: everybody whom it concerns, and whoever may have been kept from it.
 
 Somebody whose roles hold for some profiles only is told what concerns these profiles. Those that an admin took away in
 the last 30 days still count, and rows that no event says take nothing away: else a scope would be narrowed first, so

@@ -111,7 +111,7 @@ def _back(rows: QuerySet[Subscription]) -> str:
 
 
 def effect_message(effect: ProtectionEffect) -> str:
-    """How many verdicts and candidates it changed."""
+    """Return how many verdicts and candidates it changed."""
     changed = _("{people} changed verdict.").format(people=people(effect.changed))
     return f"{changed} {no_longer_candidates(effect.withdrawn)}".strip()
 

@@ -213,7 +213,7 @@ def _dates(member: Member, kind: str, rank: tuple[int, int], rng: random.Random,
 
 
 def _days(kind: str, rank: tuple[int, int], rng: random.Random) -> tuple[float | None, float | None]:
-    """How many days ago a person was last active, and got the license."""
+    """Return how many days ago a person was last active, and got the license."""
     index, total = rank
     recent, long_ago = rng.uniform(1, 28), rng.uniform(70, 500)
     if kind == "never":
