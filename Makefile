@@ -38,7 +38,7 @@ test-postgres: dev  ## Run the tests on PostgreSQL only
 
 # The storm needs the machine, and a PostgreSQL of its own that it may crash, to itself; the rest shares both cores.
 CHAOS := env -u DATABASE_URL $(BIN)/python -m tests.support.databases
-ON_POSTGRES := tests/chaos/test_storm.py tests/chaos/test_races.py tests/chaos/test_kill_download.py tests/integrations/connections/test_tokens_in_many_processes.py
+ON_POSTGRES := tests/chaos/test_storm.py tests/chaos/test_soak.py tests/chaos/test_races.py tests/chaos/test_kill_download.py tests/integrations/connections/test_tokens_in_many_processes.py
 # The longest first, one at a time: work that is stolen would come after tests that empty the tables.
 ON_SQLITE := pace.py state_machine.py bad_responses.py crash.py crash_download.py
 chaos: dev  ## Kill, crash, race and lie to it for up to 20 minutes; prints the figures (ARGS="-k words")
