@@ -56,7 +56,8 @@ class ApiSession:
     """JSON calls to one address: `get`, which is retried, and `patch` and `post`, which are never retried.
 
     `token` is the source of a `SessionToken`; with None, no token is sent. `requests` counts the requests sent,
-    `credits` what they took out of the budget. `longest_wait` (seconds) is for that budget: see `RateLimiter`.
+    `credits` what they took out of the budget. A wait that the budget or the vendor asks for and that is longer than
+    `longest_wait` (seconds) is left to the caller: it raises TransientError with `retry_after`.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class ApiSession:
         self._base = checked_base(base, slot=slot)
         self._limits = limits
         self._token = SessionToken(token, vendor=vendor, slot=slot) if token else None
+        self._longest_wait = longest_wait
         self._limiter = RateLimiter(budget, vendor=vendor, longest_wait=longest_wait)
         self._transport = Transport(vendor=vendor, slot=slot, media_type=media_type, limits=limits)
         self._check = AnswerCheck(explain, vendor=vendor, slot=slot)
@@ -196,6 +198,6 @@ class ApiSession:
             return False
         longest = min(self._limits.max_backoff, self._limits.backoff * 2**number)
         pause = max(at_least, random.uniform(0, longest))  # noqa: S311 - spreads load, guards nothing
-        if pause >= call.seconds_left():
+        if pause >= call.seconds_left() or at_least > self._longest_wait:
             return False
         return stopping.sleep(pause)

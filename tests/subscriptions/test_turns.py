@@ -17,7 +17,7 @@ from licensehub import stopping
 from subscriptions import sweep, tasks, turns
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
-from subscriptions.downloads import outages
+from subscriptions.downloads import follow_up, outages
 from subscriptions.downloads import run as downloading
 from subscriptions.models import DownloadRun, Reclaim, RemovalCandidate
 from subscriptions.profiles import lifecycle
@@ -189,6 +189,24 @@ def test_a_long_wait_is_left_to_the_sweep(limit, worker, later, profiles):
     assert sweep.profiles_to_download() == []
     DownloadRun.objects.update(lease_until=timezone.now())
     assert len(sweep.profiles_to_download()) == len(SIZES)
+
+
+def test_a_download_waits_in_no_call_for_long(world, monkeypatch):
+    """Control: without `longest_wait`, its sessions wait for a minute and more."""
+    seen, make = [], credential_store.connector_for
+
+    def noted(profile, **more):
+        seen.append(more)
+        return make(profile, **more)
+
+    monkeypatch.setattr(credential_store, "connector_for", noted)
+    run = world.download()
+    DownloadRun.objects.filter(pk=run.pk).update(state="evaluating", follow_up="names", lease_until=timezone.now())
+    follow_up.resume(run.pk)
+    assert seen == [{"longest_wait": turns.LONGEST_WAIT_IN_A_CALL}] * 2
+    connector = make(world.profile, longest_wait=0.25)
+    connector.validate()
+    assert {session._longest_wait for session in connector._sessions} == {0.25}
 
 
 def test_a_part_is_enqueued_when_its_moment_comes(monkeypatch):

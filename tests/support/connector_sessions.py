@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from integrations.connectors.contract import ConnectorConfig, ConnectorError, PermanentError, RateBudget
 from integrations.connectors.http import ApiSession, Limits, Rate
 from integrations.connectors.miro.connector import MiroConnector
@@ -19,7 +21,9 @@ def explain(answer: Answer) -> ConnectorError:
     return PermanentError(f"refused {answer.status}", status=answer.status)
 
 
-def new_session(url: str, budget: RateBudget, limits: Limits = QUICK, token: str = TOKEN) -> ApiSession:
+def new_session(
+    url: str, budget: RateBudget, limits: Limits = QUICK, token: str = TOKEN, longest_wait: float = math.inf
+) -> ApiSession:
     return ApiSession(
         vendor="Miro",
         slot="rest",
@@ -28,6 +32,7 @@ def new_session(url: str, budget: RateBudget, limits: Limits = QUICK, token: str
         budget=budget,
         explain=explain,
         limits=limits,
+        longest_wait=longest_wait,
     )
 
 

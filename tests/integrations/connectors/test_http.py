@@ -18,7 +18,7 @@ from integrations.connectors.contract import (
     PermanentError,
     TransientError,
 )
-from integrations.connectors.http import ApiSession, Limits, set_call_guard
+from integrations.connectors.http import ApiSession, Limits, Rate, set_call_guard
 from integrations.connectors.rate_limit import LocalRateBudget
 from tests.support.connector_sessions import QUICK, RATE, TOKEN, new_session
 from tests.support.network import AllowHttp
@@ -194,6 +194,38 @@ def test_a_429_waits_in_the_shared_budget_and_is_tried_again(server: ScriptedSer
     started = time.monotonic()
     assert patient.get("/x", rate=RATE).data == {"ok": True}
     assert 0.9 < time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_long_wait_is_left_to_a_caller_that_has_other_work(
+    server: ScriptedServer, budget: LocalRateBudget, status: int
+) -> None:
+    """Control: without `longest_wait`, the call waits for the 3 seconds, and succeeds."""
+    server.replies = [Reply(status=status, data={}, headers={"Retry-After": "3"}), GOOD]
+    busy = new_session(server.url, budget, Limits(total=20, backoff=0.001), longest_wait=1.0)
+    with pytest.raises(TransientError) as caught:
+        busy.get("/x", rate=RATE)
+    assert 2 < (caught.value.retry_after or 0) <= 3.1
+    assert len(server.seen) == 1
+
+
+def test_a_short_wait_is_waited_for_by_everybody(server: ScriptedServer, budget: LocalRateBudget) -> None:
+    server.replies = [Reply(status=503, data={}, headers={"Retry-After": "1"}), GOOD]
+    busy = new_session(server.url, budget, Limits(total=5, backoff=0.001), longest_wait=1.0)
+    assert busy.get("/x", rate=RATE).data == {"ok": True}
+
+
+def test_a_limit_that_is_used_up_is_left_to_a_caller_that_has_other_work(
+    server: ScriptedServer, budget: LocalRateBudget
+) -> None:
+    server.replies = [GOOD]
+    all_of_it = Rate(bucket="used up", cost=10, limit=10, window=3.0)
+    busy = new_session(server.url, budget, Limits(total=20), longest_wait=1.0)
+    busy.get("/x", rate=all_of_it)
+    with pytest.raises(TransientError) as caught:
+        busy.get("/x", rate=all_of_it)
+    assert 1 < (caught.value.retry_after or 0) < 4
+    assert len(server.seen) == 1
 
 
 def test_an_answer_with_nothing_left_delays_the_next_call(server: ScriptedServer, session: ApiSession) -> None:
