@@ -1,4 +1,4 @@
-"""What every test needs: each plugin is one file of fixtures. Helpers that are no fixtures are imported from there."""
+"""The fixtures of all tests: each plugin is one file of them. Helpers that are no fixtures are imported from there."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ LONG_AGO = timedelta(days=31)
 
 @pytest.fixture
 def approvers(organization: Organization, us: Organization, bob) -> dict[str, User]:
-    """Of EU, of US, and of all; the scopes are older than 30 days."""
+    """Three accounts: of EU, of US, and of all; the scopes are older than 30 days."""
     found = {
         "eu": limited_to(person("eva", "Approver"), organization.profile),
         "us": limited_to(person("uma", "Approver"), us.profile),

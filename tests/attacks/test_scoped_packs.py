@@ -96,7 +96,7 @@ def texts(data: bytes) -> Iterator[tuple[str, str]]:
 
 
 def words_of(us: Organization) -> set[str]:
-    """What only the other profile has: names, addresses, vendor's ids, texts."""
+    """Return what only the other profile has: names, addresses, vendor's ids, texts."""
     people = Subscription.objects.filter(profile=us.profile)
     found = {us.profile.name, us.profile.organization_id, "ranch", "Ranch"}
     return found | {word for row in people for word in (row.name, row.email, f'"{row.external_id}"') if word}
@@ -107,7 +107,7 @@ def leaks(data: bytes, us: Organization) -> list[tuple[str, str]]:
 
 
 def proved(data: bytes, folder: Path, key: str) -> str:
-    """What the verifier of the pack says, by a Python that knows nothing of LicenseHub."""
+    """Return what the verifier of the pack says, by a Python that knows nothing of LicenseHub."""
     folder.mkdir()
     with ZipFile(io.BytesIO(data)) as files:
         files.extractall(folder)

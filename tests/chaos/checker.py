@@ -129,7 +129,7 @@ def _missing_events(item: Reclaim, found: Counter[str]) -> Iterator[str]:
 
 
 def states() -> dict[str, int]:
-    """How many items are in which state."""
+    """Return how many items are in each state."""
     return dict(Counter(_items().values_list("state", flat=True)))
 
 

@@ -75,7 +75,7 @@ class Vendor:
             self.transitions.append((external_id, active, by_us))
 
     def deactivations(self, external_id: str) -> int:
-        """How often we took the seat of somebody who was active."""
+        """Return how often we took the seat of somebody who was active."""
         return self.transitions.count((external_id, False, True))
 
     def again_after_human(self) -> list[str]:

@@ -53,7 +53,7 @@ def hurry() -> None:
 
 
 def blindly_again() -> None:
-    """What a queue with retries does: no answer, so once more."""
+    """Send once more where there was no answer, as a queue with retries does."""
 
     def again(item: Reclaim, words: str, *, status: int | None) -> None:
         outcomes.requeue(item, HoldReason.LATER, wait=SOON, message=words)

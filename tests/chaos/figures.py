@@ -1,4 +1,4 @@
-"""What the fault tests measured, as a table at the end of their run."""
+"""The figures that the fault tests measured, as a table at the end of their run."""
 
 from __future__ import annotations
 

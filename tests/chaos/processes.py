@@ -74,7 +74,7 @@ class Workers:
         return list(self._running)
 
     def kill(self) -> None:
-        """As a power cut does."""
+        """End it as a power cut does."""
         for pid in self._running:
             with suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
@@ -129,7 +129,7 @@ def sandbox_process(*, members: int, seed: int) -> Iterator[dict[str, str]]:
 
 
 def cut_connections() -> None:
-    """What the clients see of a crash of the database, where its server is shared with other tests."""
+    """End the connections, as the clients see a crash of the database, where its server is shared with other tests."""
     if connection.vendor != "postgresql":
         return
     with connection.cursor() as cursor:

@@ -107,7 +107,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(first=numbers, count=st.integers(min_value=1, max_value=3))
     def request_and_approve(self, first: int, count: int) -> None:
-        """What happens on most days; else few lives would come to a send."""
+        """Do what happens on most days; else few lives would come to a send."""
         self.request(first, count, "alice")
         self.approve(-1, "bob")
 
@@ -368,7 +368,7 @@ class Life(RuleBasedStateMachine):
 
     @staticmethod
     def within_caps(used: int) -> None:
-        """What was sent just now fits into what the rule allows in 24 hours."""
+        """Check that what was sent just now fits into what the rule allows in 24 hours."""
         found = caps.caps_of(Life.world.profile)
         assert found.used <= max(used, found.rolling), found
 

@@ -91,7 +91,7 @@ def facts() -> list[tuple[object, ...]]:
 
 
 def survive(server, profile, script: Script) -> list[str]:
-    """What went wrong with one script, in sentences."""
+    """Return what went wrong with one script, in sentences."""
     before, found = facts(), []
     run = download(server, profile, script)
     if run.state == "complete" and script.bad:

@@ -47,7 +47,7 @@ def world(clock, db, settings, alice, bob) -> ChaosWorld:
 
 
 def go_on(world: ChaosWorld) -> None:
-    """What people and beat do next, wherever it stopped: ask for two of the three, approve, repair, read, send."""
+    """Do what people and beat do next, wherever it stopped: ask for two of the three, approve, repair, read, send."""
     request = ReclaimRequest.objects.first()
     if request is None:
         chosen = RemovalCandidate.objects.filter(state="ready").order_by("pk").values_list("pk", flat=True)[:2]
@@ -60,7 +60,7 @@ def go_on(world: ChaosWorld) -> None:
 
 
 def engine(world: ChaosWorld) -> None:
-    """As the sweep and the task `reclaim` do."""
+    """Do what the sweep and the task `reclaim` do."""
     sweep.repair()
     sweep.read_back_doubts(world.profile)
     reclaim_due(world.profile)

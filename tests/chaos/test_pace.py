@@ -57,11 +57,11 @@ def test_two_workers_reach_the_documented_limit(
 
 
 def patches(miro: SandboxControl) -> list[float]:
-    """When the writes came in, in seconds."""
+    """Return when the writes came in, in seconds."""
     return sorted(datetime.fromisoformat(patch[0]).timestamp() for patch in miro.summary()["patches"])
 
 
 def windows(first: float) -> list[float]:
-    """As Miro counts: from full half minutes on, after the first one."""
+    """Count as Miro does: from full half minutes on, after the first one."""
     begin = (first // WINDOW + 1) * WINDOW
     return [begin + number * WINDOW for number in range(WINDOWS)]

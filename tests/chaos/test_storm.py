@@ -170,7 +170,7 @@ def told(storm: Storm, figures: Figures) -> None:
 
 
 def first_words_of_doubts() -> dict[str, int]:
-    """How the answers of those who are left in doubt got lost -> how many."""
+    """The ways in which answers of those who are left in doubt got lost -> how many."""
     left = Reclaim.objects.filter(state=ReclaimState.IN_DOUBT).values("pk")
     events = AuditEvent.objects.filter(action="reclaim.in_doubt", target_id__in=left).order_by("-sequence")
     first = dict(events.values_list("target_id", "data"))

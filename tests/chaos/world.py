@@ -68,7 +68,7 @@ def make_world(alice: User, bob: User, *, people: int) -> ChaosWorld:
 
 
 def broken_promises(world: ChaosWorld, *, audit: bool = True) -> list[str]:
-    """What must hold at any time, whoever died where; each a sentence."""
+    """Return what does not hold although it must at any time, whoever died where; each a sentence."""
     found = [*_promises_to_people(world), *_legal_together(world), *_four_eyes()]
     return [*found, *audit_findings()] if audit else found
 
@@ -129,7 +129,7 @@ def at_rest(world: ChaosWorld) -> bool:
 
 
 def not_settled(world: ChaosWorld) -> list[str]:
-    """When everything is at rest: each item's candidate and the truth at the vendor fit to it."""
+    """Return each item that is not at rest, or that its candidate or the truth at the vendor does not fit to."""
     found = []
     rows = Reclaim.objects.filter(direction=Direction.DEACTIVATE).select_related("removal__candidate", "subscription")
     for item in rows:

@@ -1,4 +1,4 @@
-"""After `make install` no other preparation is needed: the first command makes its folder and database."""
+"""The first command after `make install` makes its folder and database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people do in a browser in many tests."""
+"""Steps of people in a browser that many tests share."""
 
 from __future__ import annotations
 

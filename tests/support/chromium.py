@@ -97,7 +97,7 @@ def from_npm(folder: Path) -> Path | None:
 
 
 def run(command: list[str], folder: Path | None = None, **variables: str) -> str:
-    """What it wrote, or nothing if it failed: then the next way is tried, and its words are shown."""
+    """Return what it wrote, or nothing if it failed: then the next way is tried, and its words are shown."""
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", **variables}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
     if done.returncode:

@@ -1,4 +1,4 @@
-"""After a test with real transactions the database is again as the migrations made it, and quickly.
+"""Makes the database as the migrations made it, quickly, after a test with real transactions.
 
 Django's flush empties every table and the next test loads what the migrations had written, object by object. Here only
 tables that hold rows are emptied, and what the migrations had written is put back only where it has changed.

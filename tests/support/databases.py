@@ -142,7 +142,7 @@ def server_programs() -> Path:
 
 
 def major_version(folder: Path) -> int:
-    """Of /usr/lib/postgresql/15/bin it is 15."""
+    """Return the version, e.g. 15 for /usr/lib/postgresql/15/bin."""
     name = folder.parent.name
     return int(name) if name.isdecimal() else 0
 
@@ -212,7 +212,7 @@ class Cluster:
         self._run("pg_ctl", "-D", self._data, "-w", "-m", "immediate", "stop")
 
     def _make_programs_reachable(self) -> None:
-        """As root: the other user may not be able to enter the folder of the wheel."""
+        """Copy the programs, as root: the other user may not be able to enter the folder of the wheel."""
         if self.user is None or self._can_run():
             return
         package = self.programs.parent.parent

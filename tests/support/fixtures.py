@@ -1,4 +1,4 @@
-"""What most tests share: a sandbox with people, a profile that is connected to it, and the people of the company."""
+"""Fixtures of most tests: a sandbox with people, a profile that is connected to it, and the people of the company."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def _guards_stay_in_the_update(request):
 
 @pytest.fixture(autouse=True)
 def _kept_head_of_a_new_installation(request, settings):
-    """What the test before kept of its audit is no concern of this one.
+    """Forget what the test before kept of its audit.
 
     Most tests roll back, so nothing of them is ever kept, and "nothing kept, but approvals open" would hold all their
     sends. So each begins as an installation does on its first day: with the head of an empty chain.

@@ -42,7 +42,7 @@ def _guarded_connect_ex(self: socket.socket, address: Any) -> int:
 
 
 def _guarded_send(self: Any, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-    """Before the name is looked up, and with the address in the message."""
+    """Refuse before the name is looked up, with the address in the message."""
     parts = urlsplit(request.url or "")
     port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
     if not _is_allowed(parts.hostname or "", port):

@@ -80,7 +80,7 @@ def asking(world, mail_server, alice) -> Asking:
 
 
 def due_again() -> None:
-    """As if the wait were over."""
+    """Make the notices due, as if the wait were over."""
     Notice.objects.filter(state="due", kind="ask").update(due_at=timezone.now())
 
 

@@ -179,7 +179,7 @@ def seen(request: ReclaimRequest) -> dict[str, object]:
 
 
 def questions(client: Client, address: str) -> int:
-    """How many queries a page takes that was opened once before."""
+    """Return how many queries a page takes that was opened once before."""
     client.get(address)
     with CaptureQueriesContext(connection) as asked:
         assert client.get(address).status_code == 200

@@ -1,4 +1,4 @@
-"""What the tests of restores share."""
+"""Steps that the tests of restores share."""
 
 from __future__ import annotations
 
@@ -31,5 +31,5 @@ def activated_by_us(world: World) -> list[str]:
 
 
 def activations(world: World) -> int:
-    """How many PATCHes came in after the deactivation."""
+    """Return how many PATCHes came in after the deactivation."""
     return sum(request["method"] == "PATCH" for request in world.miro.requests()) - 1

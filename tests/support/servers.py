@@ -51,7 +51,7 @@ class BrokerProcess:
             client.flushall()
 
     def waiting(self) -> int:
-        """How many messages wait for a worker."""
+        """Return how many messages wait for a worker."""
         with redis.Redis(unix_socket_path=str(self.socket)) as client:
             return sum(int(client.llen(queue)) for queue in queues.TASKS)  # type: ignore[arg-type]
 
@@ -96,7 +96,7 @@ class WorkerProcess:
             time.sleep(0.1)
 
     def stop(self) -> None:
-        """As a supervisor stops it: it finishes its task."""
+        """Stop it as a supervisor does: it finishes its task."""
         self.process.terminate()
         try:
             self.process.wait(timeout=READY_SECONDS)
@@ -104,7 +104,7 @@ class WorkerProcess:
             self.kill()
 
     def kill(self) -> None:
-        """As a power cut does."""
+        """End it as a power cut does."""
         try:
             os.killpg(self.process.pid, signal.SIGKILL)
         except ProcessLookupError:
@@ -126,7 +126,7 @@ def database_url() -> str:
 
 
 def environment_for_children(**changes: str) -> dict[str, str]:
-    """What a process that a test starts needs to use the test's database and broker."""
+    """Return what a process that a test starts needs to use the test's database and broker."""
     given = {"DJANGO_SETTINGS_MODULE": "licensehub.settings", "DATABASE_URL": database_url()}
     return {**os.environ, **given, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(settings.BASE_DIR), **changes}
 

@@ -180,7 +180,7 @@ def test_nothing_changed_is_answered_without_a_body(organization, program, alice
 
 
 def _questions(sent: Program, address: str) -> int:
-    """Of a program that called lately: its use is noted once a minute."""
+    """Count the queries of a program that called lately: its use is noted once a minute."""
     sent.get("/me")
     with CaptureQueriesContext(connection) as asked:
         assert sent.call("GET", address, query={"limit": "200"}).status_code == 200

@@ -1,4 +1,4 @@
-"""What is sent outside arrives in order and at least once, whatever dies, and one process sends at a time."""
+"""Events that are sent outside arrive in order and at least once, whatever dies, and one process sends at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a token may come from, and where it may go."""
+"""The places from which a token may come, and to which it may go."""
 
 from __future__ import annotations
 

@@ -174,7 +174,7 @@ def test_connections_that_do_not_fit_hold_everybody(downloaded, alice):
 
 
 def test_who_answered_keep_before_the_approval_would_be_sent_if_approved(downloaded, alice):
-    """As `reclaim` does: the approver sees the wish, and decides."""
+    """The approver sees the wish, and decides, as with `reclaim`."""
     request = ask(downloaded, alice, 1)
     request.removals.update(answer="keep", answered_at=timezone.now())
 

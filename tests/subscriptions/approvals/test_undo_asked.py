@@ -46,7 +46,7 @@ def test_somebody_who_was_not_asked_is_not_taken_back_in(organization, alice, bo
 
 
 def test_somebody_who_could_not_answer_for_a_while_is_not_taken_back_in(organization, alice):
-    """While a person is dropped, the link takes no answer, and nobody is reminded."""
+    """The link of a dropped person takes no answer, and nobody is reminded."""
     ReclaimRule.objects.update(notify_user=True)
     asked = organization.ask(alice, count=2)
     Notice.objects.update(state="sent", sent_at=timezone.now())

@@ -1,4 +1,4 @@
-"""What is done to many at once, in batches: nobody is left out, nobody is taken twice, and all hold what one would."""
+"""Acts on many people at once, in batches: nobody is left out, nobody is taken twice, and all hold what one would."""
 
 from __future__ import annotations
 

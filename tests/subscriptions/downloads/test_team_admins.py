@@ -1,4 +1,4 @@
-"""Who is the only admin of a team: read after a download where the scope allows it, else not checked."""
+"""The only admins of teams: read after a download where the scope allows it, else not checked."""
 
 from __future__ import annotations
 

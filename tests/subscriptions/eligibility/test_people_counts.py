@@ -100,7 +100,7 @@ def paused() -> Keep:
 
 
 def test_every_place_has_the_same_number_after_every_act(world, alice, bob, agree):
-    """After a download, request, reclaim, restore, rejection, drop, protection, its end, and another rule."""
+    """The acts: download, request, reclaim, restore, rejection, drop, protection, its end, and another rule."""
     world.first_download()
     at_first = agree()
     assert at_first > 8
@@ -144,7 +144,7 @@ def test_every_place_has_the_same_number_after_every_act(world, alice, bob, agre
 
 
 def test_newer_facts_count_before_the_verdicts_on_them(world, agree):
-    """While the verdicts of a download are being written, whoever left is not inactive any more."""
+    """Somebody who left is not inactive any more while the verdicts of a download are being written."""
     world.first_download()
     at_first = agree()
     gone = Subscription.objects.candidates().earliest("pk")

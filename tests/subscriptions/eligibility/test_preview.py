@@ -114,7 +114,7 @@ def test_every_clause_is_either_of_the_rule_or_not():
 
 
 def asked(clause: Clause, terms: Terms, now: datetime) -> str:
-    """What it asks of the database, as text: subqueries are never equal as objects."""
+    """Return what it asks of the database, as text: subqueries are never equal as objects."""
     return str(Subscription.objects.filter(clause.when(terms, now)).query)
 
 

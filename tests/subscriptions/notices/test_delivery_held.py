@@ -1,4 +1,4 @@
-"""When nobody is asked: paused, held, unreachable, withdrawn, or back at work."""
+"""The cases in which nobody is asked: paused, held, unreachable, withdrawn, or back at work."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ def test_a_restore_in_doubt_is_no_reason_to_send_a_deactivation(world, alice, bo
 
 
 def test_send_again_leave_and_resume_at_once(real_transactions, world, alice, bob, read_again_at_once):
-    """Whoever comes first wins; the others hear so, and at most one request is made."""
+    """The first one wins; the others hear so, and at most one request is made."""
     in_doubt_person = in_doubt(world, alice, bob)
     outcomes: list[str] = []
     acts = [

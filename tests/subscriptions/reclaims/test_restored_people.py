@@ -1,4 +1,4 @@
-"""Whoever was restored is left alone for 30 days, and two who restore at once restore once."""
+"""People who were restored are left alone for 30 days, and two who restore at once restore once."""
 
 from __future__ import annotations
 

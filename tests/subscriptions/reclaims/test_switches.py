@@ -141,7 +141,7 @@ def test_the_cells_above_are_all_rows_that_a_row_in_the_database_switches():
 
 
 def differences(profile: IntegrationProfile) -> list[str]:
-    """Where Python and SQL disagree, over all combinations of the switches."""
+    """Return where Python and SQL disagree, over all combinations of the switches."""
     found = []
     for state, stopped, enabled, all_stopped, held in product(ProfileState, *[(True, False)] * 4):
         now = switch_on(

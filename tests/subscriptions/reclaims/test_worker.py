@@ -1,4 +1,4 @@
-"""What only real processes show: a real Valkey, a real Celery worker, SIGKILL, and a flushed broker."""
+"""Tests with real processes: a real Valkey, a real Celery worker, SIGKILL, and a flushed broker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is protected: by each kind, from when to when, and what that does to candidates and approved items."""
+"""Protections of each kind: from when to when, and what they do to candidates and approved items."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What seldom happens: rows that are there twice, clicks that come too late, hours that a spring leaves out."""
+"""Rare cases: rows that are there twice, clicks that come too late, hours that a spring leaves out."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ UNKNOWN_ROLE = ("Unknown admin role",)
     ],
 )
 def test_admin_roles_are_read_in_many_forms(value: object, expected: tuple[str, ...]) -> None:
-    """If Miro sends something else than a role, the person counts as somebody with an admin role."""
+    """Something else than a role from Miro makes the person count as somebody with an admin role."""
     assert parse.member(raw(adminRoles=value), where=WHERE, now=NOW).admin_roles == expected
 
 

@@ -1,4 +1,4 @@
-"""How PostgreSQL finds the rows of each page: by an index. An index that is lost, or no longer fits, is a red test."""
+"""PostgreSQL finds the rows of each page by an index. An index that is lost, or no longer fits, is a red test."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def client(pages, db) -> Client:
 
 
 def plans(client: Client, address: str, asking: re.Pattern[str] = PAGE) -> str:
-    """How the rows of this page are found."""
+    """Return how the rows of this page are found."""
     with CaptureQueriesContext(connection) as asked:
         assert client.get(address).status_code == 200
     return "\n".join(plan_of(query["sql"]) for query in asked.captured_queries if asking.search(query["sql"]))
@@ -113,7 +113,7 @@ def test_no_list_counts_to_the_end(client, pages):
 
 
 def test_the_letters_have_an_index(client, pages):
-    """Of 20,000 texts PostgreSQL may well read all; with that forbidden it must find the index."""
+    """PostgreSQL may well read all of 20,000 texts; with that forbidden it must find the index."""
     with connection.cursor() as cursor:
         # A vacuum moves new texts into the index. Until then, PostgreSQL expects this index to be slow.
         cursor.execute("SELECT gin_clean_pending_list('search_letters')")

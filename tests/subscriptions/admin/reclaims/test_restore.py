@@ -19,7 +19,7 @@ LIST = "/admin/subscriptions/reclaim/"
 
 
 def send(organization, direction: str, **words) -> list[Reclaim]:
-    """What is queued in this direction, as if Miro had done it."""
+    """Settle what is queued in this direction, as if Miro had done it."""
     items = claim(organization.profile, direction=direction)
     for item in items:
         assert commit_intent(item, rolling=100)

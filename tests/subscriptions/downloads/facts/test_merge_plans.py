@@ -21,7 +21,7 @@ COUNT = "GROUP BY"
 
 
 def plan(run: DownloadRun, *, of: str = INSERT) -> str:
-    """Of one statement of a first download's merge, while the table of subscriptions is believed to be empty."""
+    """The plan of one statement of a first download's merge. The table of subscriptions is believed to be empty."""
     statements: list[str] = []
 
     def explained(execute, sql, params, many, context):
