@@ -1445,6 +1445,7 @@ class Migration(migrations.Migration):
                 (
                     "subscription",
                     models.ForeignKey(
+                        db_index=False,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="candidates",
                         to="subscriptions.subscription",
@@ -1732,6 +1733,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="removalcandidate",
             index=models.Index(fields=["profile", "state", "license"], name="candidate_state"),
+        ),
+        migrations.AddIndex(
+            model_name="removalcandidate",
+            index=models.Index(fields=["subscription", "state"], name="candidate_of_person"),
         ),
         migrations.AddIndex(
             model_name="removalcandidate",

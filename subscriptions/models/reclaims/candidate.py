@@ -70,10 +70,11 @@ class RemovalCandidate(models.Model):
     # Profile and run have no constraint. All candidates that are proposed at once have the same, under a lock of the
     # profile's row. To check both for each of a hundred thousand rows would take longer than to write the rows. They
     # have no index of their own either: one below begins with the profile, and nothing looks for those of a run.
+    # Another one begins with the subscription.
     profile = models.ForeignKey(
         IntegrationProfile, on_delete=models.PROTECT, related_name="candidates", db_constraint=False, db_index=False
     )
-    subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="candidates")
+    subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="candidates", db_index=False)
     run = models.ForeignKey(
         DownloadRun,
         verbose_name=_("found by"),
@@ -123,6 +124,8 @@ class RemovalCandidate(models.Model):
         indexes: ClassVar = [
             # With the license, so that seats are counted from the index alone.
             models.Index(fields=["profile", "state", "license"], name="candidate_state"),
+            # With the state, so that the tabs count the people of a department from the index alone.
+            models.Index(fields=["subscription", "state"], name="candidate_of_person"),
             models.Index(fields=["state", "idle_since", "id"], name="candidate_state_idle"),
             models.Index(fields=["state", "license", "idle_since", "id"], name="candidate_license_idle"),
             models.Index(
