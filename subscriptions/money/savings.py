@@ -13,7 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from django.db.models import Count, F, Q, QuerySet, Sum
+from django.db.models import Count, F, Q, QuerySet, Sum, Value
 from django.db.models.functions import TruncMonth
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -126,16 +126,17 @@ class Ledger:
         return now if now and price and now.currency == price.currency else price
 
     def _candidates(self) -> dict[Stage, list[Counted]]:
-        """Count potential and approved seats at the price of today, with one statement that an index alone answers."""
-        states = (*WITHDRAWABLE, CandidateState.AWAITING_REVOCATION)
-        rows = RemovalCandidate.objects.filter(profile__in=self.profiles, state__in=states).order_by()
+        """Count potential and approved seats at the price of today, with one statement that an index alone answers.
+
+        Each state is counted by itself: then the index gives its licenses in order, which takes half the time of a hash
+        table of states and licenses.
+        """
+        stages = {**dict.fromkeys(WITHDRAWABLE, Stage.POTENTIAL), CandidateState.AWAITING_REVOCATION: Stage.APPROVED}
+        counts = [_by_license(pk, state, stage) for pk in self.profiles for state, stage in stages.items()]
         found: dict[Stage, list[Counted]] = {Stage.POTENTIAL: [], Stage.APPROVED: []}
-        for profile_id, license, state, seats in rows.values_list("profile", "license", "state").annotate(
-            seats=Count("*")
-        ):
-            stage = Stage.APPROVED if state == CandidateState.AWAITING_REVOCATION else Stage.POTENTIAL
+        for profile_id, stage, license, seats in counts[0].union(*counts[1:], all=True) if counts else ():
             price = self.prices.now(profile_id, license or "")
-            found[stage].append((profile_id, license or "", price.pk if price else None, seats))
+            found[Stage(stage)].append((profile_id, license or "", price.pk if price else None, seats))
         return found
 
     def _counted(self, stage: Stage) -> list[Counted]:
@@ -248,6 +249,13 @@ class Ledger:
 
     def _span(self) -> tuple[datetime, datetime]:
         return company_midnight(date(self.year, 1, 1)), company_midnight(date(self.year + 1, 1, 1))
+
+
+def _by_license(profile_id: int, state: CandidateState, stage: Stage) -> QuerySet[Any]:
+    """The candidates in one state, counted by license: rows of profile, stage, license and seats."""
+    rows = RemovalCandidate.objects.filter(profile=profile_id, state=state).order_by()
+    named = rows.annotate(of=Value(profile_id), stage=Value(stage.value))
+    return named.values_list("of", "stage", "license").annotate(seats=Count("*"))
 
 
 def years_with_savings(profiles: Iterable[IntegrationProfile]) -> list[int]:
