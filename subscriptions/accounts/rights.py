@@ -70,10 +70,13 @@ def deciders(permission: str = DECIDE, profile_id: int | None = None) -> QuerySe
 
 def may(user: User | AnonymousUser, permission: str) -> bool:
     """`has_perm`, except for a right to decide: that one is asked by role. For screens: like `has_perm`, the answer is
-    kept with this object of the account, which is that of one page.
+    kept with this object of the account, which is that of one page. Most accounts need no query: who decides is no
+    superuser, and has the permission.
     """
     if permission not in DECIDING or not isinstance(user, User):
         return user.has_perm(permission)
+    if user.is_superuser or not user.has_perm(permission):
+        return False
     kept: dict[str, bool] = user.__dict__.setdefault("_may_decide", {})
     if permission not in kept:
         kept[permission] = deciders(permission).filter(pk=user.pk).exists()

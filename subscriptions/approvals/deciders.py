@@ -55,14 +55,13 @@ def _able(
 
 
 def undecidable(profile: IntegrationProfile, requests: Sequence[ReclaimRequest]) -> list[ReclaimRequest]:
-    """The requests among these that nobody may decide. All belong to the profile. Takes six queries."""
+    """The requests among these that nobody may decide. All belong to the profile. Takes five queries."""
     people = RequestedRemoval.objects.not_dropped().filter(request__in=requests).order_by()
     seats: dict[int, list[tuple[str, str, str]]] = defaultdict(list)
-    for pk, *seat in people.values_list("request", *SEAT):
-        seats[pk].append((seat[0], seat[1], seat[2]))
     reviewers: dict[int, set[int]] = defaultdict(set)
-    for pk, evidence in people.filter(evidence__has_key="review").values_list("request", "evidence"):
-        reviewers[pk].add(evidence["review"].get("by_id"))
+    for pk, reviewer, *seat in people.values_list("request", "evidence__review__by_id", *SEAT):
+        seats[pk].append((seat[0], seat[1], seat[2]))
+        reviewers[pk].add(reviewer)
     identities, allowed = identities_in(profile), set(people_with(DECIDE, profile.pk).values_list("pk", flat=True))
     made_by, changes = hands(), rule_changes_of(profile)
     parties = {row.pk: parties_of(row, changes) | reviewers[row.pk] for row in requests}

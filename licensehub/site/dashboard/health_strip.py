@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -20,13 +21,11 @@ from licensehub.site.dashboard.links import listed, page
 from licensehub.translations.stored import translated
 from licensehub.ui.formatting import ago, day, left, number
 from subscriptions.admin.schedules.descriptions import schedule_of
-from subscriptions.admin.widgets.counts import acts_of
+from subscriptions.admin.widgets.counts import acts
 from subscriptions.apply_rule import MAX_FACTS_AGE
 from subscriptions.models import (
     DownloadRun,
-    Reclaim,
     ReclaimRequest,
-    ReclaimRule,
     ReclaimState,
     RequestState,
     RunDoubt,
@@ -46,12 +45,18 @@ CONNECTION_TONES = {ConnectionState.WORKING: ("check_circle", "ok"), ConnectionS
 
 
 def health_strip(
-    profile: IntegrationProfile, last: DownloadRun | None, scope: dict[str, Any], user: User | AnonymousUser
+    profile: IntegrationProfile,
+    newest: DownloadRun | None,
+    last: DownloadRun | None,
+    doubts: Mapping[str, int],
+    scope: dict[str, Any],
+    user: User | AnonymousUser,
 ) -> list[Health]:
-    found = [_last_download(profile, last), *_activity_dates(profile, last)]
+    """`newest` is the newest run, `last` the newest one with facts, `doubts` the acts in doubt by direction."""
+    found = [_last_download(newest, last), *_activity_dates(profile, last)]
     found += [_next_download(profile), *_connections(profile, user)]
     if user.has_perm("subscriptions.view_reclaimrequest"):
-        found += [_oldest(profile, scope), _doubts(profile, scope)]
+        found += [_oldest(profile, scope), _doubts(doubts, scope)]
     if user.has_perm("subscriptions.view_contract"):
         found += _few_free(profile)
     if user.has_perm("subscriptions.view_reconciliation"):
@@ -98,8 +103,7 @@ def _installation() -> list[Health]:
     return [Health("build", _("Needs a repair"), translated(finding.text), "error") for finding in findings()]
 
 
-def _last_download(profile: IntegrationProfile, last: DownloadRun | None) -> Health:
-    newest = DownloadRun.objects.filter(profile=profile).first()
+def _last_download(newest: DownloadRun | None, last: DownloadRun | None) -> Health:
     if newest is None:
         return Health("cloud_off", _("Downloaded"), _("never yet"), "warning")
     link = page("subscriptions_downloadrun", newest.pk)
@@ -142,7 +146,7 @@ def _activity_dates(profile: IntegrationProfile, last: DownloadRun | None) -> li
         return []
     newest_text, at = last.stats.get("newest_activity"), last.finished_at or last.started_at
     age = (at - datetime.fromisoformat(newest_text)).days if newest_text else None
-    days = ReclaimRule.objects.filter(profile=profile).values_list("stale_feed_days", flat=True).first()
+    days = profile.rule.stale_feed_days if hasattr(profile, "rule") else None
     if days is None or (age is not None and age < days):
         return []
     shown = _("nobody has any at the last download")
@@ -198,8 +202,8 @@ def _oldest(profile: IntegrationProfile, scope: dict[str, Any]) -> Health:
     return Health("approval_delegation", pgettext("decisions", "Requests"), _("none open"), "ok")
 
 
-def _doubts(profile: IntegrationProfile, scope: dict[str, Any]) -> Health:
-    doubts = acts_of(Reclaim.objects.filter(profile=profile, state=ReclaimState.IN_DOUBT))
+def _doubts(by_direction: Mapping[str, int], scope: dict[str, Any]) -> Health:
+    doubts = acts(by_direction)
     link = listed("reclaim", **scope, state__exact=ReclaimState.IN_DOUBT.value)
     return Health(
         "help",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
+from django.db.models import Count
 from django.http import HttpRequest
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
@@ -22,7 +23,7 @@ from licensehub.site.dashboard.savings_card import savings_card
 from licensehub.site.dashboard.set_up import is_set_up, set_up
 from licensehub.translations.stored import translated
 from licensehub.ui.formatting import ago, day_and_time, number
-from licensehub.ui.lists.counts import Count
+from licensehub.ui.lists import counts
 from subscriptions.accounts.rights import DECIDE, may
 from subscriptions.admin.downloads.actions import progress_of
 from subscriptions.admin.profiles.profile_page import is_due
@@ -105,9 +106,12 @@ def _profile_context(profile: IntegrationProfile, request: HttpRequest, several:
     user = request.user
     runs = list(DownloadRun.objects.with_facts().filter(profile=profile)[:TREND_RUNS])
     last = runs[0] if runs else None
+    newest = DownloadRun.objects.filter(profile=profile).first()
+    in_doubt = Reclaim.objects.filter(profile=profile, state=ReclaimState.IN_DOUBT).order_by()
+    doubts = dict(in_doubt.values_list("direction").annotate(n=Count("pk")))
     scope = {"profile__id__exact": profile.pk} if several else {}
-    found: dict[str, Any] = {"health": health_strip(profile, last, scope, user), "last": last}
-    quarantined = _quarantined(profile, user)
+    found: dict[str, Any] = {"health": health_strip(profile, newest, last, doubts, scope, user), "last": last}
+    quarantined = _quarantined(newest, user)
     found["waiting"] = _shown([quarantined])
     found["set_up"] = None if is_set_up() else set_up(profile, last, user)
     if not user.has_perm(SEES):
@@ -133,7 +137,7 @@ def _profile_context(profile: IntegrationProfile, request: HttpRequest, several:
         "trend": trend(runs[::-1], numbers.people),
         "licenses": _licenses(profile, numbers, scope),
         "savings": savings_card(profile, user),
-        "waiting": _shown([quarantined, *_waiting(profile, numbers, scope, user)]),
+        "waiting": _shown([quarantined, *_waiting(profile, numbers, doubts, scope, user)]),
     }
 
 
@@ -210,7 +214,7 @@ def _number(value: int | None) -> str:
     return "–" if value is None else number(value)
 
 
-def _seats(count: Count) -> str:
+def _seats(count: counts.Count) -> str:
     return ngettext("{count} seat", "{count} seats", count.number).format(count=count)
 
 
@@ -239,7 +243,11 @@ def _licenses(profile: IntegrationProfile, numbers: ProfileStats, scope: dict[st
 
 
 def _waiting(
-    profile: IntegrationProfile, numbers: ProfileStats, scope: dict[str, Any], user: User | AnonymousUser
+    profile: IntegrationProfile,
+    numbers: ProfileStats,
+    doubts: Mapping[str, int],
+    scope: dict[str, Any],
+    user: User | AnonymousUser,
 ) -> list[Waiting]:
     """The work that needs a person, the most urgent first. A quarantined download is shown elsewhere."""
     return [
@@ -247,7 +255,7 @@ def _waiting(
         _expired_in_a_row(profile, scope),
         _to_decide(numbers, scope, user),
         _lost_protections(profile, scope, user),
-        *_in_doubt(profile, scope),
+        *(_doubts_of(profile, scope, direction, doubts.get(direction, 0)) for direction in Direction),
         _with_attention(profile, scope),
         _to_review(numbers, scope),
     ]
@@ -259,10 +267,9 @@ def _shown(lines: list[Waiting]) -> list[dict[str, str]]:
     ]
 
 
-def _quarantined(profile: IntegrationProfile, user: User | AnonymousUser) -> Waiting:
+def _quarantined(newest: DownloadRun | None, user: User | AnonymousUser) -> Waiting:
     """The newest run, if it is quarantined, for people who may decide what happens to it."""
-    newest = DownloadRun.objects.filter(profile=profile).first() if user.has_perm(OPERATE) else None
-    if newest is None or newest.state != RunState.QUARANTINED:
+    if newest is None or newest.state != RunState.QUARANTINED or not user.has_perm(OPERATE):
         return Waiting(0, "", "", "", "")
     link = page("subscriptions_downloadrun", newest.pk)
     return Waiting(1, "gpp_maybe", _("1 download is quarantined"), translated(newest.problem), link)
@@ -328,12 +335,6 @@ def _lost_protections(profile: IntegrationProfile, scope: dict[str, Any], user: 
         _("LicenseHub files no request by itself until somebody has looked"),
         listed("protection", **scope, state__exact="lost"),
     )
-
-
-def _in_doubt(profile: IntegrationProfile, scope: dict[str, Any]) -> list[Waiting]:
-    rows = Reclaim.objects.filter(profile=profile, state=ReclaimState.IN_DOUBT).order_by()
-    doubts = Counter(rows.values_list("direction", flat=True))
-    return [_doubts_of(profile, scope, direction, doubts[direction]) for direction in Direction]
 
 
 def _doubts_of(profile: IntegrationProfile, scope: dict[str, Any], direction: Direction, count: int) -> Waiting:
