@@ -41,7 +41,7 @@ CHAOS := env -u DATABASE_URL $(BIN)/python -m tests.support.databases
 ON_POSTGRES := tests/chaos/test_storm.py tests/chaos/test_soak.py tests/chaos/test_races.py tests/chaos/test_kill_download.py tests/integrations/connections/test_tokens_in_many_processes.py
 # The longest first, one at a time: work that is stolen would come after tests that empty the tables.
 ON_SQLITE := pace.py state_machine.py bad_responses.py crash.py crash_download.py
-chaos: dev  ## Kill, crash, race and lie to it for up to 20 minutes; prints the figures (ARGS="-k words")
+chaos: dev  ## Kill, crash, race and lie to it for up to 25 minutes; prints the figures (ARGS="-k words")
 	@$(CHAOS) run -- $(BIN)/pytest --timeout 1500 -m chaos $(ON_POSTGRES) $(ARGS)
 	@$(CHAOS) sqlite -- $(BIN)/pytest --timeout 1500 -m chaos -n 3 --maxschedchunk 1 $(addprefix tests/chaos/test_,$(ON_SQLITE)) $(ARGS)
 
