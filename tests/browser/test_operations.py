@@ -13,6 +13,7 @@ from tests.support.operations import an_evening
 
 pytestmark = [pytest.mark.browser, pytest.mark.markup]
 ADDRESS = "/admin/integrations/checkresult/"
+LEFT = "all => all.map((one) => one.getBoundingClientRect().left)"
 
 
 @pytest.mark.parametrize(("width", "locale", "theme"), [(1440, "en-US", "light"), (390, "de-DE", "dark")])
@@ -26,6 +27,11 @@ def test_it_is_readable_and_fits(
     first = {"en-US": "Mails are not sent", "de-DE": "E-Mails werden nicht gesendet"}[locale]
     expect(page.locator("#lh-first")).to_have_text(first)
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    # Headings of all cards begin in one column, and an address is not broken inside of a word.
+    assert len(set(page.locator(".lh-card h2:not(#lh-first)").evaluate_all(LEFT))) == 1 + (width > 640)
+    address = page.locator(".lh-state-value", has_text="licenses.northwind.example").bounding_box()
+    assert address
+    assert address["height"] < 30
     violations = Axe().run(page).response["violations"]
     assert not [rule["id"] for rule in violations if rule["impact"] in ("serious", "critical")]
     screenshot(page, f"operations-{width}")
