@@ -6,6 +6,7 @@ A value is a text until a section says what it has to be: `no` is a name where a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ T = TypeVar("T")
 MAX_BYTES: Final = 2_000_000
 MAX_DEPTH: Final = 10
 MAX_INTEGER: Final = 10  # digits
+UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 EMPTY: Final = ("", "~", "null", "Null", "NULL")
 
 
@@ -137,6 +139,9 @@ def read_text(text: str, file: str) -> Entry:
         mark = error.problem_mark or error.context_mark
         place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file, 1, 1)
         raise Wrong(place, f"This is no YAML: {error.problem or error.context}.") from error
+    except (ValueError, OverflowError) as error:
+        # PyYAML does not check the numbers of escapes and versions.
+        raise Wrong(builder.after, "After this, an escape or a number is too large.") from error
     except yaml.reader.ReaderError as error:
         before = text[: error.position]
         place = Place(file, before.count("\n") + 1, len(before) - before.rfind("\n"))
@@ -149,6 +154,7 @@ class _Builder:
 
     def __init__(self, file: str) -> None:
         self.file = file
+        self.after = Place(file, 1, 1)
         self.root: Entry | None = None
         # The open lists and mappings, and for each mapping the name that waits for its value.
         self.open: list[Entry] = []
@@ -156,7 +162,7 @@ class _Builder:
 
     def take(self, event: Any) -> None:
         mark = event.start_mark
-        place = Place(self.file, mark.line + 1, mark.column + 1)
+        place = self.after = Place(self.file, mark.line + 1, mark.column + 1)
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise Wrong(place, "Anchors and aliases (& and *) are not allowed here. Write the value out.")
         if getattr(event, "tag", None):
@@ -164,6 +170,8 @@ class _Builder:
         if isinstance(event, yaml.DocumentStartEvent) and self.root is not None:
             raise Wrong(place, "The file has a second document. One file is one configuration.")
         if isinstance(event, yaml.ScalarEvent):
+            if UNSTORABLE.search(event.value):
+                raise Wrong(place, "No database stores the escape \\0, or half of a surrogate pair.")
             empty = event.style is None and event.value in EMPTY
             self._add(Entry(place, None if empty else event.value))
         elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):

@@ -41,6 +41,16 @@ def test_mistakes_have_a_place_and_a_sentence():
     assert wrong("? [a]\n: 1\n").startswith("x.yaml:1:3: A name is a text.")
 
 
+@pytest.mark.parametrize("text", ['a: "\\UFFFFFFFF"', 'a: "\\U00110000"', f"%YAML 1.{'1' * 5000}\n--- a"])
+def test_numbers_that_python_cannot_take_are_a_mistake(text):
+    assert "an escape or a number is too large" in wrong(f"{text}\n")
+
+
+@pytest.mark.parametrize("text", ['a: "x\\ud800"', '"\\ude00": 1', 'a: ["\\0"]'])
+def test_a_character_that_no_database_stores_is_a_mistake(text):
+    assert "No database stores" in wrong(text)
+
+
 def test_a_word_is_what_its_place_says():
     """YAML 1.1 reads `no` as false, `1e3` as a number and `2026-01-01` as a day."""
     entry = read_text("name: no\nyes: 1e3\nday: 2026-01-01\nnothing: ~\nquoted: '~'\nnumber: 60\non: true\n", "x")
@@ -69,7 +79,9 @@ def test_a_file_that_cannot_be_read_gets_a_sentence(tmp_path):
 
 
 @QUICK
-@given(st.text(alphabet=st.characters(exclude_categories=["Cs"])) | st.text(alphabet="ab:-[]{}&*!?|>'\"#%\n \t~<,\\x"))
+@given(
+    st.text(alphabet=st.characters(exclude_categories=["Cs"])) | st.text(alphabet="abU0F:-[]{}&*!?|>'\"#%\n \t~<,\\x")
+)
 def test_garbage_is_an_entry_or_a_mistake_in_the_file(text):
     try:
         found = read_text(text, "x")
