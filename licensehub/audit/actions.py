@@ -143,6 +143,7 @@ class Action(TextChoices):
     AUDIT_VERIFIED = "audit.verified", _("History verified")
     BACKUP_RECORDED = "backup.recorded", _("Backup recorded")
     DRILL_RECORDED = "drill.recorded", _("Restore drill recorded")
+    CONFIGURATION_APPLIED = "configuration.applied", _("File of configuration applied")
     EVENTS_ERASED = "audit.events_erased", _("Texts of events erased")
     ERASURE_REQUESTED = "person.erasure_requested", _("Erasure of a person asked for")
     PERSON_ERASED = "person.erased", _("Person erased")

@@ -10,6 +10,7 @@ from licensehub.api.access.caller import Caller, acting, caller_for
 from licensehub.api.problems import Problem
 from licensehub.configuration.changes import Change, Kind, Plan
 from licensehub.configuration.document import plan_of
+from licensehub.configuration.drift import record_applied
 from licensehub.configuration.reading import Entry, Wrong
 from licensehub.sign_in.tokens import tokens
 from subscriptions.errors import NotActionable, Refused
@@ -56,6 +57,7 @@ def apply(entry: Entry, caller: Caller, *, prune: bool) -> Plan:
                 change.do(actor)
             except REFUSALS as refusal:
                 raise NotDone(change.place, sentence_of(refusal)) from refusal
+        record_applied(entry, actor=actor)
     return plan
 
 

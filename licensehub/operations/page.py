@@ -67,6 +67,7 @@ LABELS: Final[dict[str, str | Promise]] = {
     "verified": gettext_lazy("History verified"),
     "backup": gettext_lazy("Last backup"),
     "drill": gettext_lazy("Restore drill"),
+    "configuration": gettext_lazy("Configuration"),
 }
 TILES: Final = ("workers", "scheduler", "open_items", "in_doubt", "downloads")
 CARDS: Final[tuple[tuple[str | Promise, tuple[str, ...]], ...]] = (
@@ -75,7 +76,17 @@ CARDS: Final[tuple[tuple[str | Promise, tuple[str, ...]], ...]] = (
     (gettext_lazy("Database, broker and hosts"), ("database", "connections", "pool", "broker", "clocks", "disk")),
     (
         gettext_lazy("Installation"),
-        ("public_url", "migrations", "settings", "rights", "keys", "key_ages", "locale", "broker_messages"),
+        (
+            "public_url",
+            "migrations",
+            "settings",
+            "configuration",
+            "rights",
+            "keys",
+            "key_ages",
+            "locale",
+            "broker_messages",
+        ),
     ),
 )
 QUEUES: Final = {

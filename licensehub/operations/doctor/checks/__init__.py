@@ -11,4 +11,5 @@ from licensehub.operations.doctor.checks import (  # noqa: F401, I001 - the orde
     work,
     evidence,
     backups,
+    drift,
 )
