@@ -42,6 +42,7 @@ ROWS = {
         "postgresql",
         "21 organizations at once on four workers; takes six minutes",
     ),
+    "browsing": ("browsing", "run", "postgresql", "50 admins while a download and a reclaim run; takes four minutes"),
     "memory": ("memory", "run", "postgresql", "10,000, 100,000 and 1,000,000 members, above an idle shell"),
     "history": ("history", "run", "postgresql", "bytes per member-day, and days read back"),
     "past": ("past", "run", "postgresql", "how many of 100,000 would have come back, for any threshold"),

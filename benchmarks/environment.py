@@ -119,6 +119,34 @@ def workers(count: int, **variables: str) -> Iterator[None]:
             process.wait(timeout=60)
 
 
+@contextlib.contextmanager
+def gunicorn() -> Iterator[str]:
+    """Run gunicorn as `manage.py run` does, behind one proxy, so that a client can have many addresses."""
+    from licensehub.embedded.processes import LOOPBACK, free_port
+
+    port = free_port()
+    command = [sys.executable, "-m", "gunicorn", "--config", "python:licensehub.gunicorn", "licensehub.wsgi"]
+    command += ["--bind", f"{LOOPBACK}:{port}", "--workers", "2", "--threads", "4", "--no-control-socket"]
+    surroundings = {**os.environ, "BEHIND_PROXY": "on", "HTTPS": "off"}
+    server = subprocess.Popen(command, env=surroundings)  # noqa: S603 - our own command
+    url = f"http://{LOOPBACK}:{port}"
+    try:
+        _wait_for(url)
+        yield url
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def _wait_for(url: str) -> None:
+    for _ in range(200):
+        with contextlib.suppress(requests.ConnectionError, requests.Timeout):
+            if requests.get(f"{url}/health/live", timeout=5).ok:
+                return
+        time.sleep(0.1)
+    raise RuntimeError("gunicorn did not start.")
+
+
 def connected(url: str, number: int = 0) -> IntegrationProfile:
     """A published profile for organization `number` of the server at `url`."""
     from benchmarks.pages import organization_id, token_of

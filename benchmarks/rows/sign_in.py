@@ -6,16 +6,12 @@ for each try, so no limit stops them, and LicenseHub computes a hash for each th
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
-import os
 import re
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import requests
@@ -39,7 +35,7 @@ def run() -> list[Row]:
     environment.prepare_pages()
     names = _accounts()
     # The guessers are another process: here, only the server makes the visitor wait.
-    with _served() as url, ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as other:
+    with environment.gunicorn() as url, ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as other:
         quiet, quiet_sign_in = _times(url, names[0], _for_seconds(6))
         started = time.monotonic()
         guessing = other.submit(guess_all, url, names)
@@ -77,34 +73,6 @@ def _accounts() -> list[str]:
     for name in names:
         User.objects.create_user(name, f"{name}@northwind.example", f"a long password of {name}", is_staff=True)
     return names
-
-
-@contextlib.contextmanager
-def _served() -> Iterator[str]:
-    """gunicorn as `manage.py run` starts it, behind one proxy, so that each guesser has addresses."""
-    from licensehub.embedded.processes import LOOPBACK, free_port
-
-    port = free_port()
-    command = [sys.executable, "-m", "gunicorn", "--config", "python:licensehub.gunicorn", "licensehub.wsgi"]
-    command += ["--bind", f"{LOOPBACK}:{port}", "--workers", "2", "--threads", "4", "--no-control-socket"]
-    surroundings = {**os.environ, "BEHIND_PROXY": "on", "HTTPS": "off"}
-    server = subprocess.Popen(command, env=surroundings)  # noqa: S603 - our own command
-    url = f"http://{LOOPBACK}:{port}"
-    try:
-        _wait_for(url)
-        yield url
-    finally:
-        server.terminate()
-        server.wait(30)
-
-
-def _wait_for(url: str) -> None:
-    for _ in range(200):
-        with contextlib.suppress(requests.ConnectionError, requests.Timeout):
-            if requests.get(f"{url}/health/live", timeout=5).ok:
-                return
-        time.sleep(0.1)
-    raise RuntimeError("gunicorn did not start.")
 
 
 def _for_seconds(seconds: float) -> Callable[[], bool]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -39,6 +40,7 @@ FAULT_EVERY = min(60.0, SECONDS / (FAULTS + 2))
 FAULT_LASTS = FAULT_EVERY / 4
 # People of one request, and seconds from one to the next.
 PEOPLE, EVERY = 10, 5.0
+MAX_OPEN = 60
 DOWNLOAD_EVERY = 6  # requests
 REST = 180.0  # seconds
 PLAN = Plan(approved=PEOPLE, humans=0.0, doubts=0.05, seed=6, lease=6.0, read=2.0, hang=3.5, workers=2)
@@ -124,6 +126,9 @@ class Soak:
         asking, deciding = self.people
         for waiting in ReclaimRequest.objects.filter(state="open"):
             decide.approve(waiting, actor=deciding)
+        # On a busy machine, people are approved no faster than they are reclaimed.
+        if Reclaim.objects.filter(finished_at=None).count() > MAX_OPEN:
+            return
         ready = RemovalCandidate.objects.filter(profile=self.profile, state="ready").order_by("pk")
         chosen = RemovalCandidate.objects.filter(pk__in=list(ready.values_list("pk", flat=True)[:PEOPLE]))
         request_reclaim(chosen, actor=asking)
@@ -139,8 +144,13 @@ class Soak:
     def _rest(self) -> None:
         until = time.monotonic() + REST
         while patiently(lambda: Reclaim.objects.filter(finished_at=None).exists()):
-            assert time.monotonic() < until, f"not at rest in time: {patiently(states)}"
+            assert time.monotonic() < until, f"not at rest in time: {patiently(states)}, {patiently(_holds)}"
             time.sleep(0.5)
+
+
+def _holds() -> dict[str, int]:
+    """Why open items wait."""
+    return dict(Counter(Reclaim.objects.filter(finished_at=None).values_list("hold_reason", flat=True)))
 
 
 @pytest.fixture
