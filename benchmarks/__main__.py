@@ -40,9 +40,14 @@ ROWS = {
         "organizations",
         "run",
         "postgresql",
-        "21 organizations at once on four workers; takes six minutes",
+        "21 organizations at once on four workers; six minutes",
     ),
-    "browsing": ("browsing", "run", "postgresql", "50 admins while a download and a reclaim run; takes four minutes"),
+    "browsing": (
+        "web.browsing",
+        "run",
+        "postgresql",
+        "50 admins while a download and a reclaim run; four minutes",
+    ),
     "memory": ("memory", "run", "postgresql", "10,000, 100,000 and 1,000,000 members, above an idle shell"),
     "history": ("history", "run", "postgresql", "bytes per member-day, and days read back"),
     "past": ("past", "run", "postgresql", "how many of 100,000 would have come back, for any threshold"),
@@ -53,9 +58,9 @@ ROWS = {
     "verify": ("audit", "run", "postgresql", "1,000,000 events of the audit"),
     "verify-sqlite": ("audit", "run", "sqlite", "the same on SQLite"),
     "growth": ("growth", "run", "postgresql", "steps and pages at 10,000, 100,000 and 1,000,000"),
-    "lists": ("lists", "run", "postgresql", "pages, overview and audit at 1,000,000 rows"),
-    "sign-in": ("sign_in", "run", "postgresql", "the sign-in page while 16 guessers make 10,000 tries"),
-    "sign-in-sqlite": ("sign_in", "run", "sqlite", "the same on SQLite"),
+    "lists": ("web.lists", "run", "postgresql", "pages, overview and audit at 1,000,000 rows"),
+    "sign-in": ("web.sign_in", "run", "postgresql", "the sign-in page while 16 guessers make 10,000 tries"),
+    "sign-in-sqlite": ("web.sign_in", "run", "sqlite", "the same on SQLite"),
 }
 # Settings of a small server: the defaults of PostgreSQL are for a smaller one.
 SERVER = ("shared_buffers=512MB", "max_wal_size=4GB")

@@ -4,7 +4,8 @@
 
 It prints its address. There is one organization for each number of members; the token of a call, `token_of(number)`,
 says for which of them it is. `GET /generation/2` turns to the second state of the first one, in which `--churn` percent
-of the members were active again. `GET /granted` says when each organization got its pages. All other paths answer as
+of the members were active again. `GET /counted` says how often a page was refused, and when
+each organization got its pages. All other paths answer as
 Miro does.
 """
 
@@ -128,8 +129,6 @@ class Pages:
         if target.startswith("/generation/"):
             self.turn(int(target.rsplit("/", 1)[1]))
             return _answer({})
-        if target == "/refused":
-            return _answer({"refused": self.refused})
         if "/Users?" in target:
             return self._names(target)
         if "/teams" in target:
@@ -187,15 +186,16 @@ def _talk(organizations: list[Pages], connection: socket.socket) -> None:
         text = head.decode()
         target = text.split(" ", 2)[1]
         pages = by_token.get(text.partition(AUTHORIZATION)[2].partition("\r\n")[0], organizations[0])
-        answer = _granted(organizations) if target == "/granted" else pages.answer(target)
+        answer = _counted(organizations) if target == "/counted" else pages.answer(target)
         if pages.latency and "/members?" in target:
             _sleep_until(asked + pages.latency / 1000)
         connection.sendall(answer)
 
 
-def _granted(organizations: list[Pages]) -> bytes:
-    """For each organization, the moments of its pages, in seconds of a clock that only this process reads."""
-    return _answer([pages.granted for pages in organizations])
+def _counted(organizations: list[Pages]) -> bytes:
+    """How often the limit refused a page, and the moments of the pages of each organization, in seconds."""
+    moments = [pages.granted for pages in organizations]
+    return _answer({"refused": sum(pages.refused for pages in organizations), "granted": moments})
 
 
 def _sleep_until(moment: float) -> None:

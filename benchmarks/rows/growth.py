@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from django.urls import reverse
 
 from benchmarks import environment
-from benchmarks.rows import Row, lists
+from benchmarks.rows import Row
+from benchmarks.rows.web import lists
 
 if TYPE_CHECKING:
     from integrations.models import IntegrationProfile

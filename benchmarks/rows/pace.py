@@ -40,7 +40,7 @@ def _at_the_limit(profile: IntegrationProfile) -> list[Row]:
     with environment.served(MEMBERS, per_minute=PER_MINUTE) as url:
         environment.at(url)
         ours, _ = environment.timed(lambda: environment.download(profile))
-        refused = requests.get(f"{url}/refused", timeout=60).json()["refused"]
+        refused = requests.get(f"{url}/counted", timeout=60).json()["refused"]
     name = f"{MEMBERS:,} members at {PER_MINUTE * PAGE:,} a minute"
     return [
         against(name, floor, ours, most=1.02, note=f"{windows} windows, share 100 %"),

@@ -12,7 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from benchmarks.generate import organization
-from benchmarks.rows.lists import addresses
+from benchmarks.rows.web.lists import addresses
 from licensehub.ui.lists import counts, search_results
 
 pytestmark = [
