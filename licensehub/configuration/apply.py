@@ -6,7 +6,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from integrations.credentials.encryption import CredentialError
-from licensehub.api.access.caller import Caller, acting, caller_for
+from licensehub.api.access.caller import OVER, Caller, acting, caller_for
 from licensehub.api.problems import Problem
 from licensehub.configuration.changes import Change, Kind, Plan
 from licensehub.configuration.document import plan_of
@@ -29,8 +29,10 @@ class NotDone(Wrong):
 def caller_of(text: str) -> Caller:
     """The person who applies, by their own API token: a name alone could be anybody's. Raises CannotApply."""
     token = tokens.find(text, "user__profile_scope") if tokens.prefix_in(text) else None
-    if token is None or tokens.why_over(token):
+    if token is None:
         raise CannotApply("This token is not valid. Make another one in LicenseHub under “Your account”.")
+    if why := tokens.why_over(token):
+        raise CannotApply(OVER[why])
     caller = caller_for(token)
     try:
         caller.refuse_without_proof("applies a configuration")

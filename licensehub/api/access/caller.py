@@ -41,7 +41,8 @@ OVER: Final = {
         "The account of this token comes in by the company's sign-on, and has not for "
         f"{tokens.SIGN_ON_DAYS} days. The token works again when its owner has signed in."
     ),
-    "second_factor": "The account of this token needs a second factor, and this token was made without one.",
+    "second_factor": "The account of this token needs a second factor, and this token was made without one. "
+    "Add one under “Security”, and make another token.",
 }
 
 

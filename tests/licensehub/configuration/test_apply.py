@@ -19,6 +19,8 @@ from licensehub.audit.models import AuditEvent
 from licensehub.configuration.apply import CannotApply, apply, caller_of
 from licensehub.configuration.document import as_yaml, dump, plan_of
 from licensehub.configuration.reading import Wrong, read_text
+from licensehub.database.clock import database_now
+from licensehub.sign_in.models import ApiToken
 from subscriptions.accounts import rights
 from subscriptions.models import Per, Price, Protection, ReclaimRule, RightsChange, Subscription
 from subscriptions.money.prices import PriceInput, enter_price
@@ -195,6 +197,10 @@ def test_who_applies_is_a_person_with_a_fresh_token_and_the_rights(whole, progra
             caller_of(text)
     with pytest.raises(CannotApply, match="second factor"):
         caller_of(program(carol, "Company admin", factor_at=None).text)
+    over = program(carol, "Company admin")
+    ApiToken.objects.filter(pk=over.token.pk).update(expires_at=database_now())
+    with pytest.raises(CannotApply, match="This token has expired"):
+        caller_of(over.text)
     with pytest.raises(Wrong, match="does not have the right integrations"):
         applied(wanted, caller_of(program(alice).text))
     limited_to(carol)
@@ -216,7 +222,8 @@ def test_garbage_in_a_file_is_a_mistake_with_a_place_and_writes_nothing(whole, c
             keys = list(inner) if isinstance(inner, dict) else list(range(len(inner)))
             key = data.draw(st.sampled_from(keys))
             if not isinstance(inner[key], dict | list) or not inner[key] or data.draw(st.integers(0, 3)) == 0:
-                inner[key] = data.draw(GARBAGE)
+                # A copy: the next turn may change a part of it.
+                inner[key] = copy.deepcopy(data.draw(GARBAGE))
                 break
             inner = inner[key]
         if not isinstance(found, dict) or not found:
@@ -248,7 +255,7 @@ def test_the_commands_have_exit_codes(whole, tmp_path, program, carol, monkeypat
     assert refused.value.returncode == 3 and str(refused.value).startswith(f"{file}:")
     monkeypatch.setenv("LICENSEHUB_TOKEN", program(carol, "Company admin").text)
     call_command("apply", str(file), stdout=out)
-    assert "1 differences were applied." in out.getvalue()
+    assert "Differences that were applied: 1." in out.getvalue()
     file.write_text("licensehub: 2\nprofiles: []\n")
     with pytest.raises(CommandError) as broken:
         call_command("apply", str(file), "--plan", stdout=out)

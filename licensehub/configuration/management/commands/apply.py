@@ -79,6 +79,6 @@ def _summary(count: int, left: int, planned: bool) -> str:
     if not count:
         return "Nothing differs."
     if planned:
-        return f"{count} differences. Nothing was changed."
-    open_ones = f" {left} differences stay: see the lines with - and !." if left else ""
-    return f"{count - left} differences were applied.{open_ones}"
+        return f"Differences: {count}. Nothing was changed."
+    open_ones = f" Differences that stay: {left}, see the lines with - and !." if left else ""
+    return f"Differences that were applied: {count - left}.{open_ones}"
