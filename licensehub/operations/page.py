@@ -73,20 +73,13 @@ TILES: Final = ("workers", "scheduler", "open_items", "in_doubt", "downloads")
 CARDS: Final[tuple[tuple[str | Promise, tuple[str, ...]], ...]] = (
     (gettext_lazy("Vendor and mail"), ("tokens", "vendor_clock", "sending", "mail", "webhooks")),
     (gettext_lazy("Evidence and backup"), ("audit", "anchors", "verified", "backup", "drill")),
-    (gettext_lazy("Database, broker and hosts"), ("database", "connections", "pool", "broker", "clocks", "disk")),
+    (
+        gettext_lazy("Database, broker and hosts"),
+        ("database", "connections", "pool", "broker", "broker_messages", "clocks", "disk", "locale"),
+    ),
     (
         gettext_lazy("Installation"),
-        (
-            "public_url",
-            "migrations",
-            "settings",
-            "configuration",
-            "rights",
-            "keys",
-            "key_ages",
-            "locale",
-            "broker_messages",
-        ),
+        ("public_url", "migrations", "settings", "configuration", "rights", "keys", "key_ages"),
     ),
 )
 QUEUES: Final = {

@@ -34,7 +34,7 @@ _TYPED: Final = frozenset(
     {"by", "comment", "name", "organization", "organization_name", "owner", "person", "plan", "profile", "reason"}
 )
 # Values of these places are measured, so they may have decimals. Elsewhere `9.1` may be a version.
-_MEASURED: Final = frozenset({"free", "seconds", "total"})
+_MEASURED: Final = frozenset({"free", "seconds", "size", "total"})
 _DECIMAL: Final = re.compile(r"\d+\.(\d+)")
 _PERCENT: Final = re.compile(r"\d+(\.\d+)?%")
 _LIST: Final = "; "

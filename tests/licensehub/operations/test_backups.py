@@ -44,6 +44,17 @@ def test_a_recorded_backup_and_drill_are_shown_with_their_day(db, dump, monkeypa
     assert backups.drill(Context()).level == Level.OK
 
 
+def test_a_backup_that_is_suddenly_small_is_shown(db, dump):
+    """Half of a dump is a file, too. Control: without the comparison it is well."""
+    call_command("record_backup", str(dump))
+    dump.write_bytes(b"x" * 1_000_000)
+    call_command("record_backup", str(dump))
+    found = backups.backup(Context())
+    assert (found.level, found.value.partition(", ")[2]) == (Level.LOOK, "1.0 MB") and found.steps
+    call_command("record_backup", str(dump))
+    assert backups.backup(Context()).level == Level.OK
+
+
 @pytest.mark.parametrize("name", CHECKS)
 def test_without_one_nothing_is_said_until_it_would_be_late(db, dump, monkeypatch, name):
     run, limit = CHECKS[name]
