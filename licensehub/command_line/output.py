@@ -46,6 +46,8 @@ def cell(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, list):
         return ", ".join(map(cell, value))
+    if isinstance(value, dict) and "label" in value:
+        return cell(value["label"])
     return printable(" ".join(str(value).split(" ")))
 
 

@@ -26,7 +26,7 @@ MAX_FILE = 2_000_000  # bytes
 
 @click.group()
 def protections() -> None:
-    """Show who is left alone, and why."""
+    """Protections: the people and groups who are left alone, and why."""
 
 
 @protections.command("list", epilog=examples("licensehub protections list --in-force --all --json"))

@@ -105,7 +105,7 @@ def stop(session: Session, profile: str | None, everything: bool, reason: str) -
 
 @click.group()
 def history() -> None:
-    """Show what was sent to the vendors, and how it ended."""
+    """Reclaims and restores: what was sent to the vendors, and how it ended."""
 
 
 @history.command(

@@ -34,7 +34,8 @@ def list_webhooks(session: Session, most: int | None) -> None:
 def show_webhook(session: Session, webhook: int) -> None:
     """Show one webhook."""
     row = session.client.webhook(webhook)
-    session.show(row, lambda shown: output.show_values(shown, sorted(shown.items())))
+    everywhere = {"profiles": "all"} if row["profiles"] is None else {}
+    session.show(row, lambda shown: output.show_values(shown, sorted({**shown, **everywhere}.items())))
 
 
 @webhooks.command("deliveries", epilog=examples("licensehub webhooks deliveries 3 --state failed"))

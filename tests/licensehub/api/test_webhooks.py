@@ -47,7 +47,8 @@ def test_a_reader_of_some_profiles_sees_no_webhook_of_others(failed, organizatio
 
 def test_the_command_line_says_what_did_not_arrive(failed, cli, program):
     sent = program(person("ute", "Auditor"))
-    assert "hooks.slack.com" in cli(sent, "webhooks", "show", str(failed.webhook_id)).out
+    shown = " ".join(cli(sent, "webhooks", "show", str(failed.webhook_id)).out.split())
+    assert "host hooks.slack.com" in shown and "profiles all" in shown and "state Switched on" in shown
     found = cli(sent, "webhooks", "deliveries", str(failed.webhook_id), "--state", "failed")
     assert found.code == 0 and "503" in found.out and "It is down." in found.out
     assert cli(sent, "webhooks", "deliveries", "999").code == 5
