@@ -90,7 +90,7 @@ class Soak:
         self._rest()
 
     def _faults(self) -> list[tuple[str, Callable[[], object], Callable[[], object]]]:
-        """What is done, and how it ends."""
+        """The name of each fault, what it does, and how it ends."""
         nothing = lambda: None  # noqa: E731
         found = [
             ("workers killed", self._kill_workers, nothing),

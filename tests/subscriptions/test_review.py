@@ -16,7 +16,7 @@ from subscriptions import review
 from subscriptions.accounts import persons
 from subscriptions.accounts.own_seat import OWN_SEAT
 from subscriptions.approvals import asking, closing, decide, undo
-from subscriptions.approvals.deciders import deciders_of
+from subscriptions.approvals.deciders import deciders_of, undecidable
 from subscriptions.approvals.request import file_automatically, request_reclaim
 from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.eligibility.sentences import on_day
@@ -127,8 +127,10 @@ def test_whoever_made_a_candidate_after_review_does_not_approve_it_as_well(world
         with pytest.raises(OwnRequest, match="needed review"):
             decide.approve(request, actor=same)
     assert not deciders_of(request).filter(pk__in=[bob.pk, second.pk]).exists()
+    assert undecidable(request.profile, [request]) == [request]
     ada = person("ada", "Approver")
     assert set(deciders_of(request)) == {ada}
+    assert undecidable(request.profile, [request]) == []
     assert decide.approve(request, actor=ada) == 1
 
 

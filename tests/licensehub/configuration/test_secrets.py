@@ -7,8 +7,8 @@ import pytest
 from integrations.models import Connection, Webhook, WebhookDelivery
 from licensehub.audit.models import AuditEvent
 from licensehub.configuration.apply import caller_of
-from licensehub.configuration.document import as_yaml, dump
-from licensehub.configuration.reading import Wrong
+from licensehub.configuration.document import as_yaml, dump, plan_of
+from licensehub.configuration.reading import Wrong, read_text
 from subscriptions.webhooks.delivery import deliver_due
 from tests.support.configuration import applied, differences
 from tests.support.organization import Organization
@@ -95,6 +95,33 @@ def test_a_webhook_is_made_changed_and_switched(organization: Organization, admi
     assert sorted(actions) == sorted((action, "carol") for action in made)
 
 
+def test_a_webhook_is_made_switched_off(organization, admin):
+    """Control: without `switch_off` in `_create`, it sends from the first moment."""
+    assert len(applied(channel(enabled=False), admin())) == 1
+    assert Webhook.objects.get().state == "off" and differences(channel(enabled=False)) == []
+
+
+def test_values_and_address_are_changed_together(organization, admin, endpoint, monkeypatch):
+    applied(channel(), admin())
+    monkeypatch.setenv("CHANNEL_URL", endpoint.address + "/other")
+    [line] = applied(channel(language="de"), admin())
+    assert "language: en → de; url: replace it" in line
+    row = Webhook.objects.get()
+    assert (row.language, row.secrets()["url"]) == ("de", endpoint.address + "/other")
+
+
+def test_the_format_stays_and_a_new_webhook_needs_an_address(organization, admin):
+    applied(channel(), admin())
+    # The plan says it already.
+    [mistake] = plan_of(read_text(as_yaml(channel(format="teams")), "x"), prune=False).mistakes
+    assert str(mistake).startswith("x:5:13: The format of a webhook cannot be changed")
+    without = channel()
+    without["webhooks"]["Other"] = {"format": "slack", "events": ["request.waits"]}
+    with pytest.raises(Wrong, match=r"x:\d+:\d+: “url” is missing here"):
+        applied(without, admin())
+    assert Webhook.objects.get().format == "slack"
+
+
 def test_what_the_file_does_not_name_stays(organization, admin, endpoint):
     row, _secret = make_webhook(endpoint, name="On call", with_names=True)
     named = {"licensehub": 1, "webhooks": {"On call": {"language": "de"}}}
@@ -141,6 +168,9 @@ def test_each_mistake_has_its_place_and_makes_nothing(organization, admin, value
 def test_an_address_that_the_settings_do_not_allow_is_refused(organization, admin, monkeypatch, address):
     """Control: without `allowed` in `_secrets` and `_target`, the webhook is made."""
     monkeypatch.setenv("CHANNEL_URL", address)
+    # The plan says it already, at the place of the address.
+    [mistake] = plan_of(read_text(as_yaml(channel()), "x"), prune=False).mistakes
+    assert str(mistake).startswith("x:8:10: ")
     with pytest.raises(Wrong, match=r"x:\d+:\d+: "):
         applied(channel(), admin())
     assert not Webhook.objects.exists()

@@ -227,7 +227,7 @@ def test_a_delivery_is_given_up_after_days(endpoint, organization):
 
 
 def test_what_was_being_sent_while_its_webhook_was_switched_off_waits_as_well(endpoint, organization):
-    """Else it would be due for as long as the webhook is off, and never grow old."""
+    """Control: without the last lines of `repair` it stays due while the webhook is off, and never grows old."""
     webhook, _secret = make_webhook(endpoint)
     row = happen(organization)
     claimed = delivery._claim()
