@@ -227,11 +227,12 @@ class AuditEventAdmin(ExportMixin, ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("Details"))
     def details(self, event: AuditEvent) -> SafeString:
-        shown = list(event.data.items())[:DETAILS_IN_LIST]
-        # As it was stored and signed.
-        return format_html(
-            '<span class="lh-sentence" lang="en">{}</span>', "; ".join(f"{key}: {value}" for key, value in shown)
-        )
+        # As it was stored and signed: a text, or JSON.
+        shown = [
+            f"{key}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+            for key, value in list(event.data.items())[:DETAILS_IN_LIST]
+        ]
+        return format_html('<span class="lh-sentence" lang="en">{}</span>', "; ".join(shown))
 
 
 def _begins(text: str) -> Q:
