@@ -105,6 +105,8 @@ class Deadline:
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()
         self._close_handle()
+        with self._lock:
+            self._socket = None  # its next exchange has a deadline of its own, and this timer may be firing now
         _current.reset(self._token)
 
     def watch_connecting(self, sock: socket.socket) -> None:
