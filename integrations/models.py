@@ -253,6 +253,8 @@ class Connection(models.Model):
     )
     state_changed_at = models.DateTimeField(default=database_now, editable=False)
     error = models.TextField(blank=True, editable=False)
+    # Since when validations get no answer that says whether it works. Empty after one that did.
+    unanswered_since = models.DateTimeField(null=True, editable=False)
     # The facts that calls through it found out about the vendor: {name: value}. The connector defines the names.
     learned = models.JSONField(default=dict, editable=False)
     # OAuth only. What was granted: {"organization_id", "organization_name", "team", "user", "scopes": [...]}.

@@ -1,12 +1,13 @@
-"""The Celery task of this app. It only calls `integrations.connections.validation`."""
+"""The Celery tasks of this app. They only call `integrations.connections.validation`."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 
 from celery import shared_task
 
-from integrations.connections.validation import validate_connections
+from integrations.connections.validation import profiles_to_try_again, validate_connections
 from integrations.connectors.contract import ConnectorError
 from integrations.models import IntegrationProfile
 
@@ -16,7 +17,17 @@ logger = logging.getLogger(__name__)
 @shared_task
 def validate_nightly() -> None:
     """Triggered by beat. Validates the connections of each published or paused profile, and stores the findings."""
-    for profile in IntegrationProfile.objects.published_or_paused():
+    _validate(IntegrationProfile.objects.published_or_paused())
+
+
+@shared_task
+def try_again() -> None:
+    """Triggered by beat every hour. Validates the connections that failed or had no answer: they may work again."""
+    _validate(profiles_to_try_again())
+
+
+def _validate(profiles: Iterable[IntegrationProfile]) -> None:
+    for profile in profiles:
         try:
             validate_connections(profile, actor=None)
         except ConnectorError as error:

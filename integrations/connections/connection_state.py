@@ -20,7 +20,9 @@ def mark_failed(profile: IntegrationProfile, error: ConfigError) -> None:
     connections = known.exclude(state=ConnectionState.ERROR, error=error.message)
     if error.slot:
         connections = connections.filter(slot=error.slot)
+        known = known.filter(slot=error.slot)
     with transaction.atomic():
+        known.exclude(unanswered_since=None).update(unanswered_since=None)
         for connection in connections.select_for_update():
             _set_state(connection, ConnectionState.ERROR, error.message)
             record(Action.CONNECTION_FAILED, actor=None, target=connection, data={"error": error.message})
@@ -28,15 +30,21 @@ def mark_failed(profile: IntegrationProfile, error: ConfigError) -> None:
 
 def mark_working(profile: IntegrationProfile, slot: str) -> None:
     """Set the connection to Working: the vendor has answered a call through this slot."""
-    connections = Connection.objects.filter(profile=profile, slot=slot).exclude(
-        state__in=(ConnectionState.WORKING, ConnectionState.NOT_SET)
-    )
+    known = Connection.objects.filter(profile=profile, slot=slot)
+    connections = known.exclude(state__in=(ConnectionState.WORKING, ConnectionState.NOT_SET))
     with transaction.atomic():
+        known.exclude(unanswered_since=None).update(unanswered_since=None)
         for connection in connections.select_for_update():
             was_error = connection.state == ConnectionState.ERROR
             _set_state(connection, ConnectionState.WORKING, "")
             if was_error:
                 record(Action.CONNECTION_RECOVERED, actor=None, target=connection)
+
+
+def mark_unanswered(profile: IntegrationProfile, slot: str) -> None:
+    """Note that nobody knows now whether the connection works. Its state stays."""
+    first = Connection.objects.filter(profile=profile, slot=slot, unanswered_since=None)
+    first.exclude(state=ConnectionState.NOT_SET).update(unanswered_since=database_now())
 
 
 def _set_state(connection: Connection, state: ConnectionState, error: str) -> None:

@@ -153,6 +153,7 @@ def _store(connection: Connection, grant: Grant, granted: Granted, *, actor: Use
             state=ConnectionState.UNTESTED,
             state_changed_at=database_now(),
             error="",
+            unanswered_since=None,
             granted=asdict(granted),
             refresh_lease=None,
             refresh_lease_until=None,

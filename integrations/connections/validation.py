@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
+from datetime import timedelta
+from typing import Final
+
+from django.db.models import Q
 
 from integrations.connections import connection_state
 from integrations.connectors.contract import LATER, ConfigError, Finding, english
 from integrations.connectors.network import current_network
 from integrations.credentials import credential_store
-from integrations.models import Connection, IntegrationProfile
+from integrations.models import Connection, ConnectionState, IntegrationProfile
+from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor
+from licensehub.audit.models import AuditEvent
 from licensehub.database.clock import database_now
 from licensehub.ui.formatting import name_of
+
+# Times in a day that one connection recovers without a person.
+MAX_RECOVERIES: Final = 3
 
 
 def validate_connections(profile: IntegrationProfile, *, actor: Actor) -> list[Finding]:
@@ -31,6 +41,20 @@ def validate_connections(profile: IntegrationProfile, *, actor: Actor) -> list[F
     for slot in profile.connector.slots:
         _note(profile, slot.name, [finding for finding in findings if finding.slot == slot.name])
     return findings
+
+
+def profiles_to_try_again() -> list[IntegrationProfile]:
+    """The profiles in use with a connection that failed or had no answer.
+
+    A vendor, or a proxy before it, may refuse for minutes, and nobody should have to look for that. A connection that
+    recovered by itself again and again, e.g. since only writes are refused, is left to a person and to the night.
+    """
+    rows = Connection.objects.filter(profile__in=IntegrationProfile.objects.published_or_paused())
+    failed = rows.filter(Q(state=ConnectionState.ERROR) | Q(unanswered_since__isnull=False))
+    today = AuditEvent.objects.filter(action=Action.CONNECTION_RECOVERED, at__gt=database_now() - timedelta(days=1))
+    recovered = Counter(today.filter(target_id__in=failed.values("pk")).values_list("target_id", flat=True))
+    chosen = failed.exclude(pk__in=[pk for pk, times in recovered.items() if times >= MAX_RECOVERIES])
+    return list(IntegrationProfile.objects.filter(pk__in=chosen.values("profile")).order_by("pk"))
 
 
 def _keep_refusals(profile: IntegrationProfile, findings: list[Finding]) -> list[Finding]:
@@ -73,5 +97,7 @@ def _note(profile: IntegrationProfile, slot: str, findings: list[Finding]) -> No
     if failed:
         message = " ".join(part for part in (failed[0].title + ".", failed[0].detail, failed[0].next_step) if part)
         connection_state.mark_failed(profile, ConfigError(message, slot=slot))
-    elif any(finding.level == "ok" for finding in findings) and is_fit(findings):
+    elif any(finding.code == LATER for finding in findings):
+        connection_state.mark_unanswered(profile, slot)
+    elif any(finding.level == "ok" for finding in findings):
         connection_state.mark_working(profile, slot)

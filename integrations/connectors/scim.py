@@ -109,10 +109,13 @@ def resources(
 
 
 def _page(data: object) -> tuple[list[Mapping[str, Any]], int | None]:
-    """Resources and totalResults of one ListResponse. `Resources` may be missing when there are none."""
+    """Resources and totalResults of one ListResponse (RFC 7644, 3.4.2). `Resources` may be missing when there are none.
+
+    An answer with neither is not the end of the list: it is no list.
+    """
     body = mapping(data)
-    items = body.get("Resources", [])
-    if not isinstance(data, dict) or not isinstance(items, list):
-        raise BadAnswer(english("The directory's answer is not a list of people."), code="not_a_list")
     total = body.get("totalResults")
+    items = body.get("Resources", None if total is None else [])
+    if not isinstance(items, list):
+        raise BadAnswer(english("The directory's answer is not a list of people."), code="not_a_list")
     return [mapping(item) for item in items], total if isinstance(total, int) else None

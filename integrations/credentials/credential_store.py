@@ -28,6 +28,7 @@ NOTHING_SET: dict[str, Any] = {
     "credentials_set_at": None,
     "state": ConnectionState.NOT_SET,
     "error": "",
+    "unanswered_since": None,
     "granted": {},
     "learned": {},
     "expires_at": None,

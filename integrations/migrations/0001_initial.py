@@ -10,12 +10,18 @@ import licensehub.database.clock
 
 
 def schedule_validation(apps, schema_editor):
-    """Every night at 01:30 UTC. An operator may change it afterwards; it is never written again."""
+    """Every night at 01:30 UTC, and what failed every hour. An operator may change it afterwards; it is never written again."""
     night, _ = apps.get_model("django_celery_beat", "CrontabSchedule").objects.get_or_create(
         minute="30", hour="1", day_of_week="*", day_of_month="*", month_of_year="*", timezone="UTC"
     )
     apps.get_model("django_celery_beat", "PeriodicTask").objects.get_or_create(
         name="Validate connections", defaults={"task": "integrations.tasks.validate_nightly", "crontab": night}
+    )
+    hourly, _ = apps.get_model("django_celery_beat", "CrontabSchedule").objects.get_or_create(
+        minute="17", hour="*", day_of_week="*", day_of_month="*", month_of_year="*", timezone="UTC"
+    )
+    apps.get_model("django_celery_beat", "PeriodicTask").objects.get_or_create(
+        name="Try failed connections again", defaults={"task": "integrations.tasks.try_again", "crontab": hourly}
     )
 
 
@@ -71,6 +77,7 @@ class Migration(migrations.Migration):
                     models.DateTimeField(default=licensehub.database.clock.database_now, editable=False),
                 ),
                 ("error", models.TextField(blank=True, editable=False)),
+                ("unanswered_since", models.DateTimeField(editable=False, null=True)),
                 ("learned", models.JSONField(default=dict, editable=False)),
                 ("granted", models.JSONField(default=dict, editable=False)),
                 ("expires_at", models.DateTimeField(editable=False, null=True)),

@@ -86,7 +86,7 @@ _HOOK: Final = (
     "ciphertext",
 )
 _TOKENS: Final = (
-    *("ciphertext", "state", "state_changed_at", "error", "learned"),
+    *("ciphertext", "state", "state_changed_at", "error", "unanswered_since", "learned"),
     *("expires_at", "refresh_at", "refresh_lease", "refresh_lease_until"),
 )
 _FOUND: Final = (

@@ -116,7 +116,8 @@ class Soak:
         self.beat = self._beat()
 
     def _vendor_fails(self) -> None:
-        self.miro.storm(seed=PLAN.seed, mix={kind: share * 5 for kind, share in MIX.items()}, hang_seconds=PLAN.hang)
+        mix = {kind: share * 5 for kind, share in MIX.items()} | {"html": 0.05, "other_json": 0.05}
+        self.miro.storm(seed=PLAN.seed, mix=mix, hang_seconds=PLAN.hang)
 
     def _mails(self, mode: str) -> None:
         self.mail.mode = mode

@@ -16,7 +16,7 @@ from integrations.connectors.contract import (
     Grant,
     Granted,
     OutcomeUnknown,
-    PermanentError,
+    TransientError,
     english,
 )
 from integrations.connectors.http import ApiSession, Rate
@@ -28,11 +28,22 @@ from integrations.connectors.response import Answer
 TOKEN_PATH = "/v1/oauth/token"  # noqa: S105 - an address
 REVOKE_PATH = "/v2/oauth/revoke"
 DEAD = (400, 401)
+# The codes of `transport` and `response` for a certificate that is not trusted, and for a redirect.
+NOT_REACHED = frozenset({"certificate", "redirect"})
 
 
 def explain_oauth(answer: Answer) -> ConnectorError:
-    """The error for a status 4xx of the token endpoint: https://developers.miro.com/docs/troubleshooting-oauth20."""
+    """The error for a status 4xx of the token endpoint: https://developers.miro.com/docs/troubleshooting-oauth20.
+
+    A refusal that is not Miro's, e.g. the page of a proxy, says nothing about the tokens: they are kept.
+    """
     body = mapping(answer.data)
+    if not body:
+        text = english(
+            "The address of Miro's tokens answered with {status}, but not with Miro's own error. A proxy may be in "
+            "between; LicenseHub tries again by itself."
+        ).format(status=answer.status)
+        return TransientError(text, status=answer.status, code="not_miro")
     message = clean(body.get("message"))
     reason = f": {message.rstrip('.')}" if message else ""
     text = english("Miro refuses ({status}{reason}).").format(status=answer.status, reason=reason)
@@ -81,8 +92,11 @@ class MiroOAuth:
         client = {"client_id": self._client_id, "client_secret": self._client_secret}
         try:
             answer = self._session.post(TOKEN_PATH, rate=self._rate, form={**form, **client})
-        except PermanentError as error:
-            raise ConfigError(error.message, slot=REST, status=error.status, code=error.code) from None
+        except ConfigError as error:
+            # What did not reach Miro says nothing about the tokens either.
+            if error.code in NOT_REACHED:
+                raise TransientError(error.message, status=error.status, code=error.code) from None
+            raise
         return _grant(answer)
 
     def revoke(self, access_token: str) -> None:

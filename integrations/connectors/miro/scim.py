@@ -134,13 +134,19 @@ class MiroScim:
             yield DirectoryPage(people, str(page.following or ""))
 
     def probe(self) -> None:
-        """A call that needs a valid token. Miro may show its configuration without one, but not its users."""
-        self._session.get("/Users", rate=self._reads, query={"count": 1})
+        """A call that needs a valid token. Miro may show its configuration without one, but not its users.
+
+        Raises BadAnswer for an answer that is no list of users.
+        """
+        next(resources(lambda start: self._session.get("/Users", rate=self._reads, query={"count": start}).data))
 
     def can_patch(self) -> bool:
-        """Whether single attributes can be changed (RFC 7643, section 5)."""
+        """Whether single attributes can be changed (RFC 7643, section 5). Raises BadAnswer when that is not said."""
         data: Any = self._session.get("/ServiceProviderConfig", rate=self._reads).data
-        return mapping(mapping(data).get("patch")).get("supported") is True
+        supported = mapping(mapping(data).get("patch")).get("supported")
+        if not isinstance(supported, bool):
+            raise BadAnswer(english("Miro's answer does not say what its SCIM can do."), code="no_configuration")
+        return supported
 
     def _users(self, start: int) -> object:
         query: dict[str, str | int] = {"startIndex": start, "count": PAGE_SIZE}

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from integrations.connectors.contract import (
     LATER,
     Allocation,
+    BadAnswer,
     ConfigError,
     ConnectorError,
     Finding,
@@ -293,7 +294,7 @@ def _deactivation(scim: MiroScim) -> Finding:
     return Finding(
         level=ERROR,
         title=english("SCIM cannot deactivate anybody"),
-        detail=english("Miro does not say that SCIM can change single attributes (PATCH)."),
+        detail=english("Miro says that its SCIM cannot change single attributes (PATCH)."),
         next_step=english("Ask Miro's support whether SCIM provisioning is switched on completely."),
         slot=SCIM,
     )
@@ -331,7 +332,8 @@ def _run(title: str, check: Callable[[], Finding], *, slot: str) -> Finding:
 
 
 def _failed(title: str, error: ConnectorError, *, slot: str) -> Finding:
-    if isinstance(error, TransientError):
+    if isinstance(error, TransientError | BadAnswer):
+        # An answer that is no data says nothing about the credentials: it may come from a proxy, or be cut off.
         detail = english("Could not be checked now. {message}").format(message=error.message)
         return Finding(level=NOT_CHECKED, title=title, detail=detail, next_step=_LATER, slot=slot, code=LATER)
     next_step = _NEXT[slot] if isinstance(error, ConfigError) else _LATER

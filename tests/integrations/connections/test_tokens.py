@@ -90,6 +90,20 @@ def test_a_refused_refresh_is_an_error_and_no_loop(connected, miro):
     assert counters(miro)["refresh_reuse"] == 0
 
 
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 302])
+def test_a_refusal_that_is_not_miros_keeps_the_tokens(connected, miro, status):
+    """A proxy in between answered. Miro has not seen the refresh token, so it is still good."""
+    due(connected)
+    miro.fault("html", page_status=status, match=TOKEN, times=-1)
+    assert read(connected)  # with the old token
+    connected.refresh_from_db()
+    assert (connected.state != "error", "refresh_token" in connected.secrets()) == (True, True)
+    miro.clear_faults()
+    due(connected)
+    assert read(connected)
+    assert (counters(miro)["refreshes"], counters(miro)["refresh_reuse"]) == (1, 0)
+
+
 def test_a_new_token_that_is_refused_is_not_refreshed_again(connected, miro):
     """Miro answers 401 to every token: one refresh, then Error, and no loop."""
     miro.fault("error_before", status=401, match={"path": "/v2/orgs"}, times=-1)

@@ -201,6 +201,11 @@ def test_work_that_does_not_get_on(world: World, alice, bob):
     for minutes, expected in ((25, "ok"), (35, "look")):
         Connection.objects.update(refresh_at=now - timedelta(minutes=minutes))
         assert level("tokens") == expected
+    Connection.objects.update(refresh_at=None)
+    for minutes, expected in ((175, "ok"), (185, "look")):
+        Connection.objects.update(unanswered_since=now - timedelta(minutes=minutes))
+        assert level("tokens") == expected
+    assert said("tokens") == ("look", "Miro does not answer")
     DownloadRun.objects.update(finished_at=now - timedelta(days=30))
     assert said("downloads") == ("look", "The facts are old")
     for state, title in (("quarantined", "A download was quarantined"), ("failed", "A download failed")):

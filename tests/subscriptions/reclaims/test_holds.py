@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from integrations.connections.validation import MAX_RECOVERIES, profiles_to_try_again
 from integrations.connectors.http import DEFAULT_LIMITS
 from integrations.models import Connection, IntegrationProfile
-from integrations.tasks import validate_nightly
+from integrations.tasks import try_again, validate_nightly
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import Reclaim
@@ -72,6 +73,82 @@ def test_a_miro_that_is_away_breaks_no_connection(world):
     world.sandbox.stop()
     validate_nightly()
     assert {row.state for row in Connection.objects.all()} <= {"untested", "working"}
+
+
+NO_DATA = [
+    ("html", {}),
+    ("truncated", {}),
+    ("cut", {}),
+    ("other_json", {}),
+    ("other_json", {"match": {"path": "oauth-token"}}),
+    ("other_json", {"match": {"path": "/Users"}}),
+    ("other_json", {"match": {"path": "/ServiceProviderConfig"}}),
+]
+
+
+@pytest.mark.parametrize(("kind", "which"), NO_DATA)
+def test_an_answer_that_is_no_data_breaks_no_connection_and_is_tried_again(approved, kind, which):
+    """A proxy or a cut answer says nothing about the credentials, so nobody has to act before the next try."""
+    approved.miro.fault(kind, times=-1, **which)
+    assert reclaim_due(approved.profile).held == 2
+    assert patches(approved) == 0
+    assert {(item.state, item.hold_reason) for item in Reclaim.objects.all()} == {("queued", "later")}
+    assert "error" not in {row.state for row in Connection.objects.all()}
+    approved.miro.clear_faults()
+    Reclaim.objects.update(not_before=None)
+    assert reclaim_due(approved.profile).reclaimed == 2
+
+
+def test_a_connection_without_an_answer_is_tried_every_hour_until_it_has_one(approved):
+    approved.miro.fault("other_json", times=-1, match={"path": "/scim/"})
+    reclaim_due(approved.profile)
+    assert {row.slot: row.unanswered_since is not None for row in Connection.objects.all()} == {
+        "rest": False,
+        "scim": True,
+    }
+    since = Connection.objects.get(slot="scim").unanswered_since
+    try_again()
+    assert Connection.objects.get(slot="scim").unanswered_since == since
+    approved.miro.clear_faults()
+    try_again()
+    assert Connection.objects.get(slot="scim").unanswered_since is None
+    assert profiles_to_try_again() == []
+
+
+def test_a_refusal_that_ends_by_itself_needs_nobody(approved):
+    """E.g. a proxy that refused for some minutes with a status that means a dead token."""
+    approved.miro.fault("error_before", status=403, times=-1)
+    reclaim_due(approved.profile)
+    assert {row.state for row in Connection.objects.all()} == {"error"}
+    try_again()
+    assert {row.state for row in Connection.objects.all()} == {"error"}
+    approved.miro.clear_faults()
+    try_again()
+    assert {row.state for row in Connection.objects.all()} == {"working"}
+    assert reclaim_due(approved.profile).reclaimed == 2
+
+
+def test_a_connection_that_fails_again_and_again_is_left_to_a_person(approved):
+    """Each check passes, but writes are refused: trying that every hour would send a mail every hour."""
+    approved.miro.fault("error_before", status=403, times=-1, match={"method": "PATCH"})
+    for _ in range(MAX_RECOVERIES):
+        reclaim_due(approved.profile)
+        assert Connection.objects.get(slot="scim").state == "error"
+        try_again()
+        Reclaim.objects.update(not_before=None)
+    reclaim_due(approved.profile)
+    try_again()
+    assert Connection.objects.get(slot="scim").state == "error"
+    validate_nightly()
+    assert Connection.objects.get(slot="scim").state == "working"
+
+
+def test_only_profiles_in_use_are_tried_again(approved):
+    approved.miro.set_toggles(scim_token_valid=False)
+    reclaim_due(approved.profile)
+    assert profiles_to_try_again() == [approved.profile]
+    IntegrationProfile.objects.update(state="archived")
+    assert profiles_to_try_again() == []
 
 
 def test_what_miro_did_not_answer_in_the_try_is_asked_again_before_anything_is_sent(approved):

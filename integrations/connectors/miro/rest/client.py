@@ -49,7 +49,10 @@ class MiroRest:
         return self._session.credits
 
     def token_context(self) -> TokenContext:
-        """https://developers.miro.com/reference/get-access-token-information. A dead token gets 400 there, or 401."""
+        """https://developers.miro.com/reference/get-access-token-information. A dead token gets 400 there, or 401.
+
+        Raises BadAnswer for an answer without a list of scopes: it does not describe a token.
+        """
         try:
             answer = self._session.get("/v1/oauth-token", rate=rate(self._account, cost=LEVEL_1), rejections=DEAD)
         except PermanentError as error:
@@ -59,13 +62,15 @@ class MiroRest:
         data = mapping(answer.data)
         organization, user = mapping(data.get("organization")), mapping(data.get("user"))
         scopes = data.get("scopes")
+        if not isinstance(scopes, list):
+            raise BadAnswer(english("Miro's answer does not describe the access token."), code="no_token_context")
         return TokenContext(
             organization_id=clean(organization.get("id")),
             organization_name=clean(organization.get("name")),
             team=clean(mapping(data.get("team")).get("name")),
             user=clean(user.get("name")),
             user_id=clean(user.get("id")),
-            scopes=frozenset(clean(scope) for scope in scopes) if isinstance(scopes, list) else frozenset(),
+            scopes=frozenset(clean(scope) for scope in scopes),
             skew=_skew(answer.headers.get("Date", "")),
             credits_left=_whole(answer.headers.get("X-RateLimit-Remaining", "")),
             credits=_whole(answer.headers.get("X-RateLimit-Limit", "")),

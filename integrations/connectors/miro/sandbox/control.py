@@ -64,7 +64,7 @@ class SandboxControl:
         return found
 
     def fault(self, kind: str, **options: Any) -> None:
-        """Options: times, match, after_requests, probability, seconds, status, after, late, loop."""
+        """Options: times, match, after_requests, probability, seconds, status, page_status, after, late, loop."""
         self._call("POST", "faults", [{"kind": kind, **options}])
 
     def faults(self) -> list[Json]:

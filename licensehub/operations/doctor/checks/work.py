@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.db.models import Min
+from django.utils.text import capfirst
 
 from integrations import sending
 from integrations.connectors.contract import english, english_plural
@@ -22,6 +23,8 @@ LATE: Final = timedelta(minutes=20)
 OLD_DOUBT: Final = timedelta(hours=1)
 # A token is refreshed long before it expires.
 LATE_REFRESH: Final = timedelta(minutes=30)
+# Failed connections are tried again every hour.
+LONG_UNANSWERED: Final = timedelta(hours=3)
 OLD_TOKEN: Final = timedelta(days=365)
 
 
@@ -99,12 +102,14 @@ def in_doubt(context: Context) -> Finding:
 
 @check("tokens")
 def tokens(context: Context) -> Finding:
-    """All connections work, OAuth tokens renew themselves in time, and no token is very old."""
+    """All connections work and are answered, OAuth tokens renew themselves in time, and no token is very old."""
     now = database_now()
     connections = Connection.objects.filter(profile__in=IntegrationProfile.objects.published_or_paused())
     rows = list(connections.select_related("profile").defer("ciphertext"))
     if broken := [row for row in rows if row.state == ConnectionState.ERROR]:
         return _broken(broken)
+    if unanswered := [row for row in rows if row.unanswered_since and now - row.unanswered_since > LONG_UNANSWERED]:
+        return _unanswered(unanswered)
     if late := [row for row in rows if row.refresh_at and now - row.refresh_at > LATE_REFRESH]:
         steps = (Step(english("Check if the workers run. Then validate the connections on the page of the profile.")),)
         since = min(row.refresh_at for row in late if row.refresh_at)
@@ -135,6 +140,20 @@ def _broken(rows: list[Connection]) -> Finding:
         english("Its downloads and its approved seats wait, and nothing is lost."),
         (Step(look.format(name=first)),),
         first.state_changed_at,
+    )
+
+
+def _unanswered(rows: list[Connection]) -> Finding:
+    first = min(rows, key=lambda row: row.unanswered_since or row.state_changed_at)
+    look = english("Look at the status page of {vendor}, and for a proxy in between. Then validate the connections.")
+    return Finding(
+        Level.LOOK,
+        english("{vendor} does not answer").format(vendor=capfirst(first.profile.vendor)),
+        first.profile.name,
+        english("Nobody knows whether the connection “{name}” works.").format(name=first),
+        english("Approved seats wait and are tried again by themselves. An approval ends after some days."),
+        (Step(look.format(vendor=first.profile.vendor)),),
+        first.unanswered_since,
     )
 
 

@@ -12,7 +12,17 @@ from integrations.connectors.miro.sandbox.behavior.faults import MATCHES, Fault
 from integrations.connectors.miro.sandbox.messages import Answer, Json, Request, SandboxError
 
 # Faults that fit any request.
-MIXABLE = ("rate_limited", "error_before", "error_after", "hang", "hang_after", "truncated", "cut", "html")
+MIXABLE = (
+    "rate_limited",
+    "error_before",
+    "error_after",
+    "hang",
+    "hang_after",
+    "truncated",
+    "cut",
+    "html",
+    "other_json",
+)
 
 
 @dataclass(frozen=True, slots=True)

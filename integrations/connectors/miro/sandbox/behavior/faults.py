@@ -20,18 +20,22 @@ from integrations.connectors.miro.sandbox.messages import (
 )
 
 KINDS = (
-    "rate_limited", "error_before", "error_after", "hang", "hang_after", "truncated", "cut", "html", "cursor_loop",
-    "empty_page", "wrong_organization", "missing_id", "unknown_license", "unknown_role",
+    "rate_limited", "error_before", "error_after", "hang", "hang_after", "truncated", "cut", "html", "other_json",
+    "cursor_loop", "empty_page", "wrong_organization", "missing_id", "unknown_license", "unknown_role",
 )  # fmt: skip
 BEFORE = {"rate_limited", "error_before", "hang"}
 MATCHES = {"method", "path", "member"}
 LOOPS = ("A-A", "A-B-A")
+REPLACED = {"cut", "html", "other_json"}
 HTML = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body><h1>Sign in</h1></body></html>"
 
 
 @dataclass(slots=True)
 class Fault:
-    """`after` (cut, html): the request is carried out first. `late` (hang): carried out after the client left."""
+    """`after` (cut, html, other_json): the request is carried out first. `late` (hang): after the client left.
+
+    `page_status` is the status of `html`.
+    """
 
     kind: str
     times: int = 1
@@ -40,6 +44,7 @@ class Fault:
     probability: float = 1.0
     seconds: float = 30.0
     status: int = 500
+    page_status: int = 200
     after: bool = False
     late: bool = False
     loop: str = "A-A"
@@ -48,7 +53,7 @@ class Fault:
 
     @property
     def is_before(self) -> bool:
-        return self.kind in BEFORE or (self.kind in {"cut", "html"} and not self.after)
+        return self.kind in BEFORE or (self.kind in REPLACED and not self.after)
 
     def matches(self, request: Request, answer: Answer | None) -> bool:
         method = self.match.get("method", request.method).upper()
@@ -153,13 +158,15 @@ def refuse(fault: Fault, request: Request) -> Answer | None:
     if fault.kind == "cut":
         return Answer(0, cut=True)
     if fault.kind == "html":
-        return Answer(200, raw=HTML, content_type="text/html; charset=utf-8")
+        return Answer(fault.page_status, raw=HTML, content_type="text/html; charset=utf-8")
+    if fault.kind == "other_json":
+        return Answer(200, {"status": "ok"})
     return None
 
 
 def spoil(fault: Fault, request: Request, answer: Answer) -> Answer:
     """The answer of a fault that acts after the request was carried out."""
-    if fault.kind in {"cut", "html"}:
+    if fault.kind in REPLACED:
         spoiled = refuse(fault, request) or answer
     elif fault.kind == "error_after":
         spoiled = _answer(server_error(request.api, fault.status))
