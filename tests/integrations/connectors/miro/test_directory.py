@@ -53,7 +53,7 @@ def test_pages_without_an_end_are_an_error() -> None:
         items(lambda start: listing(None, str(start)), start=8, max_pages=4, page_size=2)
 
 
-@pytest.mark.parametrize("data", [None, [], "text", {"Resources": {}}])
+@pytest.mark.parametrize("data", [None, [], "text", {"Resources": {}}, {"status": "ok"}, {}])
 def test_an_answer_that_is_no_list(data: object) -> None:
     with pytest.raises(BadAnswer, match="not a list"):
         list(items(lambda start: data))
