@@ -247,10 +247,17 @@ def test_without_a_member_to_compare_nothing_is_concluded(connect: Connect, cont
     assert (found["Members"], found["Same organization"]) == (WARNING, NOT_CHECKED)
 
 
-@pytest.mark.parametrize("kind", ["error_before", "cut", "html", "rate_limited", "truncated", "wrong_organization"])
+@pytest.mark.parametrize(
+    "kind", ["error_before", "cut", "html", "other_json", "rate_limited", "truncated", "wrong_organization"]
+)
 def test_validation_never_raises(connect: Connect, control: SandboxControl, kind: str) -> None:
     control.fault(kind, times=1000)
     assert not is_fit(connect().validate())
+
+
+def test_a_page_that_is_no_list_of_users_does_not_prove_a_token(connect: Connect, control: SandboxControl) -> None:
+    control.fault("other_json", times=1000, match={"path": "/Users"})
+    assert levels(connect().validate())["SCIM API token"] == NOT_CHECKED
 
 
 def test_validation_changes_nothing(connect: Connect, control: SandboxControl) -> None:
