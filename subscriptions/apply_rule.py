@@ -6,7 +6,6 @@ filed here, also if the rule files them: the next download does that, so that a 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from datetime import timedelta
 from typing import NamedTuple
@@ -21,6 +20,7 @@ from subscriptions.reclaims import switches
 from subscriptions.reclaims.switches import Operation
 from subscriptions.rules import evaluation
 from subscriptions.rules.evaluation import RuleEffect
+from subscriptions.turns import Turn
 
 # A daily download that is older than this was missed.
 MAX_FACTS_AGE = timedelta(hours=26)
@@ -63,9 +63,9 @@ def facts_to_propose(profile: IntegrationProfile) -> Facts:
     return Facts(run)
 
 
-def apply_rule(profile: IntegrationProfile, *, seconds: float = math.inf) -> RuleEffect | None:
-    """Evaluate everybody, for about `seconds`, then open candidates. None while it is not done."""
-    return evaluation.evaluate_again(profile, seconds=seconds, propose=lambda check: _propose(profile.pk, check))
+def apply_rule(profile: IntegrationProfile, *, turn: Turn | None = None) -> RuleEffect | None:
+    """Evaluate everybody, then open candidates, until the turn is over. None while it is not done."""
+    return evaluation.evaluate_again(profile, turn=turn, propose=lambda check: _propose(profile.pk, check))
 
 
 def _propose(profile_id: int, before_batch: Callable[[], None]) -> int:

@@ -45,6 +45,7 @@ from subscriptions.notifications.recipients import update
 from subscriptions.reclaims.direction import SPECS
 from subscriptions.reclaims.outcomes import mark_lapsed, mark_tampered, read_back
 from subscriptions.reclaims.signed_state import why_tampered
+from subscriptions.rules.evaluation import profiles_to_evaluate
 from subscriptions.rules.protections import end_run_out
 from subscriptions.schedules.schedules import profiles_with_due_slot
 from subscriptions.webhooks import delivery as webhooks
@@ -199,6 +200,11 @@ def others_wait_for_a_download(profile_id: int) -> bool:
     if DownloadRun.objects.to_follow_up().exclude(profile=profile_id).exists():
         return True
     return any(pk != profile_id for find in (profiles_to_download, profiles_with_due_slot) for pk in find())
+
+
+def others_wait_for_an_evaluation(profile_id: int) -> bool:
+    """Whether something of another profile waits for the workers that evaluate: they download, too."""
+    return others_wait_for_a_download(profile_id) or any(pk != profile_id for pk in profiles_to_evaluate())
 
 
 def others_download(profile_id: int) -> bool:

@@ -51,6 +51,7 @@ from subscriptions.sweep import (
     others_download,
     others_wait_for_a_download,
     others_wait_for_a_reclaim,
+    others_wait_for_an_evaluation,
     profiles_to_download,
     profiles_to_reclaim,
     read_back_doubts,
@@ -119,7 +120,8 @@ def follow_up(run_id: int) -> None:
 @shared_task
 def evaluate_again(profile_id: int) -> None:
     """Triggered by a saved rule where people are many, and by the sweep: evaluate everybody with it, and propose."""
-    apply_rule(IntegrationProfile.objects.get(pk=profile_id), seconds=part_seconds())
+    turn = Turn(part_seconds(), others_wait=partial(others_wait_for_an_evaluation, profile_id))
+    apply_rule(IntegrationProfile.objects.get(pk=profile_id), turn=turn)
     if profile_id in evaluation.profiles_to_evaluate():
         enqueue_task(evaluate_again, profile_id)
 

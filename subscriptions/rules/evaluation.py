@@ -8,8 +8,6 @@ the process is killed, the sweep finds the mark. A protection marks it too, and 
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,12 +15,12 @@ from datetime import datetime, timedelta
 from django.db.models import Q
 
 from integrations.models import IntegrationProfile
-from licensehub import stopping
 from licensehub.database.clock import database_now
 from subscriptions.candidates.withdraw import withdraw
 from subscriptions.eligibility.buckets import count_buckets
 from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.models import ReclaimRule, Subscription
+from subscriptions.turns import Turn
 
 LEASE = timedelta(seconds=90)
 
@@ -73,10 +71,10 @@ def profiles_to_evaluate() -> list[int]:
 def evaluate_again(
     profile: IntegrationProfile,
     *,
-    seconds: float = math.inf,
+    turn: Turn | None = None,
     propose: Callable[[Callable[[], None]], int] = lambda before_batch: 0,
 ) -> RuleEffect | None:
-    """Evaluate everybody, for about `seconds`. Returns None while it is not done, here or in another process.
+    """Evaluate everybody, until the turn is over. Returns None while it is not done, here or in another process.
 
     `propose` then opens candidates, and returns how many. It calls what it is given before each batch.
     """
@@ -84,10 +82,10 @@ def evaluate_again(
     if not rules.filter(_free()).update(evaluation_lease_until=database_now() + LEASE):
         return None
     due_at = rules.values_list("evaluation_due_at", flat=True).get()
-    ends_at = time.monotonic() + seconds
+    turn = turn or Turn()
 
     def before_batch() -> None:
-        if stopping.is_over(ends_at):
+        if turn.is_over():
             raise _TimeOver
         rules.update(evaluation_lease_until=database_now() + LEASE)
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.utils import timezone
 
 from integrations.models import IntegrationProfile, ProfileState
+from subscriptions import turns
 from subscriptions.apply_rule import apply_rule, facts_to_propose
 from subscriptions.candidates import propose
 from subscriptions.models import DownloadRun, ReclaimRequest, ReclaimRule, RemovalCandidate, RunState, Subscription
 from subscriptions.rules import evaluation
 from subscriptions.rules.rules import change_rule
+from subscriptions.turns import Turn
 
 
 @pytest.fixture
@@ -118,8 +121,8 @@ def test_what_becomes_doubtful_meanwhile_ends_it(world, lowered, monkeypatch):
 def test_a_part_opens_some_and_the_next_one_the_others(world, lowered, monkeypatch):
     monkeypatch.setattr(propose, "BATCH", 2)
     before, parts = ready(), 0
-    monkeypatch.setattr(evaluation.time, "monotonic", iter(range(1000)).__next__)
-    while apply_rule(world.profile, seconds=4) is None:
+    monkeypatch.setattr(turns, "time", SimpleNamespace(monotonic=iter(range(1000)).__next__))
+    while apply_rule(world.profile, turn=Turn(8)) is None:
         assert evaluation.profiles_to_evaluate() == [world.profile.pk]
         parts += 1
         assert parts < 50

@@ -17,11 +17,13 @@ from licensehub import stopping
 from subscriptions import sweep, tasks, turns
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
+from subscriptions.candidates import withdraw
 from subscriptions.downloads import follow_up, outages
 from subscriptions.downloads import run as downloading
-from subscriptions.models import DownloadRun, Reclaim, RemovalCandidate
+from subscriptions.models import DownloadRun, Reclaim, ReclaimRule, RemovalCandidate
 from subscriptions.profiles import lifecycle
 from subscriptions.reclaims import engine
+from subscriptions.rules import evaluation
 from subscriptions.turns import SLOT_SECONDS, Turn
 from tests.integrations.connectors.csv_vendor.connector import CsvConnector
 from tests.integrations.connectors.csv_vendor.test_csv_vendor import COLUMNS, active
@@ -97,6 +99,10 @@ def is_downloaded(profile) -> bool:
     return DownloadRun.objects.filter(profile=profile, state="complete").exists()
 
 
+def is_withdrawn(profile) -> bool:
+    return not RemovalCandidate.objects.open().filter(profile=profile).exists()
+
+
 def is_reclaimed(profile) -> bool:
     items = Reclaim.objects.filter(profile=profile)
     return set(items.values_list("state", flat=True)) == {"done"}
@@ -106,6 +112,17 @@ def test_a_small_organization_is_downloaded_while_a_large_one_is(worker, profile
     assert worker(tasks.download_due, is_downloaded) == ["small", "large"]
     assert {run.profile.name: run.read for run in DownloadRun.objects.all()} == SIZES
     assert DownloadRun.objects.get(profile=profiles["large"]).parts > 1
+
+
+def test_a_small_organization_is_evaluated_while_a_large_one_is(worker, profiles, monkeypatch):
+    worker(tasks.download_due, is_downloaded)
+    assert {
+        profile.name: RemovalCandidate.objects.filter(profile=profile).count() for profile in profiles.values()
+    } == SIZES
+    monkeypatch.setattr(withdraw, "BATCH", 1)
+    ReclaimRule.objects.update(last_activity_threshold=36_500, evaluation_due_at=timezone.now())
+    assert worker(tasks.evaluate_again, is_withdrawn) == ["small", "large"]
+    assert evaluation.profiles_to_evaluate() == []
 
 
 def test_a_large_organization_keeps_the_worker_while_nobody_waits(worker, profiles):

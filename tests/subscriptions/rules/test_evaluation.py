@@ -13,6 +13,7 @@ from subscriptions.candidates import withdraw
 from subscriptions.models import ReclaimRule, RemovalCandidate, Subscription
 from subscriptions.rules import evaluation, rules
 from subscriptions.rules.protections import ProtectionInput, protect_people
+from subscriptions.turns import Turn
 from tests.support.pages import text_of
 
 
@@ -54,7 +55,7 @@ def test_a_change_that_decides_about_nobody_evaluates_nobody(world):
 def test_a_part_goes_on_where_the_one_before_stopped(changed, monkeypatch):
     monkeypatch.setattr(withdraw, "BATCH", 2)
     before = RemovalCandidate.objects.open().count()
-    assert evaluation.evaluate_again(changed.profile, seconds=0) is None
+    assert evaluation.evaluate_again(changed.profile, turn=Turn(0)) is None
     assert RemovalCandidate.objects.open().count() == before
     assert evaluation.profiles_to_evaluate() == [changed.profile.pk]
     effect = evaluation.evaluate_again(changed.profile)
