@@ -29,7 +29,7 @@ from licensehub.audit.models import ChainHead
 from licensehub.audit.store import SharedColumns, store
 from licensehub.audit.transactions import open_transactions
 from licensehub.database.clock import database_now
-from licensehub.logs import log_context
+from licensehub.logs import console, log_context
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ def record_rows(action: Action, *, actor: Actor, rows: Sequence[Row], correlatio
         raise NotInTransaction(f"{action} must be recorded inside the transaction of its action")
     if not rows:
         return
-    if actor is not None and (means := _means.get()):
+    if means := _means.get() if actor else console.origin():
         rows = [row._replace(data={**row.data, **means}) for row in rows]
     # A process that waited for the head gets a time after the event before.
     head = ChainHead.objects.select_for_update().get(pk=1)
