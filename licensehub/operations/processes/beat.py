@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from typing import Any
+from typing import Any, Final
 
 from celery.utils.nodenames import anon_nodename
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections
 from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 
 from integrations.installation import processes
 from integrations.models import ProcessKind
 from licensehub.checks.start import CannotStartError, Process, refuse_wrong_settings
+
+TRY_AGAIN_SECONDS: Final = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +49,14 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]  # it has no types
             try:
                 processes.beat(ProcessKind.BEAT, self._name)
             except DatabaseError:
-                log.warning("The heartbeat could not be written.", exc_info=True)
-        return super().tick(*args, **kwargs)
+                log.warning("The heartbeat could not be written.")
+        try:
+            return super().tick(*args, **kwargs)
+        except (OperationalError, InterfaceError) as error:
+            # Celery would end the process. What is due meanwhile is sent when the database is back.
+            log.warning("The database cannot be used (%s). The schedules are read again soon.", type(error).__name__)
+            close_old_connections()
+            return TRY_AGAIN_SECONDS
 
     def close(self) -> None:
         super().close()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import re
 import subprocess
 import sys
 import time
 
 import pytest
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from django_celery_beat.models import PeriodicTask
+from django_celery_beat.schedulers import DatabaseScheduler
 
 from integrations.installation import processes
 from integrations.models import CheckResult, Heartbeat, ProcessKind, TaskRun
@@ -19,7 +21,7 @@ from licensehub.celery import app
 from licensehub.operations import tasks
 from licensehub.operations.doctor.checks.processes import scheduler_finding, workers_finding
 from licensehub.operations.doctor.findings import Level
-from licensehub.operations.processes.beat import Entry
+from licensehub.operations.processes.beat import TRY_AGAIN_SECONDS, Entry, Scheduler
 from licensehub.operations.queues import paces, waiting
 from tests.support.servers import environment_for_children
 
@@ -45,6 +47,21 @@ def beat(real_transactions, valkey, tmp_path):
     yield process
     process.kill()
     process.wait()
+
+
+def test_a_database_that_is_away_does_not_end_the_scheduler(monkeypatch):
+    """Celery ends beat for each error that it does not expect, and `make run` would stop everything then."""
+    scheduler, answers = Scheduler.__new__(Scheduler), [OperationalError("away"), InterfaceError("closed"), 4.5]
+    scheduler._next = math.inf
+
+    def tick(self):
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(DatabaseScheduler, "tick", tick)
+    assert [scheduler.tick() for _ in range(3)] == [TRY_AGAIN_SECONDS, TRY_AGAIN_SECONDS, 4.5]
 
 
 def test_they_are_seen_while_they_live(celery_worker_process, beat):
