@@ -8,6 +8,8 @@ from licensehub.settings.base import VAR_DIR, env, reader
 
 # The last event of the audit, outside of the database: inside of it, a restore would put it back as well.
 AUDIT_HEAD_FILE = Path(env.str("AUDIT_HEAD_FILE", default=str(VAR_DIR / "audit-head.json")))
+# Where the processes of a host have users of their own, each user writes such a file, and all are compared.
+AUDIT_HEAD_FILES = env.str("AUDIT_HEAD_FILES", default="").strip()
 
 # Anchors: the end of the audit, signed and kept outside. docs/anchors.md explains the destinations.
 ANCHOR_KEYS = env.str("ANCHOR_KEYS", default="").strip()

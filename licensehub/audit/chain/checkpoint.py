@@ -11,11 +11,13 @@ import fcntl
 import json
 import logging
 import os
+import re
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from glob import glob
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -33,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 KEY = "licensehub:audit:head"
 TIMEOUT = 0.5  # seconds
+MAX_LENGTH = 1000  # bytes of a file
+_HASH = re.compile("[0-9a-f]{64}")
 
 # KEYS[1]: a checkpoint as JSON. ARGV: the new one, its sequence, and the one that it replaces in any case, or "".
 _KEEP = """
@@ -69,16 +73,22 @@ class Checkpoint:
     @classmethod
     def from_text(cls, text: str) -> Checkpoint:
         """The checkpoint in a text of `as_text`. Raises ValueError for any other text."""
-        return cls.from_data(json.loads(text))
+        try:
+            return cls.from_data(json.loads(text))
+        except RecursionError as error:
+            raise ValueError("It is nested too deeply.") from error
 
     @classmethod
     def from_data(cls, data: Any) -> Checkpoint:
-        """The checkpoint in the values of `as_data`. Raises ValueError for others."""
+        """The checkpoint in the values of `as_data`. Raises ValueError for others: another may have written them."""
         try:
             at = datetime.fromisoformat(data["at"]) if data["at"] else None
-            return cls(int(data["sequence"]), str(data["hash"]), at)
-        except (TypeError, KeyError) as error:
+            found = cls(int(data["sequence"]), str(data["hash"]), at)
+        except (TypeError, KeyError, OverflowError) as error:
             raise ValueError("This is not the checkpoint of an audit.") from error
+        if not (0 <= found.sequence < 2**63 and _HASH.fullmatch(found.hash)) or (at and at.tzinfo is None):
+            raise ValueError("No event has such a number, hash or time.")
+        return found
 
 
 class LocationUnavailable(Exception):
@@ -106,15 +116,23 @@ class CheckpointLocation(Protocol):
 
 
 class CheckpointFile:
-    """A file, replaced as a whole and readable by its owner only. A lock beside it orders the processes of a host."""
+    """A file, replaced as a whole. A lock beside it orders the processes of its owner.
+
+    Its owner alone can read it, or also the group where `AUDIT_HEAD_FILES` names the files of several users.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.label = gettext_noop("the file {name}").format(name=path.name)
 
     def read(self) -> Checkpoint | None:
+        """Somebody else may have put a pipe or an endless file there: it is neither waited for nor read to its end."""
         try:
-            return _readable(self._path.read_text(), self.label)
+            handle = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK)
+            try:
+                return _readable(os.read(handle, MAX_LENGTH).decode(), self.label)
+            finally:
+                os.close(handle)
         except FileNotFoundError:
             return None
         except (OSError, UnicodeDecodeError) as error:
@@ -135,6 +153,8 @@ class CheckpointFile:
         handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=".audit-head-")  # mode 0600
         try:
             with os.fdopen(handle, "w") as new:
+                if settings.AUDIT_HEAD_FILES:
+                    os.fchmod(handle, 0o640)
                 new.write(text)
                 new.flush()
                 os.fsync(new.fileno())
@@ -179,6 +199,12 @@ def _readable(text: str, label: str) -> Checkpoint | None:
 
 
 def locations() -> list[CheckpointLocation]:
+    """All that are compared with the database: those of this process, and the files of the other users of the host."""
+    files = set(map(Path, glob(settings.AUDIT_HEAD_FILES)))  # noqa: PTH207 - Path.glob takes no absolute pattern
+    return [*_own_locations(), *map(CheckpointFile, sorted(files - {Path(settings.AUDIT_HEAD_FILE)}))]
+
+
+def _own_locations() -> list[CheckpointLocation]:
     return [CheckpointFile(Path(settings.AUDIT_HEAD_FILE)), _checkpoint_key(settings.REDIS_URL)]
 
 
@@ -211,8 +237,8 @@ class _Last:
 
 
 def keep(checkpoint: Checkpoint) -> None:
-    """Keep this checkpoint in every location that can be reached and that holds an earlier event of the same chain."""
-    for location in locations():
+    """Keep this checkpoint in each own location that can be reached and holds an earlier event of the same chain."""
+    for location in _own_locations():
         try:
             kept = location.read()
             if kept is None or _belongs(kept):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import random
 import socket
 import time
@@ -86,6 +87,30 @@ def test_a_damaged_checkpoint_is_ignored_and_replaced(tmp_path, caplog):
         assert "damaged" in caplog.text
         CheckpointFile(path).keep(numbered(1), instead_of=None)
         assert CheckpointFile(path).read() == numbered(1)
+
+
+def test_a_file_of_another_user_can_neither_stop_nor_confuse_this_process(tmp_path, caplog):
+    """Whoever has taken over another process writes what they like there."""
+    path, good = tmp_path / "head.json", json.loads(numbered(1).as_text())
+    strange = (
+        {"at": "2026-11-24T21:00:00"},
+        {"hash": "a\0b"},
+        {"sequence": 2**63},
+        {"sequence": -1},
+        {"sequence": 1e999},
+    )
+    for text in [json.dumps({**good, **part}) for part in strange] + ["[" * 5000]:
+        path.write_text(text)
+        assert CheckpointFile(path).read() is None, text[:80]
+        assert "damaged" in caplog.text
+        caplog.clear()
+    path.unlink()
+    os.mkfifo(path)
+    assert CheckpointFile(path).read() is None, "nobody writes into the pipe, and nobody waits for it"
+    writer = os.open(path, os.O_RDWR)
+    with pytest.raises(LocationUnavailable):
+        CheckpointFile(path).read()
+    os.close(writer)
 
 
 def test_damage_in_redis(valkey, settings):
@@ -233,6 +258,32 @@ def test_a_database_that_is_behind(db, head_file):
     assert "the file audit-head.json knows is #9000 of 2026-11-24 23:30:00 UTC; this database ends with #0" in (
         found.sentence
     )
+
+
+def test_the_files_of_the_other_users_of_the_host_are_compared_and_never_written(
+    real_transactions, settings, tmp_path, broker_away
+):
+    web, worker = (tmp_path / name / "audit-head.json" for name in ("web", "worker"))
+    settings.AUDIT_HEAD_FILES = str(tmp_path / "*" / "audit-head.json")
+    settings.AUDIT_HEAD_FILE = worker
+    act()
+    assert (worker.stat().st_mode & 0o777, worker.parent.joinpath("audit-head.lock").exists()) == (0o640, True)
+    settings.AUDIT_HEAD_FILE = web
+    act(times=2)
+    # Only web has written since. A worker that has a backup from before finds out, also while the broker is away.
+    assert CheckpointFile(worker).read().sequence < CheckpointFile(web).read().sequence
+    settings.AUDIT_HEAD_FILE = worker
+    assert find_mismatch() is None
+    CheckpointFile(web).keep(numbered(9000), instead_of=None)
+    assert "#9000" in find_mismatch().sentence
+    # A release names it, so it is not held again for it.
+    sending.hold("It looks like a restored backup.")
+    sending.release(actor=None, checked="Looked at everything.")
+    assert CheckpointFile(web).read() == numbered(9000)
+    assert find_mismatch() is None
+    # Control: without the pattern, nobody looks there.
+    settings.AUDIT_HEAD_FILES = ""
+    assert len(checkpoint.locations()) == 2
 
 
 def test_another_history_is_not_hidden(real_transactions, head_file):
