@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import re
 import shlex
 import subprocess
@@ -20,11 +21,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from django.conf import settings
 
-from tests.deploy.units import DEPLOY, Unit, read, read_environment
+from tests.deploy.units import DEPLOY, Unit, folders, read, read_environment
+from tests.deploy.users import Users
 
 BASE = Path(settings.BASE_DIR)
 # The folders of a host, where a path begins.
 PLACES = re.compile(r"(?<![\w./-])/(?:opt/licensehub/\.venv/bin|opt/licensehub|etc/licensehub|run|var)(?=/|\s|$)")
+
+TEMPORARY = "/tmp"  # noqa: S108 - a folder of the scratch host
 
 
 @dataclass
@@ -56,6 +60,8 @@ class Host:
     http: int
     https: int
     running: list[Process] = field(default_factory=list)
+    # None: all processes run as the user of the test.
+    users: Users | None = None
 
     @property
     def base(self) -> str:
@@ -63,18 +69,28 @@ class Host:
 
     def make(self) -> None:
         """The folders of tmpfiles.d, and the files that an admin copies."""
-        for folder in ("/run", "/var/lib/licensehub", "/var/log/nginx", "/etc/licensehub/tls"):
+        for folder in (*folders(), "/var/log/nginx", TEMPORARY):
             self.path(folder).mkdir(parents=True, exist_ok=True)
-        (self.root / "run" / "licensehub").mkdir()
+        self.path(TEMPORARY).chmod(0o1777)
         for name in ("licensehub.env", "worker-short.env"):
             text = (DEPLOY / "etc" / name).read_text()
             text = text.replace("https://licensehub.example.com", self.base)
-            self.path(f"/etc/licensehub/{name}").write_text(text.replace("licensehub.example.com", "localhost"))
+            file = self.path(f"/etc/licensehub/{name}")
+            file.write_text(text.replace("licensehub.example.com", "localhost"))
+            self._give(file, "root", 0o640)
         script = self.path("/usr/local/sbin/licensehub-manage")
         script.parent.mkdir(parents=True)
-        text = (DEPLOY / "bin" / "licensehub-manage").read_text()
-        script.write_text(self.here(text).replace("user=licensehub\n", f"user={getpass.getuser()}\n"))
-        script.chmod(0o700)
+        text = self.here((DEPLOY / "bin" / "licensehub-manage").read_text())
+        if not self.users:
+            text = text.replace("user=licensehub-manage\n", f"user={getpass.getuser()}\n")
+        script.write_text(text)
+        script.chmod(0o755)
+
+    def _give(self, path: Path, user: str, mode: int) -> None:
+        """To a user of the host and their group, if the host has users of its own."""
+        path.chmod(mode)
+        if self.users:
+            os.chown(path, self.users.uid(user), self.path("/var/lib/licensehub").stat().st_gid)
 
     def path(self, path: str) -> Path:
         """The place of a path of the host."""
@@ -91,16 +107,16 @@ class Host:
 
     def manage(self, *words: str, **variables: str) -> str:
         """`licensehub-manage` on the host, which must succeed."""
-        script = str(self.path("/usr/local/sbin/licensehub-manage"))
-        done = subprocess.run(
-            [script, *words], env={**self.clean(), **variables}, capture_output=True, text=True, timeout=120
-        )
+        command = [str(self.path("/usr/local/sbin/licensehub-manage")), *words]
+        command = self.users.enter("", command) if self.users else command
+        done = subprocess.run(command, env={**self.clean(), **variables}, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, f"licensehub-manage {shlex.join(words)}\n{done.stdout}{done.stderr}"
         return done.stdout + done.stderr
 
     def clean(self) -> dict[str, str]:
         """The environment that a service gets: nothing of the settings of the tests."""
-        return {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+        path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        return {"PATH": path, "LANG": "C.UTF-8", "TMPDIR": str(self.path(TEMPORARY))}
 
     def start_unit(self, name: str) -> Process:
         """Start what the unit file says, with its variables and its credentials only."""
@@ -112,6 +128,8 @@ class Host:
             environment |= read_environment(path) if path.exists() else {}
         environment["CREDENTIALS_DIRECTORY"] = str(self._credentials(unit))
         command = [self.here(word) for word in unit.command(environment)]
+        if self.users:
+            command = self.users.enter(unit.one("User"), command, (*unit.writable(), TEMPORARY))
         folder = self.here(unit.one("WorkingDirectory"))
         return self.start(name, command, environment, folder, stop_seconds=float(unit.one("TimeoutStopSec")))
 
@@ -128,11 +146,12 @@ class Host:
 
     def _credentials(self, unit: Unit) -> Path:
         folder = self.root / "run" / "credentials" / unit.name
-        folder.mkdir(parents=True, mode=0o700)
+        folder.mkdir(parents=True)
         for name, source in unit.credentials().items():
             file = folder / name
             file.write_bytes(self.path(source).read_bytes())
-            file.chmod(0o400)
+            self._give(file, unit.one("User"), 0o400)
+        self._give(folder, unit.one("User"), 0o500)
         return folder
 
     def wait_until(self, condition: Callable[[], object], what: str, seconds: float = 60) -> None:

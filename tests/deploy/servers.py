@@ -79,7 +79,8 @@ def start_nginx(program: Path, host: Host) -> Process:
     )
     site = site.replace("https://licensehub.example.com", host.base).replace("licensehub.example.com", "localhost")
     (host.root / "site.conf").write_text(site)
-    user = "user root;" if os.getuid() == 0 else ""
+    # On a host, Debian's package names it.
+    user = f"user {'www-data' if host.users else 'root'};" if os.getuid() == 0 else ""
     configuration = host.root / "nginx.conf"
     configuration.write_text(NGINX.format(root=host.root, user=user))
     return host.start("nginx", [str(program), "-c", str(configuration)], host.clean(), str(host.root))

@@ -25,7 +25,7 @@ MAX_EXPOSURE = 20
 @pytest.mark.parametrize("name", UNITS)
 def test_a_unit_has_few_rights_and_its_own_secrets(name: str) -> None:
     unit = read(name)
-    assert unit.one("User") == "licensehub" and unit.one("CapabilityBoundingSet") == ""
+    assert unit.one("CapabilityBoundingSet") == ""
     assert unit.one("NoNewPrivileges") == unit.one("PrivateTmp") == unit.one("ProtectHome") == "yes"
     assert unit.one("ProtectSystem") == "strict" and unit.one("UMask") == "0077"
     assert (unit.one("KillMode"), unit.one("Restart")) == ("mixed", "always")

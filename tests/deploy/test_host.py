@@ -14,8 +14,9 @@ import requests
 from django.urls import reverse
 
 from licensehub.embedded.processes import free_port
-from tests.deploy import programs, servers
+from tests.deploy import programs, reach, servers
 from tests.deploy.host import Host, write_certificate
+from tests.deploy.users import Users
 from tests.deploy.visitor import Visitor
 from tests.support.databases import Cluster
 from tests.support.network import AllowHttp
@@ -45,9 +46,12 @@ def host(allow_http: AllowHttp) -> Iterator[Host]:
         made = Host(Path(folder), http=free_port(), https=free_port())
         allow_http(f"http://localhost:{made.http}")
         allow_http(made.base)
+        made.users = Users.install(made.root)
         made.make()
         yield made
         made.stop()
+        if made.users:
+            made.users.remove()
 
 
 # Some ten real processes, each of which a busy machine starts slowly.
@@ -60,10 +64,7 @@ def test_the_host_path_ends_with_a_reclaim(host: Host, allow_http: AllowHttp) ->
         connect(host, sandbox)
         hub = stack.enter_context(servers.as_administrator(cluster))
         # As if beat had been off for some minutes: then the sweep is due at once, and not after a minute.
-        late = (
-            "UPDATE django_celery_beat_periodictask SET last_run_at = now() - interval '5 minutes' WHERE name = 'Sweep'"
-        )
-        assert hub.execute(late).rowcount == 1
+        assert hub.execute(LATE).rowcount == 1
         for unit in UNITS:
             host.start_unit(unit)
         servers.start_nginx(programs.nginx(), host)
@@ -85,6 +86,8 @@ def test_the_host_path_ends_with_a_reclaim(host: Host, allow_http: AllowHttp) ->
         assert set(sandbox.truth()["inactive"]) - before == expected
         assert alice.get(reverse("admin:subscriptions_reclaim_changelist")).text.count("Verified") >= PEOPLE
         assert_who_did_what(host)
+        if host.users:
+            reach.assert_apart(host)
         assert host.stop() == dict.fromkeys([*UNITS, "nginx", "broker"], 0)
 
 

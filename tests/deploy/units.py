@@ -42,6 +42,10 @@ class Unit:
         """Name -> path on the host."""
         return dict(line.split(":", 1) for line in self.values.get("LoadCredential", []))
 
+    def writable(self) -> tuple[str, ...]:
+        """All folders of the host that the process can write; ProtectSystem=strict leaves it no other."""
+        return tuple(path for line in self.values.get("ReadWritePaths", []) for path in line.split())
+
     def command(self, environment: dict[str, str]) -> list[str]:
         """The words of ExecStart. Each ${NAME} is a part of one word."""
         words = shlex.split(self.one("ExecStart"))
@@ -61,6 +65,13 @@ def read(name: str) -> Unit:
             if sign and not line.startswith(("#", ";")):
                 unit.values.setdefault(key.strip(), []).append(value.strip())
     return unit
+
+
+def folders() -> dict[str, tuple[str, str, str]]:
+    """Path -> mode, user and group of each folder of `deploy/tmpfiles.d`."""
+    lines = (DEPLOY / "tmpfiles.d" / "licensehub.conf").read_text().splitlines()
+    found = [line.split() for line in lines if line.startswith("d ")]
+    return {path: (mode, user, group) for _, path, mode, user, group in found}
 
 
 def read_environment(path: Path) -> dict[str, str]:
