@@ -20,10 +20,13 @@ class Process(StrEnum):
     BEAT = "beat"
 
 
-# Beat only enqueues tasks, so it gets no key of sessions, tokens, approvals, the audit or the anchors.
-KEYS_THAT_BEAT_HAS_NOT: Final = frozenset(
-    f"licensehub.{number}" for number in ("E001", "E002", "E003", "E004", "E005", "E006", "E040", "E041")
-)
+# The checks of keys that a process does not get. Only workers send streams. Beat enqueues tasks, so it has no key of
+# sessions, tokens, approvals, the audit or the anchors.
+KEYS_NOT_GIVEN: Final = {
+    Process.WEB: ("E045",),
+    Process.WORKER: (),
+    Process.BEAT: ("E001", "E002", "E003", "E004", "E005", "E006", "E040", "E041", "E045"),
+}
 
 
 class CannotStartError(Exception):
@@ -32,7 +35,7 @@ class CannotStartError(Exception):
 
 def refuse_wrong_settings(process: Process) -> None:
     """Raise CannotStartError with all errors of our own checks of the settings. The database is not asked."""
-    ignored = KEYS_THAT_BEAT_HAS_NOT if process is Process.BEAT else frozenset()
+    ignored = {f"licensehub.{number}" for number in KEYS_NOT_GIVEN[process]}
     ours = [check for check in registry.get_checks() if check.__module__.startswith("licensehub.checks.")]
     found = [message for check in ours for message in check(app_configs=None, databases=None)]
     lines = [
