@@ -97,4 +97,7 @@ def test_the_page_names_files_that_exist_and_all_secrets() -> None:
         path.removeprefix("/etc/licensehub/secrets/") for unit in UNITS for path in read(unit).credentials().values()
     }
     assert given | {"owner/DATABASE_OWNER_URL"} == set(re.findall(r"^\| `((?:\w+/)?[A-Z_]+)` \|", page, re.MULTILINE))
+    rows = page.partition("| in `/etc/systemd/system` | secrets |")[2].partition("\n\n")[0]
+    optional = re.findall(r"`([A-Z][A-Z_]+)`", rows)
+    assert sorted(optional) == sorted(SECRETS - {Path(path).name for path in given} - {"DATABASE_OWNER_URL"})
     assert all(os.access(path, os.X_OK) for path in (DEPLOY / "bin").iterdir())
