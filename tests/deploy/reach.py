@@ -56,6 +56,9 @@ print(os.getpid(), os.environ["CREDENTIALS_DIRECTORY"], flush=True)
 sys.stdin.read()
 """
 
+# With Yama, no process reads the memory of another one, not even of its own user.
+YAMA = Path("/proc/sys/kernel/yama/ptrace_scope")
+READABLE = ("environ",) if YAMA.exists() and YAMA.read_text().strip() != "0" else ("environ", "mem")
 Act = tuple[str, str]
 
 
@@ -81,7 +84,7 @@ def assert_apart(host: Host) -> None:
         processes = [*_units(host), command]
         allowed = {user: _files(host, user) for user in (WEB, WORKER, BEAT, MANAGE, NGINX)}
         for user, number, credentials in processes:
-            allowed[user] |= {("read", f"/proc/{number}/{what}") for what in ("environ", "mem")}
+            allowed[user] |= {("read", f"/proc/{number}/{what}") for what in READABLE}
             allowed[user] |= {("signal", number), *(("read", str(path)) for path in credentials.iterdir())}
         for user in (WEB, WORKER, BEAT, MANAGE):
             allowed[user].add(("read", str(settings)))
@@ -94,7 +97,7 @@ def assert_apart(host: Host) -> None:
 
 @contextmanager
 def a_command(host: Host) -> Iterator[tuple[str, str, Path]]:
-    """A command of `licensehub-manage` that is under way, with the password of the owner of the tables."""
+    """A command of `licensehub-manage` that is under way: user, number of the process, folder of its secrets."""
     assert host.users
     words = [str(host.path("/usr/local/sbin/licensehub-manage")), "shell", "--no-imports", "-c", WAITS]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
