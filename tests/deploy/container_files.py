@@ -19,14 +19,15 @@ COMPOSE = FOLDER / "compose.yaml"
 
 @dataclass
 class Image:
-    """The last stage of the Dockerfile. `copied` are the sources of all stages that come from the repository."""
+    """The last stage of the Dockerfile. `copied` (sources in the repository -> target) and `runs` are of all stages."""
 
     variables: dict[str, str] = field(default_factory=dict)
     user: str = ""
     stop_signal: str = ""
     command: list[str] = field(default_factory=list)
     health: list[str] = field(default_factory=list)
-    copied: list[str] = field(default_factory=list)
+    copied: dict[str, str] = field(default_factory=dict)
+    runs: list[str] = field(default_factory=list)
     stages: int = 0
 
 
@@ -37,7 +38,7 @@ def image() -> Image:
     for line in text.splitlines():
         word, _, rest = line.partition(" ")
         if word == "FROM":
-            found = Image(copied=found.copied, stages=found.stages + 1)
+            found = Image(copied=found.copied, runs=found.runs, stages=found.stages + 1)
         elif word == "ENV":
             found.variables |= dict(pair.split("=", 1) for pair in shlex.split(rest))
         elif word == "USER":
@@ -49,7 +50,10 @@ def image() -> Image:
         elif word == "HEALTHCHECK":
             found.health = json.loads(rest.partition("CMD ")[2])
         elif word == "COPY" and "--from" not in rest:
-            found.copied += rest.split()[:-1]
+            *sources, target = rest.split()
+            found.copied |= dict.fromkeys(sources, target)
+        elif word == "RUN":
+            found.runs.append(rest)
     return found
 
 

@@ -198,7 +198,10 @@ def assert_who_did_what(host: Host) -> None:
     assert "tasks.reclaim[" in short and "tasks.reclaim[" not in download
     given = {path.name for path in (host.root / "run" / "credentials" / UNITS[3]).iterdir()}
     assert given == {"BROKER_KEY", "REDIS_URL", "DATABASE_URL"}
+    state = host.path("/var/lib/licensehub")
+    assert {path.parent.name for path in state.glob("*/audit-head.json")} == {"web", "worker", "manage"}
+    assert (state / "anchors" / "audit-anchors.jsonl").stat().st_size
     values = [path.read_text().strip() for path in host.path("/etc/licensehub/secrets").rglob("*") if path.is_file()]
     for log in logs.values():
-        assert "permission denied" not in log
+        assert not re.search("permission denied|read-only file system|(not|cannot be) written", log, re.IGNORECASE)
         assert not [value for value in values if value in log]

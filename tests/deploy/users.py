@@ -50,7 +50,7 @@ class Users:
     @classmethod
     def install(cls, root: Path) -> Users | None:
         """The users and folders, as chapter 2 of docs/deploy.md makes them. None where this machine cannot."""
-        if reason := _missing():
+        if reason := missing():
             text = f"\n!!! All processes of the scratch host share one user: {reason}\n"
             sys.__stderr__.write(text) if sys.__stderr__ else None
             return None
@@ -83,7 +83,7 @@ class Users:
         subprocess.run(["chattr", "-R", "-f", "-a", str(self.root / "var")], check=False)
 
 
-def _missing() -> str:
+def missing() -> str:
     if os.getuid() != 0:
         return "only root can change the user."
     if missing := [name for name in TOOLS if not shutil.which(name)]:

@@ -1,0 +1,145 @@
+"""The image and the services of `deploy/containers` in a scratch folder, without a container engine.
+
+The commands are those of the Dockerfile and the compose file, with other places and ports. Two are not run: the images
+of others are not fetched, and pip does not install: the packages of the tests have the same versions and hashes. For
+root, the processes run as the user of the image, and all but `/data` and `/tmp` is read-only for them.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+
+from licensehub.embedded import broker
+from tests.deploy.container_files import FOLDER, command_of, compose, image, secrets_of
+from tests.deploy.host import BASE, TEMPORARY, Host, Process
+from tests.deploy.units import read_environment
+from tests.deploy.users import Users, missing
+
+CODE, DATA = "/opt/licensehub", "/data"
+PLACES = re.compile(r"(?<![\w./-])/(?:opt/licensehub|run/secrets|data)(?=[/:\s]|$)")
+PIP = ".venv/bin/pip install --require-hashes --requirement requirements.txt"
+
+
+@dataclass
+class Containers:
+    """`web` and `broker` are their ports. Secrets are in the place of those of a host."""
+
+    host: Host
+    web: int
+    broker: int
+    users: Users | None = None
+
+    # --- The image ---
+
+    def build(self) -> None:
+        """What `docker build` does, from the same files."""
+        for folder in ("/run/secrets", CODE, TEMPORARY):
+            self.host.path(folder).mkdir(parents=True)
+        self.host.path(TEMPORARY).chmod(0o1777)
+        for source, target in image().copied.items():
+            self._copy(BASE / source, self.host.path(CODE) / target)
+        install, compile_all, make_user = image().runs
+        make_venv, pip = install.split(" && ")
+        assert pip == PIP
+        self._run_in_code(make_venv)
+        self._add_packages()
+        self._run_in_code(compile_all)
+        self._make_user(make_user)
+
+    def _copy(self, source: Path, target: Path) -> None:
+        """As COPY does, without what Dockerfile.dockerignore leaves out."""
+        ignored = (FOLDER / "Dockerfile.dockerignore").read_text().splitlines()
+        patterns = [line.removeprefix("**/") for line in ignored if line.startswith("**/")]
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns(*patterns))
+        else:
+            shutil.copy(source, target)
+
+    def _run_in_code(self, command: str) -> None:
+        environment = {**self.host.clean(), "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
+        done = subprocess.run(
+            ["sh", "-c", command], cwd=self.host.path(CODE), env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+
+    def _add_packages(self) -> None:
+        """In the place of pip: the packages of the tests, and the programs that start by the Python of the image."""
+        venv = self.host.path(CODE) / ".venv"
+        [folder] = venv.glob("lib/*/site-packages")
+        (folder / "packages.pth").write_text(sysconfig.get_path("purelib"))
+        for name in ("gunicorn", "celery"):
+            text = (Path(sys.executable).parent / name).read_text()
+            (venv / "bin" / name).write_text(f"#!{venv / 'bin' / 'python'}\n{text.partition(chr(10))[2]}")
+            (venv / "bin" / name).chmod(0o755)
+
+    def _make_user(self, command: str) -> None:
+        """In files of the scratch folder, if the test is root."""
+        if reason := missing():
+            sys.__stderr__.write(f"\n!!! The containers run as the user of the test: {reason}\n")  # type: ignore[union-attr]
+            self.host.path(DATA).mkdir(mode=0o700)
+            return
+        self.users = Users(self.host.root)
+        self.host.root.chmod(0o755)
+        self.host.path("/etc").mkdir()
+        for name in ("passwd", "group"):
+            shutil.copy(Path("/etc", name), self.host.path("/etc") / name)
+        for one in self.place(command).split(" && "):
+            # The others write into the files that a process of the scratch folder sees as those of /etc.
+            here = re.sub(r"^(groupadd|useradd) ", rf"\1 --prefix {self.host.root} ", one)
+            words = self.users.enter("", ["sh", "-c", here]) if here == one else ["sh", "-c", here]
+            done = subprocess.run(words, env=self.host.clean(), capture_output=True, text=True)
+            assert done.returncode == 0, f"{here}\n{done.stderr}"
+
+    # --- The services ---
+
+    def place(self, text: str, service: str = "") -> str:
+        """The text of a file with the places and ports of this scratch folder."""
+        text = PLACES.sub(lambda found: f"{self.host.root}{found[0]}", text)
+        text = re.sub(r"(/run/secrets)(?=/|$)", rf"\1/{service}", text)
+        return re.sub(r"\b(?:0\.0\.0\.0|127\.0\.0\.1):8000\b", f"127.0.0.1:{self.web}", text)
+
+    def give_secrets(self, service: str) -> None:
+        """The files in /run/secrets: each belongs to the user of the image, as docs/deploy-containers.md says."""
+        folder = self.host.path(f"/run/secrets/{service}")
+        folder.mkdir()
+        for name, source in secrets_of(service).items():
+            shutil.copy(self.host.path("/etc/licensehub") / source, folder / name)
+            if self.users:
+                shutil.chown(folder / name, self.users.uid("licensehub"))
+
+    def run(self, service: str, command: list[str] | None = None) -> subprocess.CompletedProcess[str]:
+        """Run the command of the service, or another one as `docker compose exec` does, to its end."""
+        words = self._words(command or command_of(service), service)
+        where = {"cwd": self.host.path(CODE), "env": self._environment(service)}
+        return subprocess.run(words, **where, capture_output=True, text=True, timeout=180)  # type: ignore[call-overload, no-any-return]
+
+    def start(self, service: str, number: int = 1) -> Process:
+        words, environment = self._words(command_of(service), service), self._environment(service)
+        stops = float(compose()["services"][service]["stop_grace_period"].removesuffix("s"))
+        return self.host.start(f"{service}-{number}", words, environment, str(self.host.path(CODE)), stops)
+
+    def start_broker(self) -> Process:
+        """With the command of the compose file, and the configuration that `make_secrets.py` wrote."""
+        places = {
+            "valkey-server": str(broker.binary()),
+            "/run/secrets/valkey.conf": str(self.host.path("/etc/licensehub/secrets/redis.conf")),
+            "0.0.0.0": "127.0.0.1",  # noqa: S104 - it is replaced
+            DATA: str(self.host.root / "valkey"),
+        }
+        (self.host.root / "valkey").mkdir()
+        words = [places.get(word, word) for word in compose()["services"]["valkey"]["command"]]
+        return self.host.start("valkey", [*words, "--port", str(self.broker)], self.host.clean(), str(self.host.root))
+
+    def _words(self, command: list[str], service: str) -> list[str]:
+        words = [self.place(word, service) for word in command]
+        return self.users.enter("licensehub", words, (DATA, TEMPORARY)) if self.users else words
+
+    def _environment(self, service: str) -> dict[str, str]:
+        of_image = {name: self.place(text, service) for name, text in image().variables.items()}
+        return {**self.host.clean(), **of_image, **read_environment(self.host.root / "licensehub.env")}
