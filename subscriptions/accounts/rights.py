@@ -6,6 +6,8 @@ decide with another account on the own request, and so does not decide at all.
 
 from __future__ import annotations
 
+from functools import cache
+
 from django.contrib.auth.models import AnonymousUser, Group, Permission, User
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
@@ -48,6 +50,12 @@ def permissions_named(names: tuple[str, ...]) -> QuerySet[Permission]:
 
 def holders_of(names: tuple[str, ...]) -> QuerySet[User]:
     """The accounts with one of these permissions by a role or directly, whether active or not."""
+    return _holders_of(names).all()
+
+
+# Django takes longer to build this query than the database to answer it, and every page asks: it is built once.
+@cache
+def _holders_of(names: tuple[str, ...]) -> QuerySet[User]:
     wanted = permissions_named(names).values("pk")
     roles = Group.objects.filter(permissions__in=wanted).values("pk")
     by_role = User.groups.through.objects.filter(group__in=roles).values("user")
@@ -57,6 +65,11 @@ def holders_of(names: tuple[str, ...]) -> QuerySet[User]:
 
 def able(names: tuple[str, ...] = DECIDING) -> QuerySet[User]:
     """The accounts that would decide: as soon as their right has taken effect. Never one of a program."""
+    return _able(names).all()
+
+
+@cache
+def _able(names: tuple[str, ...]) -> QuerySet[User]:
     administering = holders_of(ADMINISTERING).values("pk")
     holders = holders_of(names).filter(is_active=True, is_staff=True, is_superuser=False, service_account=None)
     return holders.exclude(pk__in=administering)
