@@ -14,20 +14,25 @@ from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler
 
+from integrations.installation import findings
 from integrations.models import Connection, IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from licensehub.celery import app
 from subscriptions import sweep, tasks
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
+from subscriptions.evidence import kept_packs
 from subscriptions.models import Reclaim
 from subscriptions.notifications import delivery as notifications
+from subscriptions.notifications.accounts import rights_mail, token_mail
 from subscriptions.profiles import lifecycle
 from subscriptions.reclaims import backup_guard
 from subscriptions.reclaims.engine import reclaim_due
+from subscriptions.reconciliation import reconcile
 from subscriptions.rules import evaluation
 from subscriptions.schedules import schedules
 from subscriptions.schedules.schedules import DOWNLOAD_TASK, RECLAIM_TASK
+from subscriptions.webhooks import delivery as webhooks
 
 ZONES = ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe"]
 CHANGES = {
@@ -49,12 +54,28 @@ def scheduled(profile: IntegrationProfile) -> list[datetime | None]:
 @pytest.fixture
 def only_downloads(monkeypatch) -> None:
     """The sweep looks for downloads only: what else it does has nothing to do here, and is asked hundreds of times."""
-    for name in ("repair", "profiles_to_reclaim", "profiles_to_ask", "notify"):
+    steps = (
+        "repair",
+        "profiles_to_count",
+        "profiles_to_ask",
+        "profiles_to_reclaim",
+        "notify",
+        "tell_webhooks",
+        "make_due",
+    )
+    for name in steps:
         monkeypatch.setattr(tasks, name, list)
     for module, name in (
+        (findings, "report_clock"),
         (backup_guard, "is_held"),
-        (notifications, "anything_due"),
         (evaluation, "profiles_to_evaluate"),
+        (reconcile, "profiles_asked_for"),
+        (kept_packs, "packs_to_make"),
+        (kept_packs, "remove_due"),
+        (notifications, "anything_due"),
+        (rights_mail, "anything_to_announce"),
+        (token_mail, "anything_to_tell"),
+        (webhooks, "anything_due"),
     ):
         monkeypatch.setattr(module, name, list)
 
