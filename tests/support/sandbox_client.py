@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -23,6 +25,14 @@ def port_of(urls: dict[str, str]) -> int:
     return urlsplit(urls["api_url"]).port or 0
 
 
+def until(condition: Callable[[], bool]) -> None:
+    for _ in range(1500):
+        if condition():
+            return
+        time.sleep(0.02)
+    raise AssertionError("it did not come about")
+
+
 class Client:
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
@@ -34,12 +44,12 @@ class Client:
 
     def rest(self, path: str, *, token: str | None = None, **query: Any) -> requests.Response:
         headers = {"Authorization": f"Bearer {token if token is not None else self.urls['access_token']}"}
-        return requests.get(self.urls["api_url"] + path, params=query, headers=headers, timeout=5)
+        return requests.get(self.urls["api_url"] + path, params=query, headers=headers, timeout=30)
 
     def scim(self, path: str, *, method: str = "GET", token: str | None = None, **options: Any) -> requests.Response:
         headers = {"Authorization": f"Bearer {token if token is not None else self.urls['scim_token']}"}
         headers.update(options.pop("headers", {}))
-        timeout = options.pop("timeout", 5)
+        timeout = options.pop("timeout", 30)
         return requests.request(method, self.urls["scim_url"] + path, headers=headers, timeout=timeout, **options)
 
     def users(self, **query: Any) -> Any:

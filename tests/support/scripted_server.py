@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+DRIP_SECONDS = 0.05
+
 
 @dataclass
 class Seen:
@@ -42,6 +44,8 @@ class ScriptedServer:
         self.replies: list[Reply] = []
         self.respond: Callable[[Seen], Reply] | None = None
         self.seen: list[Seen] = []
+        # Bytes sent one by one: they measure time by a clock that stands still when the machine does.
+        self.dripped = 0
         self.stopping = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -107,11 +111,12 @@ class ScriptedServer:
             def drip(self, payload: bytes) -> None:
                 self.close_connection = True
                 for number in range(len(payload)):
-                    if script.stopping.wait(0.05):
+                    if script.stopping.wait(DRIP_SECONDS):
                         return
                     try:
                         self.wfile.write(payload[number : number + 1])
                         self.wfile.flush()
+                        script.dripped += 1
                     except OSError:
                         return  # the client has had enough, which is what is tested
 

@@ -11,7 +11,7 @@ from integrations.connectors.miro.connector import MiroConnector
 from integrations.connectors.miro.sandbox import server as sandbox_server
 from integrations.connectors.miro.sandbox.control import SandboxControl
 from integrations.connectors.rate_limit import LocalRateBudget
-from tests.support.connector_sessions import PATIENT, new_miro, new_session
+from tests.support.connector_sessions import QUICK, new_miro, new_session
 from tests.support.network import AllowHttp
 from tests.support.scripted_server import ScriptedServer
 
@@ -41,9 +41,9 @@ def session(server: ScriptedServer, budget: LocalRateBudget) -> ApiSession:
 
 
 @pytest.fixture
-def patient_session(server: ScriptedServer, budget: LocalRateBudget) -> ApiSession:
-    """Three tries fit into its time, also on a busy machine."""
-    return new_session(server.url, budget, PATIENT)
+def quick_session(server: ScriptedServer, budget: LocalRateBudget) -> ApiSession:
+    """Its calls end soon, for tests of the deadline."""
+    return new_session(server.url, budget, QUICK)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import logging
 import socket
 import time
 import traceback
+from unittest.mock import Mock
 
 import pytest
 
@@ -20,9 +21,10 @@ from integrations.connectors.contract import (
 )
 from integrations.connectors.http import ApiSession, Limits, Rate, set_call_guard
 from integrations.connectors.rate_limit import LocalRateBudget
+from licensehub import stopping
 from tests.support.connector_sessions import QUICK, RATE, TOKEN, new_session
 from tests.support.network import AllowHttp
-from tests.support.scripted_server import Reply, ScriptedServer
+from tests.support.scripted_server import DRIP_SECONDS, Reply, ScriptedServer
 
 GOOD = Reply(data={"ok": True})
 HTML = Reply(raw=b"<html>Sign in</html>", headers={"Content-Type": "text/html"})
@@ -43,27 +45,32 @@ def test_a_read_answers_json_with_our_token(server: ScriptedServer, session: Api
 
 
 @pytest.mark.parametrize("manner", ["drip", "drip_head"])
-def test_a_slow_drip_is_cut_off_at_the_deadline(server: ScriptedServer, session: ApiSession, manner: str) -> None:
+def test_a_slow_drip_is_cut_off_at_the_deadline(server: ScriptedServer, quick_session: ApiSession, manner: str) -> None:
     server.replies = [Reply(data="a" * 2000, manner=manner)]
     started = time.monotonic()
     with pytest.raises(TransientError, match="in time"):
-        session.get("/x", rate=RATE)
-    assert QUICK.total - 0.1 < time.monotonic() - started < QUICK.total + 0.4
+        quick_session.get("/x", rate=RATE)
+    assert time.monotonic() - started > QUICK.total - 0.1
+    assert server.dripped * DRIP_SECONDS < 2 * QUICK.total
 
 
 @pytest.mark.parametrize("manner", ["drip", "drip_head"])
-def test_a_slow_drip_after_a_write_leaves_it_in_doubt(server: ScriptedServer, session: ApiSession, manner: str) -> None:
+def test_a_slow_drip_after_a_write_leaves_it_in_doubt(
+    server: ScriptedServer, quick_session: ApiSession, manner: str
+) -> None:
     server.replies = [Reply(data="a" * 2000, manner=manner)]
     with pytest.raises(OutcomeUnknown, match="not known whether"):
-        session.patch("/x", {}, rate=RATE)
+        quick_session.patch("/x", {}, rate=RATE)
     assert len(server.seen) == 1
 
 
-def test_a_slow_body_without_a_length_does_not_count_as_complete(server: ScriptedServer, session: ApiSession) -> None:
+def test_a_slow_body_without_a_length_does_not_count_as_complete(
+    server: ScriptedServer, quick_session: ApiSession
+) -> None:
     """Cutting it off looks to the client like its regular end."""
     server.replies = [Reply(data=1, raw=b"1" * 2000, headers={"Transfer-Encoding": "identity"}, manner="drip")]
     with pytest.raises(TransientError, match="in time"):
-        session.get("/x", rate=RATE)
+        quick_session.get("/x", rate=RATE)
 
 
 @pytest.mark.parametrize("squeezed", [False, True])
@@ -104,10 +111,10 @@ def test_no_redirect_is_followed(server: ScriptedServer, session: ApiSession, st
         HTML,
     ],
 )
-def test_a_read_is_tried_again(server: ScriptedServer, patient_session: ApiSession, first: Reply) -> None:
+def test_a_read_is_tried_again(server: ScriptedServer, session: ApiSession, first: Reply) -> None:
     server.replies = [first, GOOD]
-    assert patient_session.get("/x", rate=RATE).data == {"ok": True}
-    assert patient_session.requests == len(server.seen) == 2
+    assert session.get("/x", rate=RATE).data == {"ok": True}
+    assert session.requests == len(server.seen) == 2
 
 
 @pytest.mark.parametrize(
@@ -124,11 +131,11 @@ def test_a_read_is_tried_again(server: ScriptedServer, patient_session: ApiSessi
     ],
 )
 def test_a_read_gives_up_after_three_tries(
-    server: ScriptedServer, patient_session: ApiSession, reply: Reply, expected: type[ConnectorError], words: str
+    server: ScriptedServer, session: ApiSession, reply: Reply, expected: type[ConnectorError], words: str
 ) -> None:
     server.replies = [reply]
     with pytest.raises(expected, match=words):
-        patient_session.get("/x", rate=RATE)
+        session.get("/x", rate=RATE)
     assert len(server.seen) == 3
 
 
@@ -163,7 +170,7 @@ def test_a_write_that_breaks_off_while_it_is_sent_is_in_doubt(budget: LocalRateB
         address = f"http://127.0.0.1:{deaf.getsockname()[1]}"
         allow_http(address)
         with pytest.raises(OutcomeUnknown):
-            new_session(address, budget).patch("/x", {"long": "a" * 20_000_000}, rate=RATE)
+            new_session(address, budget, QUICK).patch("/x", {"long": "a" * 20_000_000}, rate=RATE)
 
 
 def test_reads_keep_a_connection_and_each_write_opens_its_own(server: ScriptedServer, session: ApiSession) -> None:
@@ -179,21 +186,25 @@ def test_reads_keep_a_connection_and_each_write_opens_its_own(server: ScriptedSe
 
 
 def test_a_429_to_a_write_means_that_nothing_was_written(server: ScriptedServer, session: ApiSession) -> None:
-    server.replies = [Reply(status=429, data={}, headers={"Retry-After": "7"})]
+    server.replies = [Reply(status=429, data={}, headers={"Retry-After": "60"})]
     with pytest.raises(TransientError) as caught:
         session.patch("/x", {}, rate=RATE)
-    assert caught.value.retry_after == 7
+    assert caught.value.retry_after == 60
     with pytest.raises(TransientError, match="rate limit"):
         session.patch("/x", {}, rate=RATE)
     assert len(server.seen) == 1  # the second one was held back before it was sent
 
 
-def test_a_429_waits_in_the_shared_budget_and_is_tried_again(server: ScriptedServer, budget: LocalRateBudget) -> None:
+def test_a_429_waits_in_the_shared_budget_and_is_tried_again(
+    server: ScriptedServer, session: ApiSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server.replies = [Reply(status=429, data={}, headers={"Retry-After": "1"}), GOOD]
-    patient = new_session(server.url, budget, Limits(total=5, backoff=0.001))
+    sleep = Mock(side_effect=stopping.sleep)
+    monkeypatch.setattr(stopping, "sleep", sleep)
     started = time.monotonic()
-    assert patient.get("/x", rate=RATE).data == {"ok": True}
-    assert 0.9 < time.monotonic() - started < 2
+    assert session.get("/x", rate=RATE).data == {"ok": True}
+    assert time.monotonic() - started > 0.9
+    assert sum(seconds for (seconds,), _ in sleep.call_args_list) < 2
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -211,7 +222,7 @@ def test_a_long_wait_is_left_to_a_caller_that_has_other_work(
 
 def test_a_short_wait_is_waited_for_by_everybody(server: ScriptedServer, budget: LocalRateBudget) -> None:
     server.replies = [Reply(status=503, data={}, headers={"Retry-After": "1"}), GOOD]
-    busy = new_session(server.url, budget, Limits(total=5, backoff=0.001), longest_wait=1.0)
+    busy = new_session(server.url, budget, Limits(total=20, backoff=0.001), longest_wait=1.0)
     assert busy.get("/x", rate=RATE).data == {"ok": True}
 
 
@@ -219,22 +230,22 @@ def test_a_limit_that_is_used_up_is_left_to_a_caller_that_has_other_work(
     server: ScriptedServer, budget: LocalRateBudget
 ) -> None:
     server.replies = [GOOD]
-    all_of_it = Rate(bucket="used up", cost=10, limit=10, window=3.0)
+    all_of_it = Rate(bucket="used up", cost=10, limit=10, window=60.0)
     busy = new_session(server.url, budget, Limits(total=20), longest_wait=1.0)
     busy.get("/x", rate=all_of_it)
     with pytest.raises(TransientError) as caught:
         busy.get("/x", rate=all_of_it)
-    assert 1 < (caught.value.retry_after or 0) < 4
+    assert 50 < (caught.value.retry_after or 0) < 61
     assert len(server.seen) == 1
 
 
 def test_an_answer_with_nothing_left_delays_the_next_call(server: ScriptedServer, session: ApiSession) -> None:
-    reset = str(int(time.time()) + 30)
+    reset = str(int(time.time()) + 60)
     server.replies = [Reply(data=[], headers={"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset})]
     session.get("/x", rate=RATE)
     with pytest.raises(TransientError) as caught:
         session.get("/x", rate=RATE)
-    assert 27 < caught.value.retry_after <= 31
+    assert 50 < caught.value.retry_after <= 61
     assert len(server.seen) == 1
 
 
@@ -356,11 +367,12 @@ def test_addresses_of_people_are_in_no_traceback(server: ScriptedServer, session
     assert "ada%40" not in "".join(traceback.format_exception(caught.value))
 
 
-def test_the_deadline_holds_on_a_connection_that_is_used_again(server: ScriptedServer, session: ApiSession) -> None:
+def test_the_deadline_holds_on_a_connection_that_is_used_again(
+    server: ScriptedServer, quick_session: ApiSession
+) -> None:
     server.replies = [GOOD, Reply(manner="drip_head")]
-    session.get("/x", rate=RATE)
-    started = time.monotonic()
+    quick_session.get("/x", rate=RATE)
     with pytest.raises(TransientError, match="in time"):
-        session.get("/x", rate=RATE)
-    assert time.monotonic() - started < QUICK.total + 0.4
+        quick_session.get("/x", rate=RATE)
+    assert server.dripped * DRIP_SECONDS < 2 * QUICK.total
     assert server.seen[0].port == server.seen[1].port

@@ -8,7 +8,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -24,6 +24,7 @@ from integrations.connectors.contract import ConfigError, OutcomeUnknown, Transi
 from integrations.connectors.rate_limit import LocalRateBudget
 from tests.support.connector_sessions import QUICK, RATE, new_session
 from tests.support.network import AllowHttp
+from tests.support.scripted_server import DRIP_SECONDS
 
 
 def write_certificate(path: Path) -> None:
@@ -48,15 +49,19 @@ WHOLE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2
 
 @dataclass
 class Drip:
-    """Sends the `whole` answers, then the head of an answer byte by byte, until the client leaves."""
+    """Sends the `whole` answers, then the head of an answer byte by byte, until the client leaves.
+
+    `dripped` counts these bytes: they measure time by a clock that stands still when the machine does.
+    """
 
     url: str
     certificate: Path
-    requests: list[bytes]
-    whole: list[bytes]
+    requests: list[bytes] = field(default_factory=list)
+    whole: list[bytes] = field(default_factory=list)
+    dripped: int = 0
 
 
-def serve(listener: socket.socket, context: ssl.SSLContext, seen: list[bytes], whole: list[bytes]) -> None:
+def serve(listener: socket.socket, context: ssl.SSLContext, drip: Drip) -> None:
     while True:
         try:
             raw, _ = listener.accept()
@@ -64,13 +69,14 @@ def serve(listener: socket.socket, context: ssl.SSLContext, seen: list[bytes], w
             return  # the test is over
         try:
             with context.wrap_socket(raw, server_side=True) as client:
-                seen.append(client.recv(4096))
-                while whole:
-                    client.sendall(whole.pop())
-                    seen.append(client.recv(4096))
-                for _ in range(100):
+                drip.requests.append(client.recv(4096))
+                while drip.whole:
+                    client.sendall(drip.whole.pop())
+                    drip.requests.append(client.recv(4096))
+                for _ in range(200):
                     client.sendall(b"H")
-                    time.sleep(0.05)
+                    drip.dripped += 1
+                    time.sleep(DRIP_SECONDS)
         except OSError:
             continue  # the client refused the certificate, or went away
 
@@ -82,12 +88,10 @@ def drip(tmp_path: Path, allow_http: AllowHttp) -> Iterator[Drip]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     listener = socket.create_server(("127.0.0.1", 0))
-    seen: list[bytes] = []
-    whole: list[bytes] = []
-    threading.Thread(target=serve, args=(listener, context, seen, whole), daemon=True).start()
-    url = f"https://127.0.0.1:{listener.getsockname()[1]}"
-    allow_http(url)
-    yield Drip(url=url, certificate=certificate, requests=seen, whole=whole)
+    drip = Drip(url=f"https://127.0.0.1:{listener.getsockname()[1]}", certificate=certificate)
+    threading.Thread(target=serve, args=(listener, context, drip), daemon=True).start()
+    allow_http(drip.url)
+    yield drip
     listener.shutdown(socket.SHUT_RDWR)
     listener.close()
 
@@ -106,11 +110,10 @@ def test_a_self_signed_certificate_is_refused(drip: Drip, budget: LocalRateBudge
 
 def test_the_deadline_holds_below_tls(drip: Drip, budget: LocalRateBudget, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", str(drip.certificate))
-    session = new_session(drip.url, budget)
-    started = time.monotonic()
+    session = new_session(drip.url, budget, QUICK)
     with pytest.raises(TransientError, match="in time"):
         session.get("/x", rate=RATE)
-    assert time.monotonic() - started < QUICK.total + 0.4
+    assert drip.dripped * DRIP_SECONDS < 2 * QUICK.total
 
 
 def test_the_deadline_holds_on_a_tls_connection_that_is_used_again(
@@ -118,12 +121,11 @@ def test_the_deadline_holds_on_a_tls_connection_that_is_used_again(
 ) -> None:
     monkeypatch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", str(drip.certificate))
     drip.whole.append(WHOLE)
-    session = new_session(drip.url, budget)
+    session = new_session(drip.url, budget, QUICK)
     session.get("/x", rate=RATE)
-    started = time.monotonic()
     with pytest.raises(TransientError, match="in time"):
         session.get("/x", rate=RATE)
-    assert time.monotonic() - started < QUICK.total + 0.4
+    assert drip.dripped * DRIP_SECONDS < 2 * QUICK.total
 
 
 def test_a_write_that_was_sent_over_tls_is_in_doubt(
@@ -131,5 +133,5 @@ def test_a_write_that_was_sent_over_tls_is_in_doubt(
 ) -> None:
     monkeypatch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", str(drip.certificate))
     with pytest.raises(OutcomeUnknown):
-        new_session(drip.url, budget).patch("/x", {}, rate=RATE)
+        new_session(drip.url, budget, QUICK).patch("/x", {}, rate=RATE)
     assert len(drip.requests) == 1

@@ -31,6 +31,7 @@ from subscriptions.models import (
 )
 from subscriptions.reclaims import enqueue
 from subscriptions.reclaims.signatures import is_signed, sign
+from tests.support.locks import wait_until_somebody_waits
 
 
 @pytest.fixture
@@ -103,7 +104,8 @@ def test_who_closes_while_a_request_waits_is_not_in_it(real_transactions, world,
     with transaction.atomic():
         RemovalCandidate.objects.filter(pk=closing.pk).update(state="closed_canceled", close_reason="active_again")
         requesting.start()
-        _wait_for_a_lock(requesting)
+        if connection.vendor == "postgresql":  # SQLite has one writer: there the thread cannot but wait
+            wait_until_somebody_waits()
     requesting.join()
 
     assert ReclaimRequest.objects.get().removals.count() == 4
@@ -117,15 +119,6 @@ def _request(chosen: QuerySet[RemovalCandidate], actor: User) -> None:
         request_reclaim(chosen, actor=actor)
     finally:
         connection.close()
-
-
-def _wait_for_a_lock(waiting: threading.Thread) -> None:
-    """SQLite has one writer: there the thread cannot but wait."""
-    while connection.vendor == "postgresql" and waiting.is_alive():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-            if cursor.fetchone()[0]:
-                return
 
 
 def test_who_is_asked_is_asked_at_the_address_of_the_evidence(downloaded, alice):

@@ -42,21 +42,21 @@ def claimed(real_transactions, asking: Asking, bob) -> Reclaim:
     return item
 
 
-def keep_while_it_is_sent(item: Reclaim, monkeypatch) -> tuple[str, str]:
+def keep_while_it_is_sent(item: Reclaim, monkeypatch, *, sending_waits: bool) -> tuple[str, str]:
     """The answer has looked, and not yet written, when the intent is to be committed. Returns answer and state."""
     note, looked, go_on = answers._note, threading.Event(), threading.Event()
 
     def slowly(person, said):
         looked.set()
-        go_on.wait(1)
+        go_on.wait(30)
         note(person, said)
 
     monkeypatch.setattr(answers, "_note", slowly)
     person = RequestedRemoval.objects.select_related("request").get(pk=item.removal_id)
     answering = in_thread(lambda: answers.answer(person, Answer.KEEP))
-    assert looked.wait(10)
+    assert looked.wait(30)
     sending = in_thread(lambda: engine.commit_intent(item, rolling=1000))
-    sending.join(0.5)
+    sending.join(0.5 if sending_waits else 30)
     go_on.set()
     for thread in (answering, sending):
         thread.join(30)
@@ -64,7 +64,7 @@ def keep_while_it_is_sent(item: Reclaim, monkeypatch) -> tuple[str, str]:
 
 
 def test_a_keep_that_has_begun_stops_the_send(claimed, monkeypatch):
-    assert keep_while_it_is_sent(claimed, monkeypatch) == ("keep", "claimed")
+    assert keep_while_it_is_sent(claimed, monkeypatch, sending_waits=True) == ("keep", "claimed")
 
 
 def test_the_control_without_the_lock_somebody_keeps_and_is_sent(claimed, monkeypatch):
@@ -74,7 +74,7 @@ def test_the_control_without_the_lock_somebody_keeps_and_is_sent(claimed, monkey
     monkeypatch.setattr(answers, "locks", unlocked)
     assert engine.locks is locks, "only the answer goes without it"
 
-    assert keep_while_it_is_sent(claimed, monkeypatch) == ("keep", "sending")
+    assert keep_while_it_is_sent(claimed, monkeypatch, sending_waits=False) == ("keep", "sending")
 
 
 def test_a_keep_after_the_intent_comes_too_late(claimed):

@@ -46,10 +46,10 @@ def test_columns_with_each_separator(sign, end):
 
 
 def test_a_long_cell_takes_no_long_time():
-    began = time.monotonic()
+    began = time.thread_time()
     [line] = read_lines("<" + "@" * 100_000).lines
     assert "is no e-mail address" in line.problem
-    assert time.monotonic() - began < 2
+    assert time.thread_time() - began < 2
 
 
 def test_named_columns_in_any_order_and_numbers_of_lines():

@@ -7,7 +7,9 @@ import multiprocessing
 import os
 import random
 import socket
+import statistics
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -154,11 +156,13 @@ def test_a_dead_broker_costs_little_and_is_left_alone(tmp_path):
     location = CheckpointKey(f"unix://{tmp_path}/nobody.sock")
     with pytest.raises(LocationUnavailable, match="not reachable"):
         location.read()
-    start = time.monotonic()
-    for _ in range(1000):
-        with pytest.raises(LocationUnavailable, match=r"^$"):
-            location.keep(numbered(1), instead_of=None)
-    assert time.monotonic() - start < 0.5
+    with socket.socket(socket.AF_UNIX) as back:
+        back.bind(str(tmp_path / "nobody.sock"))
+        back.listen()
+        for _ in range(1000):
+            with pytest.raises(LocationUnavailable, match=r"^$"):
+                location.keep(numbered(1), instead_of=None)
+        assert accepted(back) == 0
 
 
 def test_a_hanging_broker_is_waited_for_once(tmp_path):
@@ -166,11 +170,21 @@ def test_a_hanging_broker_is_waited_for_once(tmp_path):
         silent.bind(str(tmp_path / "silent.sock"))
         silent.listen()
         location = CheckpointKey(f"unix://{tmp_path}/silent.sock")
-        start = time.monotonic()
         for _ in range(20):
             with pytest.raises(LocationUnavailable):
                 location.read()
-        assert time.monotonic() - start < 2 * checkpoint.TIMEOUT
+        assert accepted(silent) == 1
+
+
+def accepted(listener: socket.socket) -> int:
+    """The number of connections that were made to it."""
+    listener.setblocking(False)
+    number = 0
+    with suppress(BlockingIOError):
+        while True:
+            listener.accept()[0].close()
+            number += 1
+    return number
 
 
 # --- After a commit ---------------------------------------------------------------------------------------------------
@@ -227,11 +241,13 @@ def test_a_location_that_cannot_be_written_stops_no_action(real_transactions, se
 
 def test_the_cost_of_one_commit(real_transactions, head_file, valkey):
     act()
-    start = time.perf_counter()
+    spent = []
     for _ in range(50):
         checkpoint._Last.kept = None
+        start = time.perf_counter()
         checkpoint._keep_once()
-    assert (time.perf_counter() - start) / 50 < 0.05, "seconds, on the slowest machine"
+        spent.append(time.perf_counter() - start)
+    assert statistics.median(spent) < 0.05, "seconds, on the slowest machine"
 
 
 # --- The comparison ---------------------------------------------------------------------------------------------------

@@ -193,8 +193,8 @@ def test_a_broken_body_would_be_found(contract: Contract, miro: Client, change: 
 def test_refused_revocations(contract: Contract, miro: Client) -> None:
     app = {"clientId": miro.urls["client_id"], "clientSecret": miro.urls["client_secret"]}
     address = miro.urls["api_url"]
-    unknown = requests.post(f"{address}/v2/oauth/revoke", json={**app, "accessToken": "x"}, timeout=5)
-    old = requests.post(f"{address}/v1/oauth/revoke", params={"access_token": "x"}, timeout=5)
+    unknown = requests.post(f"{address}/v2/oauth/revoke", json={**app, "accessToken": "x"}, timeout=30)
+    old = requests.post(f"{address}/v1/oauth/revoke", params={"access_token": "x"}, timeout=30)
     for status, response in ((404, unknown), (400, old)):
         assert response.status_code == response.json()["status"] == status
         contract.component(f"Error{status}", response.json())

@@ -105,12 +105,12 @@ def test_clock_and_switches(miro: Client) -> None:
 
 @pytest.mark.parametrize("headers", [{"Origin": "http://evil.example"}, {"Host": "evil.example"}])
 def test_web_pages_are_refused(miro: Client, headers: dict[str, str]) -> None:
-    assert requests.get(f"{miro.sandbox.control_url}/truth", headers=headers, timeout=5).status_code == 403
+    assert requests.get(f"{miro.sandbox.control_url}/truth", headers=headers, timeout=30).status_code == 403
 
 
 def test_unknown_control_paths(miro: Client) -> None:
-    assert requests.get(f"{miro.sandbox.control_url}/nothing", timeout=5).status_code == 404
-    assert requests.post(f"{miro.sandbox.control_url}/clock", data="{", timeout=5).status_code == 400
+    assert requests.get(f"{miro.sandbox.control_url}/nothing", timeout=30).status_code == 404
+    assert requests.post(f"{miro.sandbox.control_url}/clock", data="{", timeout=30).status_code == 400
 
 
 def test_a_state_file_outlives_its_sandbox(make: Make, tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_the_command_ends_cleanly(number: signal.Signals) -> None:
             "access_token", "scim_token",
         ]  # fmt: skip
         process.send_signal(number)
-        assert process.wait(10) == 0
+        assert process.wait(30) == 0
         assert process.stderr is not None and process.stderr.read() == ""
 
 
@@ -154,7 +154,7 @@ def test_a_change_survives_a_kill(tmp_path: Path) -> None:
         client = _Remote(first_line(process))
         assert client.control("truth")["transitions"][0]["id"] == member
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(30) == 0
 
 
 class _Remote:
@@ -164,17 +164,17 @@ class _Remote:
         self.headers = {"Authorization": f"Bearer {urls['scim_token']}"}
 
     def control(self, path: str) -> Any:
-        return requests.get(f"{self.urls['api_url']}/_sandbox/{path}", timeout=5).json()
+        return requests.get(f"{self.urls['api_url']}/_sandbox/{path}", timeout=30).json()
 
     def deactivate_somebody(self) -> str:
-        users = requests.get(f"{self.urls['scim_url']}/Users", headers=self.headers, timeout=5).json()["Resources"]
+        users = requests.get(f"{self.urls['scim_url']}/Users", headers=self.headers, timeout=30).json()["Resources"]
         body = {
             "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
             "Operations": [{"op": "Replace", "path": "active", "value": False}],
         }
         for user in (user for user in users if user["active"]):
             url = f"{self.urls['scim_url']}/Users/{user['id']}"
-            if requests.patch(url, json=body, headers=self.headers, timeout=5).ok:
+            if requests.patch(url, json=body, headers=self.headers, timeout=30).ok:
                 return str(user["id"])
         raise AssertionError("nobody could be deactivated")
 
@@ -191,6 +191,6 @@ def test_an_obstacle_is_reported_in_one_sentence(tmp_path: Path) -> None:
         )
         for arguments in wrong:
             with command(*arguments) as process:
-                out, error = process.communicate(timeout=20)
+                out, error = process.communicate(timeout=60)
             assert (process.returncode, out) == (1, "")
             assert error.startswith("CommandError: ") and error.count("\n") == 1

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
 import requests
 
-from tests.support.sandbox_client import Client
+from tests.support.sandbox_client import Client, until
 
 
 def transitions(miro: Client) -> int:
@@ -47,23 +48,33 @@ def test_faults_of_a_patch(miro: Client, kind: str, options: dict[str, Any], sta
     assert miro.patch(member.id).status_code == 200, "once only"
 
 
-def test_hanging_before_and_after(miro: Client) -> None:
+@pytest.fixture
+def go_on(miro: Client, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """A fault that hangs ends when this is set, whatever its seconds."""
+    event = threading.Event()
+    monkeypatch.setattr(miro.sandbox.stopping, "wait", lambda seconds: seconds and event.wait(30))
+    return event
+
+
+def test_hanging_before_and_after(miro: Client, go_on: threading.Event) -> None:
     member = miro.ordinary()
     for kind, applied in (("hang", 0), ("hang_after", 1)):
-        miro.control.fault(kind, seconds=0.4)
+        go_on.clear()
+        miro.control.fault(kind, seconds=1)
         with pytest.raises(requests.ReadTimeout):
             miro.patch(member.id, timeout=0.1)
-        miro.sandbox.stopping.wait(0.6)
+        go_on.set()
+        until(lambda kind=kind: miro.control.requests()[-1]["fault"] == kind)  # type: ignore[misc]
         assert transitions(miro) == applied
 
 
-def test_a_late_write(miro: Client) -> None:
-    miro.control.fault("hang", seconds=0.3, late=True)
+def test_a_late_write(miro: Client, go_on: threading.Event) -> None:
+    miro.control.fault("hang", seconds=1, late=True)
     with pytest.raises(requests.ReadTimeout):
         miro.patch(miro.ordinary().id, timeout=0.1)
     assert transitions(miro) == 0
-    miro.sandbox.stopping.wait(0.5)
-    assert transitions(miro) == 1
+    go_on.set()
+    until(lambda: transitions(miro) == 1)
 
 
 def test_bodies_that_are_no_json(miro: Client) -> None:
