@@ -13,9 +13,9 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from licensehub.audit.chain.verify import verify_chain
-from subscriptions.models import Bucket, ReclaimRule, Subscription
+from subscriptions.models import Bucket, DecidingRight, ReclaimRule, Subscription
 from tests.support import cached_rows, cached_world
-from tests.support.fixtures import World, connect, fill
+from tests.support.fixtures import World, connect, fill, person
 
 # Drawn by each download, or numbered, or made from such values.
 DRAWN = {"token", "ciphertext", "salt", "text_digest", "hmac", "hash", "previous_hash", "correlation", "target_id"}
@@ -79,6 +79,23 @@ def test_cached_rows_need_no_request(world):
     run = world.first_download()
     assert not asked(world)
     assert (run.state, Subscription.objects.count()) == ("complete", run.read)
+
+
+def test_the_accounts_of_a_test_need_no_request(alice, world, bob, carol):
+    """An approver comes with a row of `DecidingRight`, which switches the cache off for no test."""
+    world.first_download()
+    assert not asked(world)
+
+
+def test_the_accounts_of_each_test_have_the_same_rows(db):
+    made = []
+    for _ in range(2):
+        savepoint = transaction.savepoint()
+        person("bob", "Approver")
+        made.append(cached_rows.rows())
+        transaction.savepoint_rollback(savepoint)
+    assert made[0] == made[1]
+    assert DecidingRight._meta.db_table in made[0]
 
 
 def test_a_changed_rule_is_downloaded_for_real(world):
