@@ -23,7 +23,7 @@ def test_an_unplanned_connection_fails(host):
 
 def test_an_allowed_server_is_reached(real_transactions, live_server, allow_http):
     allow_http(live_server.url)
-    assert requests.get(f"{live_server.url}/health/live", timeout=5).json() == {"status": "ok"}
+    assert requests.get(f"{live_server.url}/health/live", timeout=30).json() == {"status": "ok"}
 
 
 @pytest.mark.worker

@@ -16,7 +16,7 @@ from licensehub.broker import kind
 from licensehub.embedded import broker
 from licensehub.operations.doctor.findings import run_checks
 
-START_SECONDS = 10.0
+START_SECONDS = 30.0
 
 
 @pytest.fixture
