@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import orjson
 
-from integrations.connectors.contract import BadAnswer, ConfigError, ConnectorError, TransientError, english
+from integrations.connectors.contract import ConfigError, ConnectorError, TransientError, english
 from integrations.connectors.rate_limit import retry_after
 from integrations.connectors.request import Call, Failure, host_of
 
@@ -111,7 +111,8 @@ class AnswerCheck:
         ).format(vendor=self._vendor, status=status, host=host_of(call.url))
         return ConfigError(text, slot=self._slot, status=status, code="redirect")
 
-    def _not_json(self, answer: Answer) -> BadAnswer:
+    def _not_json(self, answer: Answer) -> TransientError:
+        """The answer is not the vendor's, or was cut off: it is an outage, and says nothing about the data."""
         text = english(
             "{vendor} answered with something that is not data (JSON). A proxy or a maintenance page may be in "
             "between; try again later."
@@ -121,8 +122,4 @@ class AnswerCheck:
                 "{vendor} answered with a web page instead of data. A proxy or a maintenance page may be in "
                 "between; try again later."
             )
-        return BadAnswer(
-            text.format(vendor=self._vendor),
-            status=answer.status,
-            code="not_json",
-        )
+        return TransientError(text.format(vendor=self._vendor), status=answer.status, code="not_json")

@@ -123,11 +123,11 @@ def test_a_read_is_tried_again(server: ScriptedServer, session: ApiSession, firs
         (Reply(status=500, data={}), TransientError, r"problem of its own \(500\)"),
         (Reply(manner="cut"), TransientError, "broke off"),
         (Reply(data={"long": "a" * 100}, manner="short"), TransientError, "broke off"),
-        (HTML, BadAnswer, "a web page instead of data"),
-        (Reply(raw=b'{"a": 1'), BadAnswer, "not data"),
-        (Reply(raw=b'{"a": NaN}'), BadAnswer, "not data"),
-        (Reply(raw=b"[" * 9000), BadAnswer, "not data"),
-        (Reply(raw=b"\xff\xfe\xff"), BadAnswer, "not data"),
+        (HTML, TransientError, "a web page instead of data"),
+        (Reply(raw=b'{"a": 1'), TransientError, "not data"),
+        (Reply(raw=b'{"a": NaN}'), TransientError, "not data"),
+        (Reply(raw=b"[" * 9000), TransientError, "not data"),
+        (Reply(raw=b"\xff\xfe\xff"), TransientError, "not data"),
     ],
 )
 def test_a_read_gives_up_after_three_tries(

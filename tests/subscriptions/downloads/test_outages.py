@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from integrations.connectors.http import DEFAULT_LIMITS
 from integrations.models import Connection
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
@@ -47,9 +48,16 @@ def test_a_web_page_instead_of_data(world):
 
     found = run(world)
 
-    assert found.state in ("failed", "quarantined")
+    assert found.state == "failed"
     assert "web page" in found.problem
     assert not Subscription.objects.exists()
+
+
+def test_a_maintenance_page_of_some_seconds_costs_no_download(world):
+    """It is an outage. A quarantined download would also stop the proposals, and ask for a person."""
+    world.miro.fault("html", times=DEFAULT_LIMITS.tries * 2, match={"path": "/members"})
+
+    assert run(world).state == "complete"
 
 
 def test_approved_items_wait_while_miro_is_down(world, alice, bob):
