@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy, ngettext, pgettext
 from integrations.connectors.contract import UNKNOWN_WORDS, Capability, english
 from integrations.models import IntegrationProfile
 from licensehub.translations.stored import translated, with_names
-from licensehub.ui.formatting import day
+from licensehub.ui.formatting import day, number
 from subscriptions.eligibility.terms import Terms
 from subscriptions.models import AdminRoles, DownloadRun, Protection, Subscription
 
@@ -64,12 +64,17 @@ def on_day(moment: datetime | None) -> str:
     return day(moment) if moment else _("never")
 
 
+def _grouped(count: int) -> str:
+    """`1,240`. Fewer than 1,000 are not formatted: a proposal writes two numbers for each of 150,000 people."""
+    return number(count) if count >= 1000 else str(count)
+
+
 def in_days(count: int) -> str:
-    return ngettext("{} day", "{} days", count).format(count)
+    return ngettext("{} day", "{} days", count).format(_grouped(count))
 
 
 def licensed_for(count: int) -> str:
-    return ngettext("licensed for {} day", "licensed for {} days", count).format(count)
+    return ngettext("licensed for {} day", "licensed for {} days", count).format(_grouped(count))
 
 
 def needs_review(why: str) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from django.utils import translation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
+from licensehub.translations.stored import translated
 from subscriptions.eligibility.clauses import CLAUSES, checks, explain
 from subscriptions.eligibility.evaluate import evaluate_rows
+from subscriptions.eligibility.sentences import licensed_for
 from subscriptions.eligibility.terms import Terms
 from subscriptions.eligibility.verdict_sql import verdict_of
 from subscriptions.models import Subscription, Verdict
@@ -16,6 +19,7 @@ from tests.support.subscription_rows import TERMS, days_ago, make, terms_with
 
 CASES = [
     ({}, Verdict.CANDIDATE, "Inactive 94 days, 34 days over the threshold."),
+    ({"last_activity_at": days_ago(1201.1)}, Verdict.CANDIDATE, "Inactive 1,201 days, 1,141 days over the threshold."),
     ({"last_activity_at": days_ago(59.9)}, Verdict.ACTIVE, "Active lately"),
     ({"last_activity_at": days_ago(60.1)}, Verdict.CANDIDATE, "Inactive 60 days"),
     ({"license": "advanced"}, Verdict.CANDIDATE, "4 days over"),
@@ -65,6 +69,14 @@ def test_clause(facts, verdict, sentence):
     row.refresh_from_db()
     assert row.verdict == verdict
     assert sentence in explain(row, TERMS)
+
+
+def test_many_days_are_grouped_as_the_reader_writes_numbers():
+    assert licensed_for(1201) == "licensed for 1,201 days" and licensed_for(999) == "licensed for 999 days"
+    with translation.override("de"):
+        assert licensed_for(1201) == "seit 1.201 Tagen lizenziert"
+        stored = "Inactive 1,201 days, 1,141 days over the threshold."
+        assert translated(stored) == "1.201 Tage inaktiv, 1.141 Tage über der Schwelle."
 
 
 @pytest.mark.django_db
