@@ -49,7 +49,7 @@ def beat(real_transactions, valkey, tmp_path):
     process.wait()
 
 
-def test_a_database_that_is_away_does_not_end_the_scheduler(monkeypatch):
+def test_a_database_that_is_away_does_not_end_the_scheduler(db, monkeypatch):
     """Celery ends beat for each error that it does not expect, and `make run` would stop everything then."""
     scheduler, answers = Scheduler.__new__(Scheduler), [OperationalError("away"), InterfaceError("closed"), 4.5]
     scheduler._next = math.inf
