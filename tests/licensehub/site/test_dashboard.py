@@ -89,7 +89,7 @@ def test_few_queries(run, sign_in, monkeypatch, django_assert_max_num_queries, r
 
 def test_the_strip_says_that_a_request_waits_for_answers(run, sign_in):
     asked = request_reclaim(RemovalCandidate.objects.all(), actor=user_of(sign_in("License manager")))
-    until = timezone.now() + timedelta(days=7, minutes=20)
+    until = timezone.now() + timedelta(days=7)  # calendar days
     ReclaimRequest.objects.update(state="collecting", answers_until=until)
     strip = {item.label: item.text for item in sign_in("Approver").get(reverse(INDEX)).context["health"]}
     assert strip[str(asked)] == "waits for people's answers, 7 days left"
