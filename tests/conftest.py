@@ -9,6 +9,7 @@ pytest_plugins = [
     "tests.support.network",
     "tests.support.prepared_database",
     "tests.support.clean_database",
+    "tests.support.contexts",
     "tests.support.servers",
     "tests.support.fixtures",
     "tests.support.organization",
