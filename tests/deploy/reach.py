@@ -82,6 +82,7 @@ def assert_apart(host: Host) -> None:
     settings, web_socket = host.path("/etc/licensehub/licensehub.env"), host.path("/run/licensehub/web.sock")
     with a_command(host) as command:
         processes = [*_units(host), command]
+        assert {user for user, *_ in processes} == {WEB, WORKER, BEAT, MANAGE}
         allowed = {user: _files(host, user) for user in (WEB, WORKER, BEAT, MANAGE, NGINX)}
         for user, number, credentials in processes:
             allowed[user] |= {("read", f"/proc/{number}/{what}") for what in READABLE}
