@@ -19,6 +19,8 @@ from tests.deploy.units import DEPLOY
 
 TOOLS = ("systemd-sysusers", "systemd-tmpfiles", "unshare", "setpriv", "runuser", "chattr")
 FILES = ("sysusers.d/licensehub.conf", "tmpfiles.d/licensehub.conf")
+# E.g. of a container without the right to set the attributes of a file, or of a file system that has none.
+NOT_ALLOWED = ("Operation not permitted", "not supported", "Inappropriate ioctl")
 # The user may be "" for root, who may write everywhere. Python and the code may be where only root can enter.
 ENTER = """
 set -eu
@@ -50,10 +52,18 @@ class Users:
     @classmethod
     def install(cls, root: Path) -> Users | None:
         """The users and folders, as chapter 2 of docs/deploy.md makes them. None where this machine cannot."""
-        if reason := missing():
-            text = f"\n!!! All processes of the scratch host share one user: {reason}\n"
-            sys.__stderr__.write(text) if sys.__stderr__ else None
-            return None
+        if not (reason := missing()):
+            made = cls(root)
+            if not (reason := made._make() or made._try()):
+                return made
+            made.remove()
+        text = f"\n!!! All processes of the scratch host share one user: {reason}\n"
+        sys.__stderr__.write(text) if sys.__stderr__ else None
+        return None
+
+    def _make(self) -> str:
+        """Make the users and folders. Returns why the machine does not allow it, or "" if all is well."""
+        root = self.root
         root.chmod(0o755)
         for name in FILES:
             path = root / "etc" / name
@@ -63,8 +73,16 @@ class Users:
             shutil.copy(Path("/etc", name), root / "etc" / name)
         for command in (["systemd-sysusers"], ["systemd-tmpfiles", "--create", "licensehub.conf"]):
             done = subprocess.run([*command, f"--root={root}"], capture_output=True, text=True)
+            if any(words in done.stderr for words in NOT_ALLOWED):
+                return done.stderr.strip()
             assert done.returncode == 0, done.stderr
-        return cls(root)
+        return ""
+
+    def _try(self) -> str:
+        """Start Python as one of the users. Returns the error of the mounts that this needs, or "" if all is well."""
+        command = self.enter("licensehub-web", [sys.executable, "-c", "import django"])
+        done = subprocess.run(command, capture_output=True, text=True)
+        return f"{done.returncode} {done.stderr.strip()}" if done.returncode else ""
 
     def uid(self, name: str) -> int:
         lines = (self.root / "etc" / "passwd").read_text().splitlines()
