@@ -80,15 +80,18 @@ class Containers:
 
     def _make_user(self, command: str) -> None:
         """In files of the scratch folder, if the test is root."""
-        if reason := missing():
+        users = Users(self.host.root)
+        if not (reason := missing()):
+            self.host.root.chmod(0o755)
+            self.host.path("/etc").mkdir()
+            for name in ("passwd", "group"):
+                shutil.copy(Path("/etc", name), self.host.path("/etc") / name)
+            reason = users.refused()
+        if reason:
             sys.__stderr__.write(f"\n!!! The containers run as the user of the test: {reason}\n")  # type: ignore[union-attr]
             self.host.path(DATA).mkdir(mode=0o700)
             return
-        self.users = Users(self.host.root)
-        self.host.root.chmod(0o755)
-        self.host.path("/etc").mkdir()
-        for name in ("passwd", "group"):
-            shutil.copy(Path("/etc", name), self.host.path("/etc") / name)
+        self.users = users
         for one in self.place(command).split(" && "):
             # The others write into the files that a process of the scratch folder sees as those of /etc.
             here = re.sub(r"^(groupadd|useradd) ", rf"\1 --prefix {self.host.root} ", one)

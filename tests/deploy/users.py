@@ -54,7 +54,7 @@ class Users:
         """The users and folders, as chapter 2 of docs/deploy.md makes them. None where this machine cannot."""
         if not (reason := missing()):
             made = cls(root)
-            if not (reason := made._make() or made._try()):
+            if not (reason := made._make() or made.refused("licensehub-web")):
                 return made
             made.remove()
         text = f"\n!!! All processes of the scratch host share one user: {reason}\n"
@@ -78,9 +78,9 @@ class Users:
             assert done.returncode == 0, done.stderr
         return ""
 
-    def _try(self) -> str:
-        """Start Python as one of the users. Returns the error of the mounts that this needs, or "" if all is well."""
-        command = self.enter("licensehub-web", [sys.executable, "-c", "import django"])
+    def refused(self, user: str = "") -> str:
+        """Start Python as this user. Returns the error of the mounts that this needs, or "" if all is well."""
+        command = self.enter(user, [sys.executable, "-c", "import django"])
         done = subprocess.run(command, capture_output=True, text=True)
         return f"{done.returncode} {done.stderr.strip()}" if done.returncode else ""
 
