@@ -28,6 +28,11 @@ from integrations.connectors.response import Answer
 TOKEN_PATH = "/v1/oauth/token"  # noqa: S105 - an address
 REVOKE_PATH = "/v2/oauth/revoke"
 DEAD = (400, 401)
+# RFC 6749, section 5.2. Miro's documentation has errors with a `code`.
+OAUTH_ERRORS = (
+    *("invalid_request", "invalid_client", "invalid_grant"),
+    *("unauthorized_client", "unsupported_grant_type", "invalid_scope"),
+)
 # The codes of `transport` and `response` for a certificate that is not trusted, and for a redirect.
 NOT_REACHED = frozenset({"certificate", "redirect"})
 
@@ -38,7 +43,7 @@ def explain_oauth(answer: Answer) -> ConnectorError:
     A refusal that is not Miro's, e.g. the page of a proxy, says nothing about the tokens: they are kept.
     """
     body = mapping(answer.data)
-    if not body:
+    if not (isinstance(body.get("code"), str) or body.get("error") in OAUTH_ERRORS):
         text = english(
             "The address of Miro's tokens answered with {status}, but not with Miro's own error. A proxy may be in "
             "between; LicenseHub tries again by itself."

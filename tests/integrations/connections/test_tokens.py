@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from datetime import timedelta
 
@@ -10,7 +11,10 @@ from django.db import connection as database
 from django.utils import timezone
 
 from integrations.connections import connection_state, tokens
-from integrations.connectors.contract import ConfigError
+from integrations.connectors.contract import ConfigError, TransientError
+from integrations.connectors.http import ApiSession
+from integrations.connectors.miro.oauth import NOT_REACHED, explain_oauth
+from integrations.connectors.response import Answer
 from integrations.credentials import credential_store
 from integrations.models import Connection
 from licensehub.audit.models import AuditEvent
@@ -91,10 +95,11 @@ def test_a_refused_refresh_is_an_error_and_no_loop(connected, miro):
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 302])
-def test_a_refusal_that_is_not_miros_keeps_the_tokens(connected, miro, status):
+@pytest.mark.parametrize("kind", ["html", "other_json"])
+def test_a_refusal_that_is_not_miros_keeps_the_tokens(connected, miro, kind, status):
     """A proxy in between answered. Miro has not seen the refresh token, so it is still good."""
     due(connected)
-    miro.fault("html", page_status=status, match=TOKEN, times=-1)
+    miro.fault(kind, page_status=status, match=TOKEN, times=-1)
     assert read(connected)  # with the old token
     connected.refresh_from_db()
     assert (connected.state != "error", "refresh_token" in connected.secrets()) == (True, True)
@@ -102,6 +107,41 @@ def test_a_refusal_that_is_not_miros_keeps_the_tokens(connected, miro, status):
     due(connected)
     assert read(connected)
     assert (counters(miro)["refreshes"], counters(miro)["refresh_reuse"]) == (1, 0)
+
+
+@pytest.mark.parametrize("code", sorted(NOT_REACHED))
+def test_a_refresh_that_reaches_no_miro_keeps_the_tokens(connected, miro, monkeypatch, code):
+    """E.g. the list of trusted certificates of this host is out of date."""
+
+    def post(*_: object, **__: object) -> None:
+        raise ConfigError("Nothing was sent.", slot="rest", code=code)
+
+    due(connected)
+    with monkeypatch.context() as patched:
+        patched.setattr(ApiSession, "post", post)
+        assert read(connected)
+    connected.refresh_from_db()
+    assert (connected.state != "error", "refresh_token" in connected.secrets()) == (True, True)
+    due(connected)
+    assert read(connected)
+    assert counters(miro)["refreshes"] == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "kept"),
+    [
+        ({"status": 401, "code": "oauthError", "message": "Refresh token expired.", "type": "error"}, False),
+        ({"error": "invalid_grant"}, False),
+        ({"error": ["invalid_grant"]}, True),
+        ({"error": "Forbidden"}, True),
+        ({"message": "Forbidden"}, True),
+        ({"code": 403}, True),
+        ([], True),
+    ],
+)
+def test_only_an_oauth_error_ends_a_pair_of_tokens(answer, kept):
+    error = explain_oauth(Answer(401, {}, json.dumps(answer).encode()))
+    assert isinstance(error, TransientError if kept else ConfigError)
 
 
 def test_a_new_token_that_is_refused_is_not_refreshed_again(connected, miro):

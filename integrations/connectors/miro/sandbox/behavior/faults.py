@@ -34,7 +34,7 @@ HTML = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body><h1>Sign 
 class Fault:
     """`after` (cut, html, other_json): the request is carried out first. `late` (hang): after the client left.
 
-    `page_status` is the status of `html`.
+    `page_status` is the status of `html` and `other_json`.
     """
 
     kind: str
@@ -160,7 +160,7 @@ def refuse(fault: Fault, request: Request) -> Answer | None:
     if fault.kind == "html":
         return Answer(fault.page_status, raw=HTML, content_type="text/html; charset=utf-8")
     if fault.kind == "other_json":
-        return Answer(200, {"status": "ok"})
+        return Answer(fault.page_status, {"status": "ok"})
     return None
 
 
