@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from celery import shared_task
 
-from integrations.connections.validation import profiles_to_try_again, validate_connections
+from integrations.connections.validation import profiles_to_validate_again, validate_connections
 from integrations.connectors.contract import ConnectorError
 from integrations.models import IntegrationProfile
 
@@ -21,9 +21,9 @@ def validate_nightly() -> None:
 
 
 @shared_task
-def try_again() -> None:
+def validate_again() -> None:
     """Triggered by beat every hour. Validates the connections that failed or had no answer: they may work again."""
-    _validate(profiles_to_try_again())
+    _validate(profiles_to_validate_again())
 
 
 def _validate(profiles: Iterable[IntegrationProfile]) -> None:

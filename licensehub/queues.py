@@ -42,7 +42,7 @@ TASKS: Final[Mapping[str, tuple[str, ...]]] = {
         "subscriptions.tasks.sweep",
         "subscriptions.tasks.reconcile_all",
         "integrations.tasks.validate_nightly",
-        "integrations.tasks.try_again",
+        "integrations.tasks.validate_again",
         "licensehub.audit.tasks.anchor_hourly",
         "licensehub.audit.tasks.send_outside",
         "licensehub.operations.tasks.check_installation",

@@ -17,10 +17,9 @@ def mark_failed(profile: IntegrationProfile, error: ConfigError) -> None:
     A connection that has this error already is not changed.
     """
     known = Connection.objects.filter(profile=profile).exclude(state=ConnectionState.NOT_SET)
-    connections = known.exclude(state=ConnectionState.ERROR, error=error.message)
     if error.slot:
-        connections = connections.filter(slot=error.slot)
         known = known.filter(slot=error.slot)
+    connections = known.exclude(state=ConnectionState.ERROR, error=error.message)
     with transaction.atomic():
         known.exclude(unanswered_since=None).update(unanswered_since=None)
         for connection in connections.select_for_update():

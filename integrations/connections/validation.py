@@ -21,7 +21,7 @@ from licensehub.audit.models import AuditEvent
 from licensehub.database.clock import database_now
 from licensehub.ui.formatting import name_of
 
-# Times in a day that one connection recovers without a person.
+# After so many recoveries in a day, a connection is no longer validated every hour.
 MAX_RECOVERIES: Final = 3
 
 
@@ -43,7 +43,7 @@ def validate_connections(profile: IntegrationProfile, *, actor: Actor) -> list[F
     return findings
 
 
-def profiles_to_try_again() -> list[IntegrationProfile]:
+def profiles_to_validate_again() -> list[IntegrationProfile]:
     """The profiles in use with a connection that failed or had no answer.
 
     A vendor, or a proxy before it, may refuse for minutes, and nobody should have to look for that. A connection that

@@ -114,12 +114,10 @@ class AnswerCheck:
     def _not_json(self, answer: Answer) -> TransientError:
         """The answer is not the vendor's, or was cut off: it is an outage, and says nothing about the data."""
         text = english(
-            "{vendor} answered with something that is not data (JSON). A proxy or a maintenance page may be in "
-            "between; try again later."
+            "{vendor} answered with something that is not data (JSON). A proxy or a maintenance page may be in between."
         )
         if answer.is_web_page:
             text = english(
-                "{vendor} answered with a web page instead of data. A proxy or a maintenance page may be in "
-                "between; try again later."
+                "{vendor} answered with a web page instead of data. A proxy or a maintenance page may be in between."
             )
         return TransientError(text.format(vendor=self._vendor), status=answer.status, code="not_json")

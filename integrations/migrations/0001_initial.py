@@ -10,7 +10,7 @@ import licensehub.database.clock
 
 
 def schedule_validation(apps, schema_editor):
-    """Every night at 01:30 UTC, and what failed every hour. An operator may change it afterwards; it is never written again."""
+    """All every night at 01:30 UTC, and every hour those that failed. Never written again: an operator may change it."""
     night, _ = apps.get_model("django_celery_beat", "CrontabSchedule").objects.get_or_create(
         minute="30", hour="1", day_of_week="*", day_of_month="*", month_of_year="*", timezone="UTC"
     )
@@ -21,7 +21,8 @@ def schedule_validation(apps, schema_editor):
         minute="17", hour="*", day_of_week="*", day_of_month="*", month_of_year="*", timezone="UTC"
     )
     apps.get_model("django_celery_beat", "PeriodicTask").objects.get_or_create(
-        name="Try failed connections again", defaults={"task": "integrations.tasks.try_again", "crontab": hourly}
+        name="Validate failed connections again",
+        defaults={"task": "integrations.tasks.validate_again", "crontab": hourly},
     )
 
 

@@ -38,7 +38,7 @@ class Containers:
     # --- The image ---
 
     def build(self) -> None:
-        """What `docker build` does, from the same files."""
+        """Build as `docker build` does, from the same files."""
         for folder in ("/run/secrets", CODE, TEMPORARY):
             self.host.path(folder).mkdir(parents=True)
         self.host.path(TEMPORARY).chmod(0o1777)
@@ -53,7 +53,7 @@ class Containers:
         self._make_user(make_user)
 
     def _copy(self, source: Path, target: Path) -> None:
-        """As COPY does, without what Dockerfile.dockerignore leaves out."""
+        """Copy as COPY does, without the files that Dockerfile.dockerignore names."""
         ignored = (FOLDER / "Dockerfile.dockerignore").read_text().splitlines()
         patterns = [line.removeprefix("**/") for line in ignored if line.startswith("**/")]
         if source.is_dir():

@@ -138,7 +138,7 @@ class MiroScim:
 
         Raises BadAnswer for an answer that is no list of users.
         """
-        next(resources(lambda start: self._session.get("/Users", rate=self._reads, query={"count": start}).data))
+        next(resources(lambda start: self._users(start, count=1)))
 
     def can_patch(self) -> bool:
         """Whether single attributes can be changed (RFC 7643, section 5). Raises BadAnswer when that is not said."""
@@ -148,8 +148,8 @@ class MiroScim:
             raise BadAnswer(english("Miro's answer does not say what its SCIM can do."), code="no_configuration")
         return supported
 
-    def _users(self, start: int) -> object:
-        query: dict[str, str | int] = {"startIndex": start, "count": PAGE_SIZE}
+    def _users(self, start: int, *, count: int = PAGE_SIZE) -> object:
+        query: dict[str, str | int] = {"startIndex": start, "count": count}
         return self._session.get("/Users", rate=self._reads, query=query).data
 
 

@@ -48,13 +48,13 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]  # it has no types
             self._next = time.monotonic() + processes.EVERY_SECONDS
             try:
                 processes.beat(ProcessKind.BEAT, self._name)
-            except DatabaseError:
-                log.warning("The heartbeat could not be written.")
+            except DatabaseError as error:
+                log.warning("The heartbeat could not be written: %s", error)
         try:
             return super().tick(*args, **kwargs)
         except (OperationalError, InterfaceError) as error:
             # Celery would end the process. What is due meanwhile is sent when the database is back.
-            log.warning("The database cannot be used (%s). The schedules are read again soon.", type(error).__name__)
+            log.warning("The database cannot be used, so the schedules are read again soon: %s", error)
             close_old_connections()
             return TRY_AGAIN_SECONDS
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from integrations.connections.validation import MAX_RECOVERIES, profiles_to_try_again
+from integrations.connections.validation import MAX_RECOVERIES, profiles_to_validate_again
 from integrations.connectors.http import DEFAULT_LIMITS
 from integrations.models import Connection, IntegrationProfile
-from integrations.tasks import try_again, validate_nightly
+from integrations.tasks import validate_again, validate_nightly
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import Reclaim
@@ -107,12 +107,12 @@ def test_a_connection_without_an_answer_is_tried_every_hour_until_it_has_one(app
         "scim": True,
     }
     since = Connection.objects.get(slot="scim").unanswered_since
-    try_again()
+    validate_again()
     assert Connection.objects.get(slot="scim").unanswered_since == since
     approved.miro.clear_faults()
-    try_again()
+    validate_again()
     assert Connection.objects.get(slot="scim").unanswered_since is None
-    assert profiles_to_try_again() == []
+    assert profiles_to_validate_again() == []
 
 
 def test_a_refusal_that_ends_by_itself_needs_nobody(approved):
@@ -120,10 +120,10 @@ def test_a_refusal_that_ends_by_itself_needs_nobody(approved):
     approved.miro.fault("error_before", status=403, times=-1)
     reclaim_due(approved.profile)
     assert {row.state for row in Connection.objects.all()} == {"error"}
-    try_again()
+    validate_again()
     assert {row.state for row in Connection.objects.all()} == {"error"}
     approved.miro.clear_faults()
-    try_again()
+    validate_again()
     assert {row.state for row in Connection.objects.all()} == {"working"}
     assert reclaim_due(approved.profile).reclaimed == 2
 
@@ -134,10 +134,10 @@ def test_a_connection_that_fails_again_and_again_is_left_to_a_person(approved):
     for _ in range(MAX_RECOVERIES):
         reclaim_due(approved.profile)
         assert Connection.objects.get(slot="scim").state == "error"
-        try_again()
+        validate_again()
         Reclaim.objects.update(not_before=None)
     reclaim_due(approved.profile)
-    try_again()
+    validate_again()
     assert Connection.objects.get(slot="scim").state == "error"
     validate_nightly()
     assert Connection.objects.get(slot="scim").state == "working"
@@ -146,9 +146,9 @@ def test_a_connection_that_fails_again_and_again_is_left_to_a_person(approved):
 def test_only_profiles_in_use_are_tried_again(approved):
     approved.miro.set_toggles(scim_token_valid=False)
     reclaim_due(approved.profile)
-    assert profiles_to_try_again() == [approved.profile]
+    assert profiles_to_validate_again() == [approved.profile]
     IntegrationProfile.objects.update(state="archived")
-    assert profiles_to_try_again() == []
+    assert profiles_to_validate_again() == []
 
 
 def test_what_miro_did_not_answer_in_the_try_is_asked_again_before_anything_is_sent(approved):

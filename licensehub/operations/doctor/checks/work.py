@@ -145,13 +145,15 @@ def _broken(rows: list[Connection]) -> Finding:
 
 def _unanswered(rows: list[Connection]) -> Finding:
     first = min(rows, key=lambda row: row.unanswered_since or row.state_changed_at)
-    look = english("Look at the status page of {vendor}, and for a proxy in between. Then validate the connections.")
+    look = english(
+        "Look at the status page of {vendor}, and check if a proxy is in between. Then validate the connections."
+    )
     return Finding(
         Level.LOOK,
         english("{vendor} does not answer").format(vendor=capfirst(first.profile.vendor)),
         first.profile.name,
         english("Nobody knows whether the connection “{name}” works.").format(name=first),
-        english("Approved seats wait and are tried again by themselves. An approval ends after some days."),
+        english("Approved seats wait, and LicenseHub tries again by itself. An approval ends after some days."),
         (Step(look.format(vendor=first.profile.vendor)),),
         first.unanswered_since,
     )

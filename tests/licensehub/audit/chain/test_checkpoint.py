@@ -92,7 +92,7 @@ def test_a_damaged_checkpoint_is_ignored_and_replaced(tmp_path, caplog):
 
 
 def test_a_file_of_another_user_can_neither_stop_nor_confuse_this_process(tmp_path, caplog):
-    """Whoever has taken over another process writes what they like there."""
+    """A process that was taken over may write anything there."""
     path, good = tmp_path / "head.json", json.loads(numbered(1).as_text())
     strange = (
         {"at": "2026-11-24T21:00:00"},
