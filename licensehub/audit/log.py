@@ -98,7 +98,7 @@ def record_rows(action: Action, *, actor: Actor, rows: Sequence[Row], correlatio
         raise NotInTransaction(f"{action} must be recorded inside the transaction of its action")
     if not rows:
         return
-    if means := _means.get() if actor else console.origin():
+    if means := console.origin() | dict((actor and _means.get()) or {}):
         rows = [row._replace(data={**row.data, **means}) for row in rows]
     # A process that waited for the head gets a time after the event before.
     head = ChainHead.objects.select_for_update().get(pk=1)

@@ -1,6 +1,6 @@
 """The command of manage.py that this process runs, and the account of the operating system that started it.
 
-An event that nobody signed in caused says by this who was at the terminal.
+Each event of such a command names them, since whoever is at the terminal has not signed in to LicenseHub.
 """
 
 from __future__ import annotations

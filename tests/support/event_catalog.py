@@ -20,7 +20,7 @@ from licensehub.audit.store import EVENT_COLUMNS, SharedColumns
 ROW = re.compile(r"^\| `([a-z_.]+)` \| (.+?) \| (.+?) \| (.+?) \|$", re.MULTILINE)
 DATA = EVENT_COLUMNS.index("data")
 # Each event can have them.
-OF_ALL = frozenset({"token"})
+OF_ALL = frozenset({"token", "command", "operator"})
 OWN = str(Path(log.__file__).parent)
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from licensehub.audit.log import by_means_of
+from licensehub.audit.models import AuditEvent
 from licensehub.logs import console
 
 
@@ -58,6 +60,15 @@ def test_the_kernel_is_believed_before_a_variable(tmp_path, monkeypatch, login_i
     monkeypatch.setattr(console, "LOGIN_ID", tmp_path / "loginuid")
     monkeypatch.setenv("SUDO_USER", sudo_user)
     assert console.operator() == expected.format(me=pwd.getpwuid(os.getuid()).pw_name)
+
+
+def test_an_event_of_a_person_in_a_command_names_both(organization, alice, monkeypatch):
+    """E.g. `apply` acts for the owner of a token, and somebody else may be at the terminal."""
+    monkeypatch.setattr(console, "origin", lambda: {"command": "apply", "operator": "root"})
+    with by_means_of(token=7):
+        organization.ask(alice, count=1)
+    data = AuditEvent.objects.get(action="request.opened").data
+    assert (data["command"], data["operator"], data["token"]) == ("apply", "root", 7)
 
 
 def test_any_other_process_says_nothing(monkeypatch):

@@ -73,6 +73,7 @@ def test_clause(facts, verdict, sentence):
 
 def test_many_days_are_grouped_as_the_reader_writes_numbers():
     assert licensed_for(1201) == "licensed for 1,201 days" and licensed_for(999) == "licensed for 999 days"
+    assert licensed_for(1000) == "licensed for 1,000 days"
     with translation.override("de"):
         assert licensed_for(1201) == "seit 1.201 Tagen lizenziert"
         stored = "Inactive 1,201 days, 1,141 days over the threshold."

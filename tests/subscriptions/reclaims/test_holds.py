@@ -115,6 +115,16 @@ def test_a_connection_without_an_answer_is_tried_every_hour_until_it_has_one(app
     assert profiles_to_validate_again() == []
 
 
+def test_a_refusal_is_an_answer(approved):
+    approved.miro.fault("other_json", times=-1, match={"path": "/scim/"})
+    reclaim_due(approved.profile)
+    approved.miro.clear_faults()
+    approved.miro.set_toggles(scim_token_valid=False)
+    validate_again()
+    scim = Connection.objects.get(slot="scim")
+    assert (scim.state, scim.unanswered_since) == ("error", None)
+
+
 def test_a_refusal_that_ends_by_itself_needs_nobody(approved):
     """E.g. a proxy that refused for some minutes with a status that means a dead token."""
     approved.miro.fault("error_before", status=403, times=-1)
