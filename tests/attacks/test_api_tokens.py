@@ -9,13 +9,14 @@ import time_machine
 from allauth.socialaccount.models import SocialAccount
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import Group, User
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from licensehub.audit.log import by_means_of
+from licensehub.audit.actions import Action
+from licensehub.audit.log import by_means_of, record
 from licensehub.audit.models import AuditEvent
 from licensehub.sign_in import step_up
 from licensehub.sign_in.factors import second_factor
@@ -333,9 +334,13 @@ def test_pages_make_show_and_end_tokens(alice, bob, settings):
 def test_the_event_of_an_act_names_the_token(organization, alice):
     with by_means_of(token=7):
         organization.ask(alice, count=1)
+        # What LicenseHub itself does meanwhile was not done with the token.
+        with transaction.atomic():
+            record(Action.CONNECTION_RECOVERED, actor=None, target=organization.profile)
     organization.ask(alice, count=1)
     events = AuditEvent.objects.filter(action="request.opened").order_by("sequence")
     assert [event.data.get("token") for event in events] == [7, None]
+    assert AuditEvent.objects.get(action="connection.recovered").data == {}
 
 
 def test_errors_below_the_api_are_problems(program, alice, settings, monkeypatch):
