@@ -114,6 +114,9 @@ def _slot_line(label: str, connection: Connection | None) -> SlotLine:
     words = _("{fingerprint}, set {day} ({ago})").format(
         fingerprint=connection.fingerprint, day=day(set_at), ago=ago(set_at)
     )
+    if since := connection.unanswered_since:
+        no_answer = _("No usable answer since {moment} ({ago}).")
+        words = f"{words}. {no_answer.format(moment=day_and_time(since), ago=ago(since))}"
     return SlotLine(label, connection, connection_badge(connection), words)
 
 
@@ -129,7 +132,7 @@ def _findings(profile: IntegrationProfile, connections: dict[str, Connection]) -
     return {
         "open": [row for row in rows if row["level"] != "ok" and not _waits(row)],
         # Checks that could not be made because of the problems above them.
-        "waiting": [row["title"] for row in rows if _waits(row)],
+        "waiting": [translated(row["title"]) for row in rows if _waits(row)],
         "passed": passed,
         "when": _("{when}, by {name}").format(when=when, name=profile.validated_by) if profile.validated_by else when,
         "counts": counts_of(row["level"] for row in rows),
