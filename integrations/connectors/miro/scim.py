@@ -138,7 +138,7 @@ class MiroScim:
 
         Raises BadAnswer for an answer that is no list of users.
         """
-        next(resources(lambda start: self._users(start, count=1)))
+        next(resources(lambda start: self._page(start, count=1)))
 
     def can_patch(self) -> bool:
         """Whether single attributes can be changed (RFC 7643, section 5). Raises BadAnswer when that is not said."""
@@ -148,7 +148,10 @@ class MiroScim:
             raise BadAnswer(english("Miro's answer does not say what its SCIM can do."), code="no_configuration")
         return supported
 
-    def _users(self, start: int, *, count: int = PAGE_SIZE) -> object:
+    def _users(self, start: int) -> object:
+        return self._page(start, count=PAGE_SIZE)
+
+    def _page(self, start: int, *, count: int) -> object:
         query: dict[str, str | int] = {"startIndex": start, "count": count}
         return self._session.get("/Users", rate=self._reads, query=query).data
 
