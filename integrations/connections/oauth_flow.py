@@ -15,7 +15,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
 from integrations.connections.tokens import grant_values, secrets_of, with_grant, without_tokens
-from integrations.connectors.contract import ConnectorError, Finding, Grant, Granted, OAuthApp, english
+from integrations.connectors.contract import ConfigError, ConnectorError, Finding, Grant, Granted, OAuthApp, english
 from integrations.credentials import encryption
 from integrations.credentials.credential_store import connector_for, erase
 from integrations.installation import instance
@@ -116,7 +116,9 @@ def _connect(connection: Connection, code: str, *, redirect_uri: str, actor: Use
         granted = app.granted(grant.access_token)
     except ConnectorError as error:
         causes = english("The code was used before, or it is older than ten minutes, or the client secret is wrong.")
-        raise ConnectRefused(f"{error.message} {causes} {AGAIN}") from error
+        # Only a refusal has these causes. Anything else says nothing about the code.
+        known = [error.message, causes] if isinstance(error, ConfigError) else [error.message]
+        raise ConnectRefused(" ".join([*known, AGAIN])) from error
     try:
         _refuse_unfit(app, granted, connection)
         return _store(connection, grant, granted, actor=actor)

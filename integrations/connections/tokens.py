@@ -186,9 +186,7 @@ class _Refresh:
                 return token_of(current, self.app)
             if current.refresh_lease is None:
                 break
-        raise TransientError(
-            english("The access token is being refreshed. LicenseHub tries again by itself."), code="refresh"
-        )
+        raise TransientError(english("Another process is refreshing the access token."), code="refresh")
 
     def _after_lost(self, former: uuid.UUID) -> str:
         """The worker that took the lease died or lost the answer. Check the old token before anything is sent."""

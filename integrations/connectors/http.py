@@ -159,9 +159,9 @@ class ApiSession:
             if not failure.sent:
                 raise error from None
         raise OutcomeUnknown(
-            english(
-                "{message} It is not known whether {vendor} has made the change: look before you try again."
-            ).format(message=error.message, vendor=self._vendor),
+            english("{message} It is not known whether {vendor} has made the change.").format(
+                message=error.message, vendor=self._vendor
+            ),
             status=error.status,
             code=error.code,
         )

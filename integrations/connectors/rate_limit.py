@@ -266,10 +266,9 @@ class RateLimiter:
         while (seconds := self._budget.take(rate.bucket, cost=rate.cost, limit=rate.limit, window=rate.window)) > 0:
             if time.monotonic() + seconds >= ends_at or not stopping.sleep(seconds):
                 raise TransientError(
-                    english(
-                        "{vendor}'s rate limit is used up for the next {seconds:.0f} seconds. "
-                        "LicenseHub continues by itself after that."
-                    ).format(vendor=self._vendor, seconds=seconds),
+                    english("{vendor}'s rate limit is used up for the next {seconds:.0f} seconds.").format(
+                        vendor=self._vendor, seconds=seconds
+                    ),
                     retry_after=seconds,
                     code="rate_limited",
                 )

@@ -93,14 +93,12 @@ class AnswerCheck:
         status = answer.status
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             text = english(
-                "{vendor} asks for fewer requests (429). LicenseHub continues in {held:.0f} seconds by itself."
+                "{vendor} asks for fewer requests (429), and for none in the next {held:.0f} seconds."
             ).format(vendor=self._vendor, held=held)
             # No `wait`: the next try waits for the budget, which is held.
             return Failure(TransientError(text, status=status, code="rate_limited", retry_after=held), sent=False)
         wait = retry_after(answer.headers) or 0.0
-        text = english("{vendor} has a problem of its own ({status}). LicenseHub tries again by itself.").format(
-            vendor=self._vendor, status=status
-        )
+        text = english("{vendor} has a problem of its own ({status}).").format(vendor=self._vendor, status=status)
         error = TransientError(text, status=status, code="server_error", retry_after=wait)
         return Failure(error, sent=status != HTTPStatus.TOO_EARLY, wait=wait)
 

@@ -88,12 +88,9 @@ class Transport:
             return self._untrusted(call)
         if not deadline.connected:
             proxy = self._network.proxies_for(call.url)
-            text = english("{host} cannot be reached from this machine. LicenseHub tries again by itself.")
+            text = english("{host} cannot be reached from this machine.")
             if proxy:
-                text = english(
-                    "{host} cannot be reached through the proxy {proxy} (VENDOR_PROXY). LicenseHub tries again by "
-                    "itself."
-                )
+                text = english("{host} cannot be reached through the proxy {proxy} (VENDOR_PROXY).")
             text = text.format(host=host_of(call.url), proxy=self._network.proxy_label)
         else:
             text = english("{vendor}'s answer broke off.").format(vendor=self._vendor)
@@ -107,5 +104,5 @@ class Transport:
         return ConfigError(text, slot=self._slot, code="certificate")
 
     def _too_slow(self, *, sent: bool) -> Failure:
-        text = english("{vendor} did not answer in time. LicenseHub tries again by itself.").format(vendor=self._vendor)
+        text = english("{vendor} did not answer in time.").format(vendor=self._vendor)
         return Failure(TransientError(text, code="timeout"), sent=sent)

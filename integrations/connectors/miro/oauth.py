@@ -46,7 +46,7 @@ def explain_oauth(answer: Answer) -> ConnectorError:
     if not (isinstance(body.get("code"), str) or body.get("error") in OAUTH_ERRORS):
         text = english(
             "The address of Miro's tokens answered with {status}, but not with Miro's own error. A proxy may be in "
-            "between; LicenseHub tries again by itself."
+            "between."
         ).format(status=answer.status)
         return TransientError(text, status=answer.status, code="not_miro")
     message = clean(body.get("message"))

@@ -89,9 +89,9 @@ class MiroScim:
         answer, form = self._patch_active(_user_path(external_id), active, known=known)
         if answer.data is not None and mapping(answer.data).get("id") != external_id:
             raise OutcomeUnknown(
-                english(
-                    "Miro's answer to the change of {external_id} is about somebody else. Look before trying again."
-                ).format(external_id=external_id),
+                english("Miro's answer to the change of {external_id} is about somebody else.").format(
+                    external_id=external_id
+                ),
                 status=answer.status,
                 code="other_member",
             )

@@ -162,6 +162,16 @@ def test_a_wrong_client_secret_is_reported(rest, signed_in, miro, at_sandbox):
     assert "client secret is wrong" in text_of(answer)
 
 
+def test_a_lost_answer_is_no_reason_to_doubt_the_client_secret(rest, signed_in, miro):
+    state = start_in(signed_in, rest)
+    code = miro.install(BACK)
+    miro.fault("error_after", match={"path": "/v1/oauth/token"})
+    text = text_of(signed_in.get(callback(), {"state": state, "code": code}, follow=True))
+    assert "It is not known whether Miro has made the change. Open the connection" in text
+    assert "client secret is wrong" not in text
+    assert "by itself" not in text
+
+
 def test_a_developer_team_is_refused_by_name_with_the_steps(rest, signed_in, miro):
     state = start_in(signed_in, rest)
     code = miro.install(BACK, team_id=miro.team("developer"))
