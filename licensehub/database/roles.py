@@ -129,6 +129,8 @@ TABLES: Final[Mapping[str, tuple[Rights, Rights]]] = {
     # The answers of a day of calls with an Idempotency-Key.
     "api_idempotentcall": (_changes("status", "body", delete=True), NOTHING),
     "django_admin_log": (ADD, NOTHING),
+    # The providers of single sign-on are in the settings.
+    "socialaccount_socialapp": (READ, NOTHING),
     "ui_listcolumns": (EVERYTHING, READ),
     "ui_savedview": (EVERYTHING, READ),
     # Connections: a worker refreshes tokens and finds errors; nothing else of them.

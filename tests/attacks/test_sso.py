@@ -11,7 +11,7 @@ import pytest
 import requests
 from allauth.mfa.models import Authenticator
 from allauth.mfa.webauthn.forms import LoginWebAuthnForm
-from allauth.socialaccount.models import SocialAccount
+from allauth.socialaccount.models import SocialAccount, SocialApp
 from django.contrib.auth.models import Group, Permission, User
 from django.core import mail
 from django.db import transaction
@@ -251,6 +251,30 @@ def test_who_has_no_role_at_the_provider_any_more_loses_roles_and_sessions(oidc,
     assert not at_home.is_in() and not at_work.is_in()
     assert not zoe.groups.exists() and not deciders().filter(pk=zoe.pk).exists()
     assert [(d["before"], d["after"]) for _, d in events("user.roles_by_sign_on")][1:] == [(["Approver"], [])]
+
+
+def test_a_provider_that_somebody_wrote_into_the_database_lets_nobody_in(oidc, sso):
+    """Control: with allauth's `list_apps`, the first of these is Zoë, and the second is another Approver."""
+    come(Visitor(), "sub-1")
+    evil, where = SamlProvider(), "http://testserver/sign-in/saml/evil/"
+    idp = {"entity_id": ENTITY, "sso_url": SSO_URL, "x509cert": evil.certificate}
+    as_ours = {"provider": "saml", "provider_id": "oidc", "client_id": "evil", "name": "x"}
+    SocialApp.objects.create(**as_ours, settings={"idp": idp, "advanced": sso.SSO_SAML_SECURITY})
+    thief = Visitor("10.1.4.22")
+    start = thief.client.get(f"{where}")
+    if start.status_code == 302:
+        answer = evil.response(evil.request_id(start["Location"]), f"{where}acs/", f"{where}metadata/", subject="sub-1")
+        sent = thief.client.post(f"{where}acs/", {"SAMLResponse": base64.b64encode(answer).decode()})
+        thief.client.get(sent["Location"])
+    assert start.status_code == 404 and not thief.is_in()
+    another = {"provider": "openid_connect", "provider_id": "mine", "client_id": "licensehub", "name": "x"}
+    SocialApp.objects.create(**another, settings={"server_url": oidc})
+    stranger = Visitor("10.1.4.23")
+    assert stranger.client.get(reverse("openid_connect_login", args=["mine"])).status_code == 404
+    # The settings' own provider still works beside a row with its name.
+    SocialApp.objects.create(**{**another, "provider_id": "oidc"}, settings={"server_url": "http://evil.example"})
+    zoe = Visitor("10.1.4.24")
+    assert come(zoe, "sub-1").status_code == 302 and zoe.is_in() and User.objects.count() == 1
 
 
 # --- SAML -------------------------------------------------------------------------------------------------------------

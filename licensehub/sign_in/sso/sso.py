@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
-from allauth.socialaccount.models import SocialAccount, SocialLogin
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialLogin
 from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.db import transaction
@@ -84,6 +84,13 @@ class SocialAdapter(DefaultSocialAccountAdapter):
 
     def roles_taken(self, user: User, *, added: set[str]) -> None:
         """The same, in the transaction of the change. `added` are the names of the new roles."""
+
+    def list_apps(self, request: HttpRequest, provider: Any = None, client_id: Any = None) -> list[SocialApp]:
+        """Only the providers of the settings, which are no rows. Somebody who can write to the database could add one,
+        and come in with it as anybody.
+        """
+        apps: list[SocialApp] = super().list_apps(request, provider=provider, client_id=client_id)
+        return [app for app in apps if app.pk is None]
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
         return True
