@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import getpass
+import grp
 import os
 import re
 import shlex
+import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -29,6 +33,13 @@ BASE = Path(settings.BASE_DIR)
 PLACES = re.compile(r"(?<![\w./-])/(?:opt/licensehub/\.venv/bin|opt/licensehub|etc/licensehub|run|var)(?=/|\s|$)")
 
 TEMPORARY = "/tmp"  # noqa: S108 - a folder of the scratch host
+# Hands a socket to a program as systemd does: https://www.freedesktop.org/software/systemd/man/sd_listen_fds.html
+HAND_OVER = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
 
 
 @dataclass
@@ -62,6 +73,8 @@ class Host:
     running: list[Process] = field(default_factory=list)
     # None: all processes run as the user of the test.
     users: Users | None = None
+    # Name of a socket unit -> its socket, which stays open until the host stops.
+    sockets: dict[str, socket.socket] = field(default_factory=dict)
 
     @property
     def base(self) -> str:
@@ -130,22 +143,55 @@ class Host:
         command = [self.here(word) for word in unit.command(environment)]
         if self.users:
             command = self.users.enter(unit.one("User"), command, (*unit.writable(), TEMPORARY))
+        handed = ()
+        if "Requires" in unit.values:
+            handed = (self._socket(unit.one("Requires")).fileno(),)
+            command = [sys.executable, "-I", "-c", HAND_OVER, str(*handed), *command]
         folder = self.here(unit.one("WorkingDirectory"))
-        return self.start(name, command, environment, folder, stop_seconds=float(unit.one("TimeoutStopSec")))
+        seconds = float(unit.one("TimeoutStopSec"))
+        return self.start(name, command, environment, folder, stop_seconds=seconds, pass_fds=handed)
 
     def start(
-        self, name: str, command: list[str], environment: dict[str, str], folder: str, stop_seconds: float = 20
+        self,
+        name: str,
+        command: list[str],
+        environment: dict[str, str],
+        folder: str,
+        *,
+        stop_seconds: float = 20,
+        pass_fds: tuple[int, ...] = (),
     ) -> Process:
         log = self.root / f"{name}.log"
-        with log.open("wb") as out:
-            process = subprocess.Popen(
-                command, env=environment, cwd=folder, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
-            )
+        how: dict[str, Any] = {"stderr": subprocess.STDOUT, "start_new_session": True, "pass_fds": pass_fds}
+        with log.open("ab") as out:
+            process = subprocess.Popen(command, env=environment, cwd=folder, stdout=out, **how)
         self.running.append(Process(name, process, log, stop_seconds))
         return self.running[-1]
 
+    def restart_unit(self, name: str) -> Process:
+        """`systemctl restart NAME`: the process must end without an error before the next one starts."""
+        [former] = [one for one in self.running if one.name == name]
+        self.running.remove(former)
+        assert former.stop() == 0, former.text()
+        return self.start_unit(name)
+
+    def _socket(self, name: str) -> socket.socket:
+        """The socket of a unit, which systemd makes before the first start of the service and keeps."""
+        if name not in self.sockets:
+            unit = read(name)
+            made = self.sockets[name] = socket.socket(socket.AF_UNIX)
+            path = self.path(unit.one("ListenStream"))
+            made.bind(str(path))
+            path.chmod(int(unit.one("SocketMode"), 8))
+            if self.users:
+                assert unit.one("SocketUser") == "root"
+                os.chown(path, 0, grp.getgrnam(unit.one("SocketGroup")).gr_gid)
+            made.listen(socket.SOMAXCONN)
+        return self.sockets[name]
+
     def _credentials(self, unit: Unit) -> Path:
         folder = self.root / "run" / "credentials" / unit.name
+        shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         for name, source in unit.credentials().items():
             file = folder / name
@@ -170,6 +216,8 @@ class Host:
         while self.running:
             one = self.running.pop()
             codes[one.name] = one.stop()
+        while self.sockets:
+            self.sockets.popitem()[1].close()
         return codes
 
 

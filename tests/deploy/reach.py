@@ -89,8 +89,7 @@ def assert_apart(host: Host) -> None:
             allowed[user] |= {("signal", number), *(("read", str(path)) for path in credentials.iterdir())}
         for user in (WEB, WORKER, BEAT, MANAGE):
             allowed[user].add(("read", str(settings)))
-        for user in (WEB, NGINX):
-            allowed[user].add(("connect", str(web_socket)))
+        allowed[NGINX].add(("connect", str(web_socket)))
         every = set().union(*allowed.values()) | _for_root_only(host)
         for user, expected in allowed.items():
             assert (found := tried(host, user, every)) == expected, f"{user}: {sorted(found ^ expected)}"

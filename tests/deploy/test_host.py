@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Event
 
 import psycopg
 import pytest
@@ -88,6 +91,7 @@ def test_the_host_path_ends_with_a_reclaim(host: Host, allow_http: AllowHttp) ->
         assert_who_did_what(host)
         if host.users:
             reach.assert_apart(host)
+        restart_unseen(host)
         assert host.stop() == dict.fromkeys([*UNITS, "nginx", "broker"], 0)
 
 
@@ -188,6 +192,27 @@ def request_and_approve(alice: Visitor, bob: Visitor, hub: psycopg.Connection[tu
         "JOIN subscriptions_subscription s ON s.id = c.subscription_id WHERE c.id = ANY(%s)"
     )
     return {external_id for (external_id,) in hub.execute(people, [[int(one) for one in chosen]]).fetchall()}
+
+
+def restart_unseen(host: Host) -> None:
+    """The last step of an update: all processes restart, and no visitor sees an error."""
+    stranger, answers, ended = visitor(host), Counter[int](), Event()
+
+    def ask() -> None:
+        while not ended.wait(0.05):
+            answers[stranger.session.get(host.base + reverse("admin:login"), timeout=30).status_code] += 1
+
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(ask)
+        try:
+            for unit in (*UNITS[1:], UNITS[0]):
+                host.restart_unit(unit)
+            before = answers.total()
+            host.wait_until(lambda: answers.total() > before + 1 or asking.done(), "an answer after the restart")
+        finally:
+            ended.set()
+        asking.result()
+    assert set(answers) == {200}, answers
 
 
 def assert_who_did_what(host: Host) -> None:

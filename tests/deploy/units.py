@@ -59,7 +59,8 @@ class Unit:
 def read(name: str) -> Unit:
     """A unit of the repository with its drop-ins, e.g. `licensehub-worker@download.service`."""
     unit = Unit(name)
-    for path in [SYSTEMD / re.sub(r"@[^.]*", "@", name), *sorted(COMMON.glob("*.conf"))]:
+    drop_ins = sorted(COMMON.glob("*.conf")) if name.endswith(".service") else []
+    for path in [SYSTEMD / re.sub(r"@[^.]*", "@", name), *drop_ins]:
         for line in path.read_text().splitlines():
             key, sign, value = line.partition("=")
             if sign and not line.startswith(("#", ";")):
