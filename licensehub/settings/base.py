@@ -162,6 +162,8 @@ CELERY_TASK_ROUTES = queues.ROUTES
 # A misspelled queue ends a worker, and does not become one that nobody fills.
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TASK_IGNORE_RESULT = True
+# No result is kept, so beat has none to remove. It may add no schedule for that: see `database.roles`.
+CELERY_RESULT_EXPIRES = None
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_SERIALIZER = "json"
 CELERY_TASK_ACKS_LATE = True

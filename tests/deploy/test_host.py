@@ -88,10 +88,10 @@ def test_the_host_path_ends_with_a_reclaim(host: Host, allow_http: AllowHttp) ->
         host.wait_until(lambda: hub.execute(done).fetchone() == (PEOPLE,), "a proved reclaim")
         assert set(sandbox.truth()["inactive"]) - before == expected
         assert alice.get(reverse("admin:subscriptions_reclaim_changelist")).text.count("Verified") >= PEOPLE
+        restart_unseen(host)
         assert_who_did_what(host)
         if host.users:
             reach.assert_apart(host)
-        restart_unseen(host)
         assert host.stop() == dict.fromkeys([*UNITS, "nginx", "broker"], 0)
 
 
