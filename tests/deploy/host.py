@@ -143,7 +143,7 @@ class Host:
         command = [self.here(word) for word in unit.command(environment)]
         if self.users:
             command = self.users.enter(unit.one("User"), command, (*unit.writable(), TEMPORARY))
-        handed = ()
+        handed: tuple[int, ...] = ()
         if "Requires" in unit.values:
             handed = (self._socket(unit.one("Requires")).fileno(),)
             command = [sys.executable, "-I", "-c", HAND_OVER, str(*handed), *command]
