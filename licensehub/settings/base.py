@@ -49,11 +49,12 @@ PUBLIC_URL = reader.origin("PUBLIC_URL", f"http://localhost:{WEB_PORT}")
 # --- Applications -----------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
     "licensehub.audit",
-    "unfold",
+    # Without its admin site: ours is that of licensehub.site.apps.AdminConfig.
+    "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
     # Before Django's: its commands take the place of those of the same name, and write an event.
     "licensehub.sign_in",
-    "django.contrib.admin",
+    "licensehub.site.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.contrib.admin import apps as admin_apps
 
 
 class SiteConfig(AppConfig):
@@ -10,3 +11,11 @@ class SiteConfig(AppConfig):
 
     name = "licensehub.site"
     label = "licensehub_site"
+    default = True
+
+
+class AdminConfig(admin_apps.AdminConfig):
+    """Stands in the place of django.contrib.admin in INSTALLED_APPS, so that the admin site is ours."""
+
+    default = False
+    default_site = "licensehub.site.admin_site.AdminSite"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -21,12 +21,15 @@ from subscriptions.company.company import company
 from subscriptions.models import CandidateState, ReclaimRequest, RemovalCandidate, RequestState, RightsChange
 from subscriptions.reconciliation.reconcile import open_differences
 
+# The badge that is no number of rows.
+DIFFERENCES = "differences"
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One line. People without the permission do not see it; a badge of 0 is not shown.
 
-    The badge is a count of WAITING, or a function. `covers` is one more view, with its title, whose
+    The badge is a count of `waiting`, or DIFFERENCES. `covers` is one more view, with its title, whose
     pages belong to this entry.
     """
 
@@ -35,28 +38,27 @@ class Entry:
     view: str
     # Several: one of them is enough.
     permission: str | tuple[str, ...] = ""
-    badge: str | Callable[[], Count] = ""
-    tone: str = "primary"
+    badge: str = ""
+    # The color of the badge, in the names of unfold's classes.
+    color: str = "primary"
     covers: tuple[str | Promise, str] | None = None
 
 
 def waiting() -> dict[str, QuerySet[Any]]:
-    """The counts of the badges, read with one query."""
+    """The rows that the badges count, with one statement."""
     return {
         "ready": RemovalCandidate.objects.filter(state=CandidateState.READY),
         "open": ReclaimRequest.objects.filter(state=RequestState.OPEN),
         "rights": RightsChange.objects.waiting(),
+        "profiles": IntegrationProfile.objects.filter(
+            pk__in=Connection.objects.filter(state=ConnectionState.ERROR).values("profile")
+        ),
         "webhooks": Webhook.objects.filter(state=WebhookState.FAILED),
         # What does not work, and the silence of the workers, who say so.
         "operations": CheckResult.objects.filter(
             Q(level="act") | Q(check_id="workers", checked_at__lt=no_report_since())
         ),
     }
-
-
-def profiles_in_error() -> Count:
-    broken = Connection.objects.filter(state=ConnectionState.ERROR)
-    return Count(IntegrationProfile.objects.filter(connections__in=broken).distinct().count())
 
 
 GROUPS: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
@@ -77,7 +79,7 @@ GROUPS: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
                 "subscriptions_reclaimrequest_changelist",
                 "subscriptions.view_reclaimrequest",
                 "open",
-                "warning",
+                "orange",
             ),
             Entry(gettext_lazy("History"), "history", "subscriptions_reclaim_changelist", "subscriptions.view_reclaim"),
             Entry(
@@ -85,8 +87,8 @@ GROUPS: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
                 "difference",
                 "subscriptions_reconciliation_changelist",
                 "subscriptions.view_reconciliation",
-                lambda: Count(open_differences()),
-                "warning",
+                DIFFERENCES,
+                "orange",
             ),
             Entry(
                 gettext_lazy("Stop all sending"),
@@ -143,8 +145,8 @@ GROUPS: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
                 "hub",
                 "integrations_integrationprofile_changelist",
                 "integrations.view_integrationprofile",
-                profiles_in_error,
-                "danger",
+                "profiles",
+                "red",
             ),
             Entry(
                 gettext_lazy("Connections"), "key", "integrations_connection_changelist", "integrations.view_connection"
@@ -166,7 +168,7 @@ GROUPS: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
                 "integrations_checkresult_changelist",
                 "integrations.view_checkresult",
                 "operations",
-                "danger",
+                "red",
             ),
             Entry(
                 gettext_lazy("Evidence"),
@@ -181,7 +183,7 @@ GROUPS: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
                 "integrations_webhook_changelist",
                 "integrations.view_webhook",
                 "webhooks",
-                "danger",
+                "red",
             ),
             Entry(gettext_lazy("Users"), "group", "auth_user_changelist", "auth.view_user"),
             Entry(
@@ -190,7 +192,7 @@ GROUPS: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
                 "subscriptions_rightschange_changelist",
                 "subscriptions.view_rightschange",
                 "rights",
-                "warning",
+                "orange",
             ),
             Entry(
                 gettext_lazy("Company"), "apartment", "subscriptions_company_changelist", "subscriptions.view_company"
@@ -202,14 +204,13 @@ GROUPS: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
-    """The entries that this user may see, in the structure that unfold expects.
+    """The entries that this user may see, in the structure that the template of the menu expects.
 
     The page belongs to the entry with the longest address that its own begins with: Savings lies below Prices.
     """
     mine = [(title, [entry for entry in entries if _may_see(entry, request.user)]) for title, entries in GROUPS]
-    named = {entry.badge for _title, entries in mine for entry in entries}
-    counts = capped_each({name: rows for name, rows in waiting().items() if name in named})
-    found = [(title, _items(entries, counts)) for title, entries in mine]
+    counts = _counts({entry.badge for _title, entries in mine for entry in entries})
+    found = [(title, [_item(entry, counts) for entry in entries]) for title, entries in mine if entries]
     items = [item for _, group in found for item in group]
     index = reverse("admin:index")
     pages = {page: item["link"] for item in items for page in (item["link"], item.pop("covers")) if page}
@@ -230,7 +231,7 @@ def pages_of(request: HttpRequest) -> list[tuple[str, str, str]]:
     every = (entry for _title, entries in GROUPS for entry in entries)
     mine = [entry for entry in every if _may_see(entry, request.user)]
     covered = [(entry.covers, entry.icon) for entry in mine if entry.covers]
-    pages = [(str(entry.title), entry.icon, _link(entry)) for entry in mine]
+    pages = [(str(entry.title), entry.icon, reverse(f"admin:{entry.view}")) for entry in mine]
     return pages + [(str(title), icon, reverse(f"admin:{view}")) for (title, view), icon in covered]
 
 
@@ -245,21 +246,23 @@ def account_links(request: HttpRequest) -> list[dict[str, str]]:
 
 def _may_see(entry: Entry, user: User | AnonymousUser) -> bool:
     wanted = (entry.permission,) if isinstance(entry.permission, str) else entry.permission
-    return bool(_link(entry)) and any(not one or user.has_perm(one) for one in wanted)
+    return any(not one or user.has_perm(one) for one in wanted)
 
 
-def _items(entries: list[Entry], counts: dict[str, Count]) -> list[dict[str, Any]]:
-    items = []
-    for entry in entries:
-        count = counts.get(entry.badge) if isinstance(entry.badge, str) else entry.badge()
-        badge = {"badge": str(count), "badge_variant": entry.tone} if count else {}
-        covers = reverse(f"admin:{entry.covers[1]}") if entry.covers else ""
-        items.append({"title": entry.title, "icon": entry.icon, "link": _link(entry), "covers": covers, **badge})
-    return items
+def _counts(badges: set[str]) -> dict[str, Count]:
+    counts = capped_each({name: rows for name, rows in waiting().items() if name in badges})
+    if DIFFERENCES in badges:
+        counts[DIFFERENCES] = Count(open_differences())
+    return counts
 
 
-def _link(entry: Entry) -> str:
-    try:
-        return reverse(f"admin:{entry.view}")
-    except NoReverseMatch:
-        return ""
+def _item(entry: Entry, counts: Mapping[str, Count]) -> dict[str, Any]:
+    count = counts.get(entry.badge)
+    return {
+        "title": entry.title,
+        "icon": entry.icon,
+        "link": reverse(f"admin:{entry.view}"),
+        "covers": reverse(f"admin:{entry.covers[1]}") if entry.covers else "",
+        "badge": str(count) if count else "",
+        "color": entry.color,
+    }

@@ -1,4 +1,4 @@
-"""The look of the admin: name, colors and style sheets. `navigation.py` has the entries of the sidebar."""
+"""The look of the admin: name, style sheets and scripts. `navigation.py` has the entries of the sidebar."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ def _static(name: str) -> Callable[[HttpRequest], str]:
     return lambda request: static(f"licensehub/{name}")
 
 
+STYLES = ("theme", "base", "components", "lists", "charts", "pages", "sign_in")
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "LicenseHub",
     "LOGIN": {"form": "licensehub.sign_in.forms.SignInForm"},
@@ -24,30 +25,11 @@ UNFOLD: dict[str, Any] = {
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
-    "BORDER_RADIUS": "8px",
     "DASHBOARD_CALLBACK": "licensehub.site.dashboard.overview.overview",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _static("favicon.svg")}],
-    "STYLES": [_static(f"{name}.css") for name in ("base", "components", "lists", "charts", "pages", "sign_in")],
+    "STYLES": [
+        _static(f"{name}.css") for name in ("theme", "base", "components", "lists", "charts", "pages", "sign_in")
+    ],
     "SCRIPTS": [_static(f"{name}.js") for name in ("copy", "keyboard", "shortcuts", "find", "live", "time_zone")],
-    "COLORS": {
-        "primary": {
-            "50": "oklch(97.2% .014 266)",
-            "100": "oklch(94% .032 266)",
-            "200": "oklch(88.5% .062 266)",
-            "300": "oklch(80% .11 266)",
-            "400": "oklch(69.5% .16 267)",
-            "500": "oklch(59.5% .19 267)",
-            "600": "oklch(52% .19 266)",
-            "700": "oklch(46% .17 266)",
-            "800": "oklch(39% .14 266)",
-            "900": "oklch(33% .11 266)",
-            "950": "oklch(25% .08 266)",
-        },
-    },
     "ACCOUNT": {"navigation": "licensehub.site.navigation.account_links"},
-    "SIDEBAR": {
-        "show_search": False,
-        "show_all_applications": False,
-        "navigation": "licensehub.site.navigation.navigation",
-    },
 }

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import Func, IntegerField, OuterRef, Q, QuerySet, Subquery, Sum
 from django.utils.translation import gettext as _
 
 from integrations.connections import connection_state
@@ -147,16 +148,27 @@ def _begin(profile: IntegrationProfile) -> Reconciliation:
         return Reconciliation.objects.create(profile=profile)
 
 
+class _Length(Func):
+    """How many items an array of JSON has."""
+
+    function = "jsonb_array_length"
+    output_field = IntegerField()
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, tuple[str | int, ...]]:
+        return self.as_sql(compiler, connection, function="json_array_length", **context)
+
+
 def latest() -> QuerySet[Reconciliation]:
     """The last one of each profile in use that has a result. One that failed at once does not hide an earlier one."""
-    rows = Reconciliation.objects.filter(profile__in=IntegrationProfile.objects.in_use(), finished_at__isnull=False)
-    rows = rows.filter(Q(problem="") | ~Q(findings=[]))
-    last = rows.filter(profile=OuterRef("profile")).order_by("-started_at", "-pk").values("pk")[:1]
-    return rows.filter(pk=Subquery(last))
+    rows = Reconciliation.objects.filter(Q(problem="") | ~Q(findings=[]), finished_at__isnull=False)
+    last = rows.filter(profile=OuterRef("pk")).order_by("-started_at", "-pk").values("pk")[:1]
+    return Reconciliation.objects.filter(pk__in=IntegrationProfile.objects.in_use().values(last=Subquery(last)))
 
 
 def open_differences() -> int:
-    return sum(len(findings) for findings in latest().values_list("findings", flat=True))
+    """How many differences the last results have. They are counted in the database, since a list of them is long."""
+    found: int | None = latest().aggregate(number=Sum(_Length("findings")))["number"]
+    return found or 0
 
 
 def running(profile: IntegrationProfile) -> bool:
