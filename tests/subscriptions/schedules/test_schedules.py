@@ -192,7 +192,7 @@ def test_what_an_operator_changed_survives_publishing_migrating_and_beat(real_tr
     schedules.ensure_schedules(profile)
     call_command("migrate", verbosity=0, stdout=io.StringIO())
     DatabaseScheduler(app=app).setup_schedule()
-    assert list(before) == kept
+    assert list(before.all()) == kept
     assert "05:45 Asia/Tokyo" in schedules.words_of(schedules.task_of(profile, DOWNLOAD_TASK))
 
 
