@@ -77,5 +77,5 @@ def current_terms(profile_id: int) -> Terms:
 
 def terms_of(profile: IntegrationProfile) -> Terms:
     """The terms of the profile's rule; the defaults before it has one."""
-    default = ReclaimRule(licenses=list(profile.connector.default_licenses))
-    return Terms.of(getattr(profile, "rule", None) or default)
+    rule: ReclaimRule | None = getattr(profile, "rule", None)
+    return Terms.of(rule or ReclaimRule(licenses=list(profile.connector.default_licenses)))

@@ -11,6 +11,7 @@ from django.db.models import CharField, TextField
 
 from integrations.connectors import registry
 from licensehub.translations import stored
+from licensehub.ui import formatting
 
 BEGIN, END = "⟦", "⟧"
 # Values and tags inside of a translation get no marks, so that values are checked, too.
@@ -40,7 +41,7 @@ def marked_functions() -> dict[str, object]:
 
 def forget_translations() -> None:
     """Drop cached translations. Call it before and after the functions are replaced."""
-    for cached in (stored._translated, registry._in_language):
+    for cached in (stored._translated, registry._in_language, formatting._written):
         cached.cache_clear()
 
 

@@ -172,6 +172,9 @@ class PagedChangeList(NamedChangeList):
         # By key from the whole table with its related rows: filters and search need not run a second time.
         rows: QuerySet[Any] = self.root_queryset
         rows = rows if rows.query.select_related else self.apply_select_related(rows)
+        if related := self.order.column.rpartition("__")[0]:
+            # The links to other pages have the values of the order.
+            rows = rows.select_related(related)
         self.result_list = keyset.rows_of(rows, self.page.keys)
         self.counted = self.count()
         self.result_count = self.full_result_count = self.counted.number
@@ -184,9 +187,16 @@ class PagedChangeList(NamedChangeList):
         self.way_back, self.preserved_filters = self.preserved_filters, ""
 
     def url_for_result(self, result: Model) -> str:
-        """Adds the filters of this list. Django would resolve the address of each row to do so."""
-        address = str(super().url_for_result(result))
-        return f"{address}?{self.way_back}" if self.way_back else address
+        """The address of the page of a row, with the filters of this list."""
+        before, after = self._around_key
+        return f"{before}{result.pk}{after}"
+
+    @cached_property
+    def _around_key(self) -> tuple[str, str]:
+        """The address of the page of a row before and after its key. Django would resolve it for each row."""
+        row = self.result_list[0]
+        before, _key, after = str(super().url_for_result(row)).rpartition(str(row.pk))
+        return before, f"{after}?{self.way_back}" if self.way_back else after
 
     def matches(self) -> Matches | None:
         """The rows that the search finds; None to read the page in the order of the list, as without a search."""

@@ -5,16 +5,16 @@ For each row, unfold draws all headers again, one of them by a template. That is
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, time
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.contrib.admin.templatetags.base import InclusionAdminNode
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import Model
 from django.template import Library
 from django.template.base import Parser, Token
-from django.utils.html import format_html
+from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from unfold.templatetags.unfold_list import (
@@ -67,30 +67,42 @@ def _draws_each_cell(cl: ChangeList) -> bool:
     return plain and usual and not getattr(cl.model_admin, "ordering_field", None)
 
 
-Column = tuple[Any, str, str, bool]
+class Column(NamedTuple):
+    """A column of the list, with what the cells of all rows have in common."""
+
+    draw: Callable[[Model], object]
+    start: str
+    end: str
+    # Whether the cell links to the page of the row.
+    linked: bool
+    empty: str
+    boolean: bool
 
 
 def _columns(cl: ChangeList, labels: list[str]) -> list[Column]:
-    """Method, tag, start of the cell and whether it links to the page of the row, for each column."""
     links = [name for name in cl.list_display if name in (cl.list_display_links or ())]
+    nothing = cl.model_admin.get_empty_value_display()
     columns: list[Column] = []
     for number, name in enumerate(map(str, cl.list_display)):
+        draw = getattr(cl.model_admin, name)
         classes = CHECKBOX_CLASSES if name == CHECKBOX else [f"field-{name}", *ROW_CLASSES]
         tag = "th" if links[:1] == [name] else "td"
         label = labels[number] if number or name in links else _("Select record")
         start = format_html('<{} class="{}" data-label="{}">', tag, " ".join(classes), label)
-        columns.append((getattr(cl.model_admin, name), tag, start, name in links))
+        empty, boolean = getattr(draw, "empty_value_display", nothing), getattr(draw, "boolean", False)
+        columns.append(Column(draw, start, f"</{tag}>", name in links, empty, boolean))
     return columns
 
 
 def _cells(cl: ChangeList, columns: list[Column], row: Model) -> Iterator[SafeString]:
-    for draw, tag, start, linked in columns:
+    for draw, start, end, linked, empty, boolean in columns:
         value = draw(row)
-        empty = getattr(draw, "empty_value_display", cl.model_admin.get_empty_value_display())
-        shown = display_for_value(value, empty, getattr(draw, "boolean", False))
+        shown = conditional_escape(display_for_value(value, empty, boolean))
         if linked:
-            link = (cl.url_for_result(row), " ".join(LINK_CLASSES), shown)
-            shown = format_html('<a href="{}" class="{}" >{}</a>', *link)
+            shown = format_html(
+                '<a href="{}" class="{}" >{}</a>', cl.url_for_result(row), " ".join(LINK_CLASSES), shown
+            )
         if isinstance(value, date | time):
             start = start.replace('" data-label', ' nowrap" data-label', 1)
-        yield format_html("{}{}</{}>", SafeString(start), shown, tag)
+        # All three are safe. To escape them once more would take a third of the time of a cell.
+        yield SafeString(f"{start}{shown}{end}")

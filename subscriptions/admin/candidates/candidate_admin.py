@@ -195,9 +195,7 @@ class RemovalCandidateAdmin(
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RemovalCandidate]:
         rows: QuerySet[RemovalCandidate] = super().get_queryset(request)
-        return rows.select_related(
-            "subscription__profile", "subscription__evaluation", "subscription__search", "profile", "run"
-        )
+        return rows.select_related("subscription").prefetch_related("profile")
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         row: RemovalCandidate = kwargs["obj"]

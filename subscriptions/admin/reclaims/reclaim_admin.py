@@ -266,8 +266,7 @@ class ReclaimAdmin(
         rows: QuerySet[Reclaim] = super().get_queryset(request)
         rows = rows.select_related(
             "profile",
-            "subscription__profile",
-            "subscription__search",
+            "subscription",
             "removal__candidate",
             "removal__request__requested_by",
             "removal__request__decided_by",

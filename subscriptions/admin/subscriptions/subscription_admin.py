@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from integrations.connectors.contract import NEUTRAL
+from integrations.models import IntegrationProfile
 from licensehub.ui.admin import ReadOnlyAdmin, refuse_unless_post, signed_in
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import day, day_ago, two_lines
@@ -77,11 +78,17 @@ COST_CENTER = (gettext_lazy("Cost center"), lambda row: row.cost_center)
 Person = TypeVar("Person", bound=Subscription)
 
 
+# Of the run that changed a row, only this is read.
+READ = ("id", "state", "evaluated_at")
+UNREAD = [f"changed_run__{field.name}" for field in DownloadRun._meta.concrete_fields if field.name not in READ]
+
+
 def with_rules(rows: QuerySet[Person]) -> QuerySet[Person]:
     """The rows with their rules, since the sentence of each row needs the terms of its profile."""
-    runs = Prefetch("changed_run", DownloadRun.objects.only("state", "evaluated_at"))
-    related = rows.select_related("profile__rule", "evaluation", "search")
-    return related.prefetch_related("profile__rule__license_thresholds", runs)
+    # All rows of a page share few profiles. A join would make each of them again for each row.
+    profiles = IntegrationProfile.objects.select_related("rule").prefetch_related("rule__license_thresholds")
+    related = rows.select_related("evaluation", "changed_run").defer(*UNREAD)
+    return related.prefetch_related(Prefetch("profile", profiles))
 
 
 class SubscriptionChangeList(PagedChangeList):

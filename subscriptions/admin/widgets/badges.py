@@ -72,23 +72,27 @@ WHAT_NEXT = {
 
 
 def candidate_badge(candidate: RemovalCandidate) -> SafeString:
-    tone, icon = CANDIDATE[CandidateState(candidate.state)]
-    return badge(candidate.get_state_display(), tone=tone, icon=icon)
+    state = CandidateState(candidate.state)
+    tone, icon = CANDIDATE[state]
+    return badge(str(state.label), tone=tone, icon=icon)
 
 
 def request_badge(request: ReclaimRequest) -> SafeString:
-    tone, icon = REQUEST[RequestState(request.state)]
-    return badge(request.get_state_display(), tone=tone, icon=icon)
+    state = RequestState(request.state)
+    tone, icon = REQUEST[state]
+    return badge(str(state.label), tone=tone, icon=icon)
 
 
 def reclaim_badge(item: Reclaim) -> SafeString:
-    tone, icon = RECLAIM[ReclaimState(item.state)]
-    return badge(item.get_state_display(), tone=tone, icon=icon)
+    state = ReclaimState(item.state)
+    tone, icon = RECLAIM[state]
+    return badge(str(state.label), tone=tone, icon=icon)
 
 
 def direction_badge(item: Reclaim) -> SafeString:
-    tone, icon = DIRECTION[Direction(item.direction)]
-    return badge(item.get_direction_display(), tone=tone, icon=icon)
+    direction = Direction(item.direction)
+    tone, icon = DIRECTION[direction]
+    return badge(str(direction.label), tone=tone, icon=icon)
 
 
 def outcome_sentence(item: Reclaim) -> str:

@@ -65,6 +65,16 @@ def test_a_day_is_written_as_the_language_does_and_read_as_browsers_send_it():
         assert field.widget.format_value(summer.date()) == "2026-08-21"
 
 
+def test_the_same_moment_is_written_in_each_time_zone():
+    """Written texts are kept, and a moment has another day and another minute in another zone."""
+    late = datetime(2026, 8, 21, 22, 30, tzinfo=UTC)
+    with timezone.override("UTC"):
+        assert [day(late), day_and_time(late)] == ["Aug 21, 2026", "Aug 21, 2026, 22:30"]
+    with timezone.override("Europe/Berlin"):
+        assert [day(late), day_and_time(late)] == ["Aug 22, 2026", "Aug 22, 2026, 00:30"]
+        assert day(late.date()) == "Aug 21, 2026"
+
+
 def test_a_day_of_25_hours_is_a_day():
     with timezone.override("Europe/Berlin"):
         before = datetime(2026, 10, 24, 22, 10, tzinfo=UTC)
