@@ -25,8 +25,9 @@ tour: dev  ## Take the pictures of docs/tour.md again, from the demo
 run: install  ## Run web, worker, beat and broker on this machine until Ctrl-C
 	@$(MANAGE) run $(if $(WEB_PORT),--port $(WEB_PORT))
 
-# Both databases are asked at the same time. A few tests are quicker without further processes.
-WORKERS = $(if $(ARGS),0,2)
+# Both databases are asked at the same time. A few tests are quicker without further processes; with all, a process
+# that has nothing left takes over tests of the other one.
+WORKERS = $(if $(ARGS),0,2 --dist worksteal)
 test: dev  ## Run the tests on SQLite and again on PostgreSQL (ARGS="-k words")
 	@$(BIN)/python -m tests.support.databases both -- $(BIN)/pytest -n $(WORKERS) $(ARGS)
 
