@@ -27,6 +27,8 @@ ENVIRONMENT = {
     "APPROVAL_KEY": "approval-key-of-the-tests-approval-key-of-the-tests",
     "AUDIT_KEY": "audit-key-of-the-tests-audit-key-of-the-tests-audit",
     "BROKER_KEY": "broker-key-of-the-tests-broker-key-of-the-tests-brok",
+    # A statement that hangs fails, also in the processes that a test starts.
+    "DATABASE_OPTIONS": "-c jit=off -c statement_timeout=60s",
     "DEBUG": "off",
     "HTTPS": "off",
     # A test gives the same result on each day of the week.
@@ -37,9 +39,6 @@ ENVIRONMENT = {
 for _name in ("REDIS_URL", "MIRO_API_URL", "MIRO_AUTHORIZE_URL", "MIRO_SCIM_URL", "ALLOWED_HOSTS", "TIME_ZONE"):
     os.environ.pop(_name, None)
 os.environ.update(ENVIRONMENT)
-# A statement that hangs fails, also in the processes that a test starts. libpq reads this variable.
-# https://www.postgresql.org/docs/current/libpq-envars.html
-os.environ["PGOPTIONS"] = "-c statement_timeout=60s"
 (Path(ENVIRONMENT["LICENSEHUB_VAR"]) / "static").mkdir(parents=True, exist_ok=True)
 
 from licensehub.settings import *  # noqa: E402, F403 - the environment comes first
