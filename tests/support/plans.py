@@ -8,6 +8,7 @@ the tables also count foreign keys that are checked row by row.
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -167,15 +168,23 @@ Belief = tuple[str, str]
 
 
 def readings(cases: list[Case], beliefs: list[Belief]) -> Iterator[tuple[Case, Belief, Reading]]:
-    """Run each case with each of these wrong statistics. Its changes are rolled back."""
+    """Run each case with each of these wrong statistics. Its changes are rolled back.
+
+    Rows are prepared once for all cases that need the same ones.
+    """
+    by_rows: dict[Callable[[], Any], list[Case]] = {}
     for case in cases:
+        by_rows.setdefault(case.prepare, []).append(case)
+    for prepare, same in by_rows.items():
         with _undone():
-            given = case.prepare()
+            given = prepare()
             analyze("^(subscriptions|audit)_")
             for believed, tables in beliefs:
                 with _undone():
                     set_statistics(believed, tables)
-                    yield case, (believed, tables), _read_by(case, given)
+                    for case in same:
+                        with _undone():
+                            yield case, (believed, tables), _read_by(case, copy.copy(given))
 
 
 def _read_by(case: Case, given: Any) -> Reading:
