@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
+import time_machine
 from django.utils import timezone
 
 from licensehub.audit.models import AuditEvent
@@ -15,7 +17,14 @@ from subscriptions.money.forecast import Week, forecast, weekly_seats
 from subscriptions.sweep import notify
 from tests.support.fixtures import person
 
-TODAY = timezone.localdate()
+TODAY = date(2026, 12, 1)
+
+
+@pytest.fixture(autouse=True)
+def today() -> Iterator[None]:
+    """All of it on one day, on which the reminders reach into the next year."""
+    with time_machine.travel(datetime.combine(TODAY, time(12), tzinfo=UTC)):
+        yield
 
 
 def given(**other) -> ContractInput:

@@ -92,7 +92,7 @@ def test_no_act_makes_the_counts_wrong(counted, alice, bob, carol):
     assert seats(world) == 8
 
     # A day ends, and nothing is counted. Then it is counted, with the day before.
-    with time_machine.travel(timezone.now() + DAY):
+    with time_machine.travel(company_midnight(company_day() + DAY) + timedelta(hours=2)):
         assert seats(world) == 8
         assert count_verified(world.profile) == 8
         assert seats(world) == 8
