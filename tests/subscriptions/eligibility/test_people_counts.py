@@ -35,6 +35,7 @@ from subscriptions.rules.evaluation import evaluate_again
 from subscriptions.rules.rules import change_rule
 from tests.support.exports import rows
 from tests.support.organization import page
+from tests.support.pages import without_html
 
 LARGE = "subscriptions.eligibility.people_counts.COUNTED_LIVE"
 
@@ -48,11 +49,11 @@ def agree(world, carol, as_user, monkeypatch):
     export = reverse("admin:subscriptions_subscription_export", args=["csv"])
 
     def places(bars: dict[str, int]) -> dict[str, int]:
-        overview, rule = client.get(reverse("admin:index")).context, client.get(rule_page).context
+        overview, rule = client.get(reverse("admin:index")).context_data, client.get(rule_page).context_data
         [tile] = [tile for tile in overview["tiles"] if tile.label.startswith("Inactive")]
         found = {
             "tile": int(tile.number),
-            "list of the tile": client.get(tile.link).context["cl"].result_count,
+            "list of the tile": client.get(tile.link).context_data["cl"].result_count,
             "preview": rule["verdicts"].get("candidate", 0),
         }
         for name, context in (("bars", overview), ("bars of the preview", rule)):
@@ -66,7 +67,7 @@ def agree(world, carol, as_user, monkeypatch):
 
     def bars_of_lists() -> dict[str, int]:
         keys = [str(days) for days in range(0, 361, 30)] + ["never"]
-        shown = {key: client.get(subscriptions, {"idle": key}).context["cl"].result_count for key in keys}
+        shown = {key: client.get(subscriptions, {"idle": key}).context_data["cl"].result_count for key in keys}
         return {key: count for key, count in shown.items() if count}
 
     def check() -> int:
@@ -92,7 +93,8 @@ def agree(world, carol, as_user, monkeypatch):
         assert preview_rule(world.profile, terms).verdicts == live.verdicts
         return truth
 
-    return check
+    with without_html():
+        yield check
 
 
 def paused() -> Keep:
