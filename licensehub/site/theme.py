@@ -27,9 +27,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_BACK_BUTTON": True,
     "DASHBOARD_CALLBACK": "licensehub.site.dashboard.overview.overview",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _static("favicon.svg")}],
-    "STYLES": [
-        _static(f"{name}.css") for name in ("theme", "base", "components", "lists", "charts", "pages", "sign_in")
-    ],
+    "STYLES": [_static(f"{name}.css") for name in STYLES],
     "SCRIPTS": [_static(f"{name}.js") for name in ("copy", "keyboard", "shortcuts", "find", "live", "time_zone")],
     "ACCOUNT": {"navigation": "licensehub.site.navigation.account_links"},
 }
