@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
-
-from django.db.models import Q
+from typing import Any, NamedTuple
 
 from integrations.models import IntegrationProfile
 from subscriptions.models import ActivitySnapshot, RecheckSnapshot, Subscription
@@ -31,6 +29,14 @@ class Seat:
     role: str
     active: bool
     gone: bool
+
+
+class Change(NamedTuple):
+    """When a change of a person was found, and what it replaced. A fact that stayed is None."""
+
+    at: datetime | None
+    last_activity_at: datetime | None
+    email: str | None
 
 
 def keep_replaced(former: Subscription, changes: Mapping[str, Any], *, seen_at: datetime) -> None:
@@ -97,16 +103,15 @@ def _replaced_since(ids: list[int], moment: datetime) -> list[tuple[int, dict[st
     return [(pk, replaced) for _, pk, replaced in found]
 
 
-def activity_seen(row: Subscription) -> list[datetime]:
-    """All values that the last activity of this person has had, the oldest first."""
-    has_moment = Q(last_activity_at__isnull=False) & ~Q(last_activity_at=NEVER)
-    former = [
-        *row.snapshots.filter(has_moment).values_list("last_activity_at", flat=True),
-        *row.recheck_snapshots.filter(has_moment).values_list("last_activity_at", flat=True),
-    ]
-    return sorted({moment for moment in (*former, row.last_activity_at) if moment})
+def changes_of(row: Subscription) -> list[Change]:
+    """The changes of this person that are kept, in no order. Two queries."""
+    columns = ("last_activity_at", "email")
+    of_runs = row.snapshots.order_by().values_list("run__finished_at", *columns)
+    between = row.recheck_snapshots.order_by().values_list("seen_at", *columns)
+    return [Change(*values) for values in (*of_runs, *between)]
 
 
-def changes_of(row: Subscription) -> int:
-    """Return how many changes of this person were found."""
-    return row.snapshots.count() + row.recheck_snapshots.count()
+def activity_seen(row: Subscription, changes: Iterable[Change]) -> list[datetime]:
+    """All values that the last activity of this person has had, the oldest first. `changes` are those of the row."""
+    values = {row.last_activity_at, *(change.last_activity_at for change in changes)}
+    return sorted(moment for moment in values if moment and moment != NEVER)

@@ -128,8 +128,8 @@ def team_admins_checked(profile: IntegrationProfile) -> bool:
     """Whether the last complete download checked who is the only admin of a team."""
     if Capability.LAST_TEAM_ADMIN not in profile.connector.capabilities:
         return False
-    last = DownloadRun.objects.complete().filter(profile=profile).first()
-    return last is not None and last.team_admins_checked
+    complete = DownloadRun.objects.complete().filter(profile=profile)
+    return bool(complete.values_list("team_admins_checked", flat=True).first())
 
 
 def sole_admin(row: Subscription, terms: Terms, now: datetime) -> str:
@@ -140,7 +140,7 @@ def sole_admin(row: Subscription, terms: Terms, now: datetime) -> str:
 
 def protections_of(row: Subscription) -> list[Protection]:
     """The protections in force that cover this person, the newest first."""
-    return list(Protection.objects.covering(row).select_related("created_by", "profile"))
+    return list(row.profile.protections.covering(row).select_related("created_by"))
 
 
 def why_protected(row: Subscription, terms: Terms, now: datetime) -> str:

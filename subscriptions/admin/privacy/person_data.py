@@ -32,11 +32,14 @@ def urls(view: Any) -> list[URLPattern]:
     ]
 
 
-def card(row: Subscription, request: HttpRequest) -> dict[str, Any]:
-    """The context of templates/admin/subscriptions/subscription/personal_data.html; empty without the right."""
+def card(row: Subscription, rows: list[Subscription], request: HttpRequest) -> dict[str, Any]:
+    """The context of templates/admin/subscriptions/subscription/personal_data.html; empty without the right.
+
+    `rows` are all rows of this person.
+    """
     if not request.user.has_perm(PERMISSION):
         return {}
-    person = Person.of(row)
+    person = Person(rows)
     found = Erasure.objects.filter(subscription__in=person.ids).order_by("-pk").first()
     asked = found is not None and found.done_at is None
     return {

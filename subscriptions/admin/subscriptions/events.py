@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from licensehub.translations.stored import translated
 from licensehub.ui.formatting import ago, day, inside, name_of
+from subscriptions.activity.snapshots import Change
 from subscriptions.admin.widgets.badges import outcome_sentence
 from subscriptions.eligibility.sentences import protections_of
 from subscriptions.models import (
@@ -41,23 +42,22 @@ class Event:
 
 
 def events_of(
-    candidates: list[RemovalCandidate], reclaims: list[Reclaim], rows: Sequence[Subscription] = ()
+    candidates: list[RemovalCandidate], reclaims: list[Reclaim], changes: Mapping[Subscription, Sequence[Change]]
 ) -> list[Event]:
-    """The newest first. `rows` are all rows of this person."""
+    """The newest first. `changes` are those of all rows of this person."""
     found = [(item.created_at, _found(item)) for item in candidates]
-    found += [change for row in rows for change in _renamed(row)]
+    found += [event for row, of_row in changes.items() for event in _renamed(row, of_row)]
     found += [(item.state_changed_at, _closed(item)) for item in candidates if not item.is_open]
     found += [(item.finished_at or item.queued_at, _sent(item)) for item in reclaims]
-    found += _asked_and_answered(candidates)
-    found += [(row.first_run.finished_at or row.facts_at, _made_again(row)) for row in rows if row.former_id]
+    found += _asked_and_answered(candidates) if candidates else []
+    found += [(row.first_run.finished_at or row.facts_at, _made_again(row)) for row in changes if row.former_id]
     return [event for _, event in sorted(found, key=lambda pair: pair[0], reverse=True)]
 
 
-def _renamed(row: Subscription) -> list[tuple[datetime, Event]]:
+def _renamed(row: Subscription, changes: Iterable[Change]) -> list[tuple[datetime, Event]]:
     """The changes of the address, each with the address before and after it."""
-    runs = row.snapshots.filter(email__isnull=False).values_list("run__finished_at", "email")
-    looks = row.recheck_snapshots.filter(email__isnull=False).values_list("seen_at", "email")
-    former = sorted(((at, email) for at, email in (*runs, *looks) if at), key=lambda change: change[0])
+    known = [(change.at, change.email) for change in changes if change.at and change.email is not None]
+    former = sorted(known, key=lambda change: change[0])
     if not former:
         return []
     then = [email for _, email in former[1:]] + [row.email]
@@ -115,24 +115,25 @@ def _sent(item: Reclaim) -> Event:
         "ok" if item.state == ReclaimState.DONE else "neutral",
         f"{item.get_direction_display()}: {inside(item.get_state_display())}",
         f"{_on(item.finished_at or item.queued_at)}, {approver}. {outcome_sentence(item)}",
-        *_link_to(request),
+        *_link_to(request.pk),
     )
 
 
 def _asked_and_answered(candidates: list[RemovalCandidate]) -> list[tuple[datetime, Event]]:
-    notices = Notice.objects.filter(removal__candidate__in=candidates).select_related("removal__request")
+    notices = Notice.objects.filter(removal__candidate__in=candidates).select_related("removal")
+    notices = notices.only("kind", "state", "problem", "sent_at", "due_at", "removal__request")
     people = RequestedRemoval.objects.filter(candidate__in=candidates, answered_at__isnull=False)
     found = [(item.sent_at or item.due_at, _asked(item)) for item in notices]
-    for person in people.select_related("request"):
+    for person in people.only("answer", "answered_at", "request"):
         if person.answered_at:
-            text = f"{_on(person.answered_at)}: {person.get_answer_display()}."
-            found.append((person.answered_at, Event("reply", "info", _("Answered"), text, *_link_to(person.request))))
+            text, link = f"{_on(person.answered_at)}: {person.get_answer_display()}.", _link_to(person.request_id)
+            found.append((person.answered_at, Event("reply", "info", _("Answered"), text, *link)))
     return found
 
 
 def _asked(notice: Notice) -> Event:
     title = _("Reminded by mail") if notice.kind == NoticeKind.REMINDER else _("Asked by mail")
-    state, link = NoticeState(notice.state), _link_to(notice.removal.request)
+    state, link = NoticeState(notice.state), _link_to(notice.removal.request_id)
     if state == NoticeState.SENT:
         return Event("mail", "info", title, f"{_on(notice.sent_at)}.", *link)
     tone = "warning" if state in (NoticeState.FAILED, NoticeState.IN_DOUBT, NoticeState.BOUNCED) else "neutral"
@@ -143,5 +144,6 @@ def _on(moment: datetime | None) -> str:
     return _("on {day}, {ago}").format(day=day(moment), ago=ago(moment))
 
 
-def _link_to(request: ReclaimRequest) -> tuple[str, str]:
-    return reverse("admin:subscriptions_reclaimrequest_change", args=[request.pk]), request.number
+def _link_to(request_id: int) -> tuple[str, str]:
+    number = ReclaimRequest(pk=request_id).number
+    return reverse("admin:subscriptions_reclaimrequest_change", args=[request_id]), number

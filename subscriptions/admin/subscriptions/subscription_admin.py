@@ -27,6 +27,7 @@ from licensehub.ui.lists.columns import ListColumn
 from licensehub.ui.lists.counts import Count, estimated
 from licensehub.ui.lists.id_filter import search_count
 from licensehub.ui.lists.search_results import Matches
+from subscriptions.activity.person_rows import rows_of_person
 from subscriptions.admin.approvals.permissions import REQUEST
 from subscriptions.admin.candidates.filters import ProfileFilter
 from subscriptions.admin.evidence import packs
@@ -226,7 +227,8 @@ class SubscriptionAdmin(ValidateSelectionMixin, OrderByPersonMixin, ExportMixin,
 
     def page_context(self, request: HttpRequest, row: Subscription) -> dict[str, Any]:
         pack = packs.card(request, reverse("admin:subscriptions_subscription_evidence_pack", args=[row.pk]))
-        return {**context_of(row, request), **pack, **person_data.card(row, request)}
+        rows = rows_of_person(row)
+        return {**context_of(row, rows, request), **pack, **person_data.card(row, rows, request)}
 
     @admin.display(description=gettext_lazy("Person"), ordering="search__text")
     def person(self, row: Subscription) -> SafeString:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,19 +16,20 @@ from django.utils.translation import gettext_lazy, ngettext
 from licensehub.translations.stored import translated
 from licensehub.ui.formatting import ago, badge, day, day_and_time, number
 from subscriptions.activity.confirmation import confirmation_of, newest_runs
-from subscriptions.activity.person_rows import rows_of_person
 from subscriptions.activity.reactivation import let_back_in, times_let_back_in
+from subscriptions.activity.snapshots import changes_of
 from subscriptions.admin.approvals.permissions import REQUEST
 from subscriptions.admin.rules.protections.protect import ADD
 from subscriptions.admin.subscriptions.events import events_of
 from subscriptions.admin.subscriptions.timeline import timeline
 from subscriptions.admin.widgets.badges import candidate_badge
 from subscriptions.eligibility.clauses import checks, explain
-from subscriptions.eligibility.sentences import in_days, protections_of, team_admins_checked, vendor_says_now
+from subscriptions.eligibility.sentences import in_days, team_admins_checked, vendor_says_now
 from subscriptions.eligibility.terms import Terms, terms_of
 from subscriptions.models import (
     CandidateState,
     Direction,
+    Protection,
     ProtectionKind,
     Reclaim,
     ReclaimRule,
@@ -67,9 +69,10 @@ def verdict_badge(verdict: Verdict) -> SafeString:
     return badge(str(verdict.label), tone=tone, icon=icon)
 
 
-def context_of(row: Subscription, request: HttpRequest) -> dict[str, Any]:
+def context_of(row: Subscription, rows: Sequence[Subscription], request: HttpRequest) -> dict[str, Any]:
+    """`rows` are all rows of this person."""
     terms = terms_of(row.profile)
-    rows = rows_of_person(row)
+    changes = {one: changes_of(one) for one in rows}
     found = RemovalCandidate.objects.filter(subscription__in=rows)
     candidates = list(found.select_related("run").order_by("-created_at", "-pk"))
     candidate = next((found for found in candidates if found.is_open and found.subscription_id == row.pk), None)
@@ -89,8 +92,8 @@ def context_of(row: Subscription, request: HttpRequest) -> dict[str, Any]:
         "terms": terms,
         "confirmed": confirmation_of(row, newest_runs().get(row.profile_id)),
         "facts": _facts(row),
-        "timeline": timeline(row, terms.threshold_for(row.license), rows),
-        "events": events_of(candidates, reclaims, rows),
+        "timeline": timeline(row, terms.threshold_for(row.license), changes),
+        "events": events_of(candidates, reclaims, changes),
         "in_history": _in_history(row, len(reclaims)),
         "other_rows": [(_relation(other, row), other) for other in rows if other.pk != row.pk],
         "times_reclaimed": sum(
@@ -176,7 +179,7 @@ def _may_protect(row: Subscription, request: HttpRequest) -> bool:
     """A person with a protection of their own needs no other."""
     if row.gone_at or not request.user.has_perm(ADD):
         return False
-    return all(found.kind != ProtectionKind.PERSON for found in protections_of(row))
+    return not Protection.objects.covering(row).filter(kind=ProtectionKind.PERSON).exists()
 
 
 def _in_history(row: Subscription, count: int) -> dict[str, str]:
@@ -192,7 +195,9 @@ def _in_history(row: Subscription, count: int) -> dict[str, str]:
 
 def _answer_so_far(row: Subscription, candidate: RemovalCandidate | None) -> str:
     """Whether this person was asked to keep or release the seat, and the answer; empty when nobody is asked."""
-    removal = candidate.removals.not_dropped().select_related("request").last() if candidate else None
+    if candidate is None:
+        return ""
+    removal = candidate.removals.not_dropped().select_related("request").last()
     if removal and removal.request.answers_until:
         until = day_and_time(removal.request.answers_until)
         if removal.answer:
@@ -205,7 +210,7 @@ def _answer_so_far(row: Subscription, candidate: RemovalCandidate | None) -> str
             "until the seat is deactivated."
         ).format(request=removal.request, until=until)
     rule = ReclaimRule.objects.filter(profile=row.profile_id, notify_user=True).first()
-    if rule is None or candidate is None:
+    if rule is None:
         return ""
     wait = in_days(rule.days_to_answer)
     return _("Not asked yet. A request asks the person first, and waits {wait} for Keep or Release.").format(wait=wait)

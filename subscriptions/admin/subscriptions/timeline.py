@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from licensehub.database.clock import database_now
 from licensehub.ui.formatting import day
 from subscriptions.activity.retention import removed_before, thinned_before
-from subscriptions.activity.snapshots import activity_seen, changes_of
+from subscriptions.activity.snapshots import Change, activity_seen
 from subscriptions.models import Subscription
 
 LEFT, RIGHT = 10, 620
@@ -48,10 +48,10 @@ class Timeline:
     summary: str
 
 
-def timeline(row: Subscription, threshold: int, rows: Sequence[Subscription] = ()) -> Timeline:
-    """`rows` are all rows of this person, if there are several: see `activity.person_rows`."""
+def timeline(row: Subscription, threshold: int, changes: Mapping[Subscription, Sequence[Change]]) -> Timeline:
+    """`changes` are those of all rows of this person: see `activity.person_rows`."""
     now = database_now()
-    moments = sorted({moment for one in rows or (row,) for moment in activity_seen(one)})
+    moments = sorted({moment for one, found in changes.items() for moment in activity_seen(one, found)})
     since = row.idle_since
     begin = _begin(since, now)
     crossed = since + timedelta(days=threshold) if since else None
@@ -72,7 +72,7 @@ def timeline(row: Subscription, threshold: int, rows: Sequence[Subscription] = (
         last_label=_last_label(row, since),
         last_label_x=LEFT if last_x is None else last_x,
         last_anchor=_anchor(LEFT if last_x is None else last_x),
-        changes=sum(changes_of(one) for one in rows or (row,)),
+        changes=sum(map(len, changes.values())),
         thinned_before=_thinned_before(row),
         removed_before=day(removed) if (removed := removed_before(row.profile)) else "",
         summary=_summary(row, threshold, crossed if over else None),

@@ -59,3 +59,12 @@ def test_the_link_to_history(organization, alice, bob, shown):
     text = shown()
     assert "1 entry in History" in text and "?q=person11%40northwind.example" in text
     assert "The seat is free" in text and "If the seat is reclaimed" not in text
+
+
+def test_it_takes_few_statements(organization, alice, as_user, django_assert_max_num_queries):
+    organization.ask(alice, count=8)
+    address = page("subscription", "change", Subscription.objects.get(name="Person 11").pk)
+    client = as_user(alice)
+    client.get(address)
+    with django_assert_max_num_queries(31):
+        assert client.get(address).status_code == 200
