@@ -184,5 +184,5 @@ def expired_in_a_row(profile: IntegrationProfile) -> list[ReclaimRequest]:
     """The last requests to reclaim that expired, up to the last decision, the newest first."""
     ended = (RequestState.EXPIRED, RequestState.APPROVED, RequestState.REJECTED)
     rows = ReclaimRequest.objects.filter(profile=profile, direction=Direction.DEACTIVATE, state__in=ended)
-    last = list(rows.order_by("-pk")[:MAX_IN_A_ROW])
+    last = rows.order_by("-pk").only("state")[:MAX_IN_A_ROW]
     return list(itertools.takewhile(lambda request: request.state == RequestState.EXPIRED, last))

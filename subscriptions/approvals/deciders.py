@@ -6,7 +6,7 @@ This is `decide.refuse_first_person` for many accounts at once. A test compares 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
@@ -54,18 +54,22 @@ def _able(
     return able.keys() - accounts_with_a_seat(able, seats)
 
 
-def undecidable(profile: IntegrationProfile, requests: Sequence[ReclaimRequest]) -> list[ReclaimRequest]:
-    """The requests among these that nobody may decide. All belong to the profile. Takes five queries."""
-    people = RequestedRemoval.objects.not_dropped().filter(request__in=requests).order_by()
+def undecidable(profile: IntegrationProfile, requests: Iterable[ReclaimRequest]) -> list[ReclaimRequest]:
+    """The requests among these that nobody may decide. All belong to the profile. Takes at most five queries."""
+    rows = list(requests)
+    if not rows:
+        return []
+    people = RequestedRemoval.objects.not_dropped().filter(request__in=rows).order_by()
     seats: dict[int, list[tuple[str, str, str]]] = defaultdict(list)
     reviewers: dict[int, set[int]] = defaultdict(set)
     for pk, reviewer, *seat in people.values_list("request", "evidence__review__by_id", *SEAT):
         seats[pk].append((seat[0], seat[1], seat[2]))
         reviewers[pk].add(reviewer)
     identities, allowed = identities_in(profile), set(people_with(DECIDE, profile.pk).values_list("pk", flat=True))
-    made_by, changes = hands(), rule_changes_of(profile)
-    parties = {row.pk: parties_of(row, changes) | reviewers[row.pk] for row in requests}
-    return [row for row in requests if not _able(identities, allowed, parties[row.pk], seats[row.pk], made_by)]
+    by_schedule = any(row.requested_by_id is None for row in rows)
+    made_by, changes = hands(), rule_changes_of(profile) if by_schedule else []
+    parties = {row.pk: parties_of(row, changes) | reviewers[row.pk] for row in rows}
+    return [row for row in rows if not _able(identities, allowed, parties[row.pk], seats[row.pk], made_by)]
 
 
 def reviewers_of(request: ReclaimRequest) -> set[int]:

@@ -158,10 +158,14 @@ class _Length(Func):
         return self.as_sql(compiler, connection, function="json_array_length", **context)
 
 
+def with_result() -> QuerySet[Reconciliation]:
+    """Those that found something, or that nothing stopped. One that failed at once does not hide an earlier one."""
+    return Reconciliation.objects.filter(Q(problem="") | ~Q(findings=[]), finished_at__isnull=False)
+
+
 def latest() -> QuerySet[Reconciliation]:
-    """The last one of each profile in use that has a result. One that failed at once does not hide an earlier one."""
-    rows = Reconciliation.objects.filter(Q(problem="") | ~Q(findings=[]), finished_at__isnull=False)
-    last = rows.filter(profile=OuterRef("pk")).order_by("-started_at", "-pk").values("pk")[:1]
+    """The last one of each profile in use that has a result."""
+    last = with_result().filter(profile=OuterRef("pk")).order_by("-started_at", "-pk").values("pk")[:1]
     return Reconciliation.objects.filter(pk__in=IntegrationProfile.objects.in_use().values(last=Subquery(last)))
 
 

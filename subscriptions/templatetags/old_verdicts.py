@@ -22,9 +22,9 @@ def old_verdicts(context: RequestContext, profile_id: int | None = None) -> dict
     rules = ReclaimRule.objects.exclude(evaluation_due_at=None).filter(profile__in=IntegrationProfile.objects.in_use())
     if profile_id is not None:
         runs, rules = runs.filter(profile=profile_id), rules.filter(profile=profile_id)
-    run = runs.select_related("profile").first()
+    run = runs.select_related("profile").only("finished_at", "profile__name").first()
     if run is None:
-        return {"rule": rules.select_related("profile").first()}
+        return {"rule": rules.select_related("profile").only("profile__name").first()}
     before = DownloadRun.objects.complete().filter(profile=run.profile_id, pk__lt=run.pk).first()
     may_open = context["request"].user.has_perm("subscriptions.view_downloadrun")
     return {

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from integrations import sending
 from integrations.installation.findings import findings
-from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
+from integrations.models import ConnectionState, IntegrationProfile, ProfileState
 from licensehub.database.clock import database_now
 from licensehub.site.dashboard.audit_health import audit_health
 from licensehub.site.dashboard.health import Health
@@ -32,7 +32,7 @@ from subscriptions.models import (
     RunState,
 )
 from subscriptions.money.licenses import few_free, short_licenses
-from subscriptions.reconciliation.reconcile import latest
+from subscriptions.reconciliation.reconcile import with_result
 
 # In the middle of a line. `ConnectionState` has the labels.
 CONNECTION_WORDS = {
@@ -76,7 +76,7 @@ def _few_free(profile: IntegrationProfile) -> list[Health]:
 
 
 def _reconciled(profile: IntegrationProfile) -> Health:
-    last = latest().filter(profile=profile).first()
+    last = with_result().filter(profile=profile).first()
     reconciled = _("Reconciled with {vendor}").format(vendor=profile.vendor)
     if last is None:
         return Health("difference", reconciled, _("never yet"), "neutral", listed("reconciliation"))
@@ -173,7 +173,7 @@ def _next_download(profile: IntegrationProfile) -> Health:
 
 
 def _connections(profile: IntegrationProfile, user: User | AnonymousUser) -> list[Health]:
-    rows = list(Connection.objects.filter(profile=profile).select_related("profile").defer("ciphertext"))
+    rows = list(profile.connections.defer("ciphertext"))
     link = page("integrations_integrationprofile", profile.pk)
     if not rows:
         return [Health("key_off", _("Connections"), _("none set"), "warning", link)]

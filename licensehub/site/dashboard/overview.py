@@ -81,6 +81,9 @@ class Waiting:
     link: str
 
 
+NOTHING = Waiting(0, "", "", "", "")
+
+
 def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """unfold's DASHBOARD_CALLBACK."""
     context["title"] = _("Overview")
@@ -270,14 +273,14 @@ def _shown(lines: list[Waiting]) -> list[dict[str, str]]:
 def _quarantined(newest: DownloadRun | None, user: User | AnonymousUser) -> Waiting:
     """The newest run, if it is quarantined, for people who may decide what happens to it."""
     if newest is None or newest.state != RunState.QUARANTINED or not user.has_perm(OPERATE):
-        return Waiting(0, "", "", "", "")
+        return NOTHING
     link = page("subscriptions_downloadrun", newest.pk)
     return Waiting(1, "gpp_maybe", _("1 download is quarantined"), translated(newest.problem), link)
 
 
 def _undecidable(profile: IntegrationProfile, scope: dict[str, Any]) -> Waiting:
-    waiting = ReclaimRequest.objects.filter(profile=profile, state__in=WAITING).order_by("expires_at")[:LOOKED_AT]
-    stuck = undecidable(profile, list(waiting))
+    waiting = ReclaimRequest.objects.filter(profile=profile, state__in=WAITING).order_by("expires_at")
+    stuck = undecidable(profile, waiting.only("requested_by", "requested_at", "cap_raised_by")[:LOOKED_AT])
     count = len(stuck)
     return Waiting(
         count,
@@ -293,6 +296,8 @@ def _undecidable(profile: IntegrationProfile, scope: dict[str, Any]) -> Waiting:
 def _expired_in_a_row(profile: IntegrationProfile, scope: dict[str, Any]) -> Waiting:
     """Requests that expired in a row, from the second one on: then perhaps nobody hears of them."""
     expired = expired_in_a_row(profile)
+    if len(expired) < MANY_EXPIRED:
+        return NOTHING
     names = notified_names(expired)
     shown, more = ", ".join(names[:SHOWN_NAMES]), len(names) - SHOWN_NAMES
     sent = _("No mail went out: nobody could be notified")
@@ -301,7 +306,7 @@ def _expired_in_a_row(profile: IntegrationProfile, scope: dict[str, Any]) -> Wai
     if more > 0:
         sent = _("Mails went to {names} and {count} more").format(names=shown, count=number(more))
     return Waiting(
-        len(expired) if len(expired) >= MANY_EXPIRED else 0,
+        len(expired),
         "timer_off",
         _("{count} requests in a row expired without a decision").format(count=number(len(expired))),
         sent,

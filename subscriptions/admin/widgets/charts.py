@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -25,8 +25,12 @@ GIANT = 2.0
 MIN_HEIGHT = 2.0
 
 
-class Shade(NamedTuple):
-    """One color of the bars. `tone` names it in the style sheet. `verdicts` is empty for all others."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Shade:
+    """One color of the bars. `tone` names it in the style sheet. `verdicts` is empty for all others.
+
+    There is one object of each: to compare two by their fields would translate the labels each time.
+    """
 
     tone: str
     label: str | Promise

@@ -66,3 +66,14 @@ def test_who_may_decide(organization, alice, bob, carol):
 
     request.removals.all().update(dropped_at=request.requested_at)
     assert names(request) == {"alias", "zoe", "second", "linked"}
+
+
+def test_only_a_request_of_the_schedule_asks_for_changes_of_the_rule(organization, alice, django_assert_num_queries):
+    request = organization.ask(alice, count=2)
+    with django_assert_num_queries(0):
+        assert undecidable(request.profile, []) == []
+    with django_assert_num_queries(4):
+        undecidable(request.profile, [request])
+    request.requested_by = None
+    with django_assert_num_queries(5):
+        undecidable(request.profile, [request])
