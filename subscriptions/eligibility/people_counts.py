@@ -80,8 +80,9 @@ class PeopleCounts:
 
 def is_large(profile: IntegrationProfile) -> bool:
     """Whether the profile has so many people that no page waits for a statement about all of them."""
-    some = Subscription.objects.filter(profile=profile).order_by()[: COUNTED_LIVE + 1]
-    return some.count() > COUNTED_LIVE
+    # In the order of the unique index, which alone says whether there is one more: a tenth of the time of the table.
+    people = Subscription.objects.filter(profile=profile).order_by("external_id").values_list("external_id")
+    return bool(people[COUNTED_LIVE : COUNTED_LIVE + 1])
 
 
 def current_counts(profile: IntegrationProfile) -> PeopleCounts:

@@ -416,6 +416,7 @@ class Migration(migrations.Migration):
                 (
                     "profile",
                     models.ForeignKey(
+                        db_index=False,
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="buckets",
                         to="integrations.integrationprofile",
@@ -424,6 +425,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "default_permissions": (),
+                "indexes": [models.Index(fields=["profile", "counted_at"], name="bucket_newest")],
             },
         ),
         migrations.CreateModel(

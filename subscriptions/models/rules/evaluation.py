@@ -47,7 +47,8 @@ class Bucket(models.Model):
     verdict for them as for each of these people at `as_of`, the moment of the profile's last evaluation.
     """
 
-    profile = models.ForeignKey(IntegrationProfile, on_delete=models.CASCADE, related_name="buckets")
+    # The index below begins with it.
+    profile = models.ForeignKey(IntegrationProfile, on_delete=models.CASCADE, related_name="buckets", db_index=False)
     # The newest ones of a profile count.
     counted_at = models.DateTimeField()
     as_of = models.DateTimeField()
@@ -70,6 +71,7 @@ class Bucket(models.Model):
 
     class Meta:
         default_permissions: ClassVar = ()
+        indexes: ClassVar = [models.Index(fields=["profile", "counted_at"], name="bucket_newest")]
 
     def __str__(self) -> str:
         return f"{self.people} x {self.license} since {self.idle_since}"
