@@ -69,6 +69,10 @@ def test_clause(facts, verdict, sentence):
     row.refresh_from_db()
     assert row.verdict == verdict
     assert sentence in explain(row, TERMS)
+    decided = [
+        clause.verdict for clause, check in zip(CLAUSES, checks(row, TERMS), strict=True) if check.passed is False
+    ]
+    assert decided == ([] if verdict == Verdict.CANDIDATE else [verdict])
 
 
 def test_many_days_are_grouped_as_the_reader_writes_numbers():
