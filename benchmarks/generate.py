@@ -49,18 +49,24 @@ EVIDENCE = """jsonb_build_object('external_id', s.external_id, 'name', s.name, '
     "grace": 30, "never_active": "review", "by_license": {}, "version": 1}'::jsonb)"""
 CANDIDATES = f"""
 INSERT INTO subscriptions_removalcandidate
-    (profile_id, subscription_id, run_id, state, close_reason, attention, evidence, created_at, state_changed_at)
+    (profile_id, subscription_id, run_id, state, close_reason, attention, evidence, created_at, state_changed_at,
+     person_text, person_department, person_cost_center)
 SELECT s.profile_id, s.id, s.first_run_id, CASE WHEN s.id %% 2000 = 0 THEN 'attention_required' ELSE 'ready' END, '',
-       CASE WHEN s.id %% 2000 = 0 THEN 'Miro refused.' ELSE '' END, {EVIDENCE}, %(now)s, %(now)s
+       CASE WHEN s.id %% 2000 = 0 THEN 'Miro refused.' ELSE '' END, {EVIDENCE}, %(now)s, %(now)s,
+       t.text, t.department, t.cost_center
   FROM subscriptions_subscription AS s JOIN subscriptions_evaluation AS j ON j.subscription_id = s.id
+  JOIN subscriptions_searchtext AS t ON t.subscription_id = s.id
  WHERE j.verdict = 'candidate'
 """  # noqa: S608 - names of our own tables
 # Everybody was requested, approved and reclaimed once, with ten people in each request.
 CLOSED = f"""
 INSERT INTO subscriptions_removalcandidate
-    (profile_id, subscription_id, run_id, state, close_reason, attention, evidence, created_at, state_changed_at)
-SELECT s.profile_id, s.id, s.first_run_id, 'closed_complete', 'reclaimed', '', {EVIDENCE}, %(now)s, %(now)s
-  FROM subscriptions_subscription AS s LIMIT %(reclaims)s
+    (profile_id, subscription_id, run_id, state, close_reason, attention, evidence, created_at, state_changed_at,
+     person_text, person_department, person_cost_center)
+SELECT s.profile_id, s.id, s.first_run_id, 'closed_complete', 'reclaimed', '', {EVIDENCE}, %(now)s, %(now)s,
+       t.text, t.department, t.cost_center
+  FROM subscriptions_subscription AS s JOIN subscriptions_searchtext AS t ON t.subscription_id = s.id
+ ORDER BY s.id LIMIT %(reclaims)s
 """  # noqa: S608 - names of our own tables
 REQUESTS = """
 INSERT INTO subscriptions_reclaimrequest

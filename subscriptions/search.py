@@ -4,6 +4,8 @@ Lists search in name and e-mail address, as `folded` makes them. They sort and f
 center. The merge does not write these texts. A step of the follow-up does, for new people and for changed values.
 Before that step a new person is in every list, but no search finds them. Plain ASCII is folded by the database, 100,000
 rows at once; all other texts are folded in Python, by the function that folds what somebody searches for.
+
+A candidate has copies of all three (`docs/adr/0036-texts-beside-candidates.md`), which the same step keeps equal.
 """
 
 from __future__ import annotations
@@ -35,12 +37,14 @@ PARTS = {
         "values": "(value->>0)::int, value->>1, value->>2, NULLIF(value->>3, ''), NULLIF(value->>4, '') "
         "FROM jsonb_array_elements(%s::jsonb)",
         "updated": UPDATED,
+        "lock": "FOR NO KEY UPDATE OF c",
     },
     "sqlite": {
         "is_ascii": "LENGTH(CAST(s.name || s.email AS BLOB)) = LENGTH(s.name || s.email)",
         "lower": "LOWER({})",
         "values": "value->>0, value->>1, value->>2, NULLIF(value->>3, ''), NULLIF(value->>4, '') FROM json_each(%s)",
         "updated": UPDATED,
+        "lock": "",
     },
 }
 # Only PARTS go into the braces; all values are parameters.
@@ -72,9 +76,24 @@ SELECT {values} WHERE TRUE
     ON CONFLICT (subscription_id) DO UPDATE SET {updated}
 """
 
+# The candidates' copies that differ. The subquery locks the candidates in the order of their ids, as all code does.
+COPY_TO_CANDIDATES = """
+UPDATE subscriptions_removalcandidate
+   SET person_text = new.text, person_department = new.department, person_cost_center = new.cost_center
+  FROM (SELECT c.id, t.text, t.department, t.cost_center
+          FROM subscriptions_removalcandidate AS c
+          JOIN subscriptions_searchtext AS t ON t.subscription_id = c.subscription_id
+         WHERE c.profile_id = %s
+           AND (c.person_text <> t.text
+                OR c.person_department IS DISTINCT FROM t.department
+                OR c.person_cost_center IS DISTINCT FROM t.cost_center)
+         ORDER BY c.id {lock}) AS new
+ WHERE new.id = subscriptions_removalcandidate.id
+"""
+
 
 def refresh_search(profile: IntegrationProfile) -> int:
-    """Write the texts that differ. Returns how many."""
+    """Write the texts that differ, and copy them to the candidates. Returns how many texts."""
     parts = PARTS[connection.vendor]
     lower = parts["lower"].format
     statement = WRITE_ASCII.format(
@@ -84,6 +103,7 @@ def refresh_search(profile: IntegrationProfile) -> int:
         written = execute(statement, [SearchText.MAX_TEXT, profile.pk])
         for first, last in _spans(profile):
             written += _write_others(profile, first, last)
+        execute(COPY_TO_CANDIDATES.format(lock=parts["lock"]), [profile.pk])
     return written
 
 
@@ -99,10 +119,15 @@ def _write_others(profile: IntegrationProfile, first: int, last: int) -> int:
     parts = PARTS[connection.vendor]
     differing = []
     for pk, name, email, *copied in fetch_all(READ_OTHERS.format(**parts), [first, last, profile.pk, first, last]):
-        new = [folded(f"{name} {email}")[: SearchText.MAX_TEXT], folded(email)[: SearchText.MAX_ADDRESS], *copied[:2]]
+        new = [text_of(name, email), folded(email)[: SearchText.MAX_ADDRESS], *copied[:2]]
         if new != copied[2:]:
             differing.append((pk, *new))
     return execute(WRITE_OTHERS.format(**parts), [json.dumps(differing)]) if differing else 0
+
+
+def text_of(name: str, email: str) -> str:
+    """The text of a person with this name and address, by which lists search and sort."""
+    return folded(f"{name} {email}")[: SearchText.MAX_TEXT]
 
 
 def matching(column: str, term: str) -> IdIn | Q:

@@ -75,6 +75,8 @@ _ITEM: Final = ("profile_id", "subscription_id", "removal_id", "direction", "que
 _REQUEST: Final = ("direction", "profile_id", "requested_by_id", "requested_at", "reason", "repeats_id")
 _PERSON: Final = ("request_id", "candidate_id", "evidence", "restores_id")
 _CANDIDATE: Final = ("profile_id", "subscription_id", "created_at")
+# Only the step of a download that writes the texts of the lists changes them.
+_COPIES: Final = ("person_text", "person_department", "person_cost_center")
 _PROTECTION: Final = ("profile_id", "kind", "removal_id", "created_by_id", "created_at")
 _PACK: Final = (
     *("state", "token", "lease_until", "tries", "problem"),
@@ -169,7 +171,7 @@ TABLES: Final[Mapping[str, tuple[Rights, Rights]]] = {
     "subscriptions_countdue": (EVERYTHING, EVERYTHING),
     "subscriptions_verifiedseats": (EVERYTHING, EVERYTHING),
     # Decisions. What was asked, of whom and on which evidence never changes.
-    "subscriptions_removalcandidate": (_all_but(*_CANDIDATE), _all_but(*_CANDIDATE)),
+    "subscriptions_removalcandidate": (_all_but(*_CANDIDATE, *_COPIES), _all_but(*_CANDIDATE)),
     "subscriptions_reclaimrequest": (_all_but(*_REQUEST), _all_but(*_REQUEST)),
     "subscriptions_requestedremoval": (_all_but(*_PERSON), _all_but(*_PERSON)),
     "subscriptions_reclaim": (_all_but(*_ITEM), _all_but(*_ITEM)),

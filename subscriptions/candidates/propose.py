@@ -31,6 +31,7 @@ from subscriptions.models import (
     Subscription,
 )
 from subscriptions.models.fields import split_labels
+from subscriptions.search import text_of
 
 BATCH = 5000
 REVIEWED = english("{why} Made a candidate by {by} although a review was needed ({needed}): “{reason}”")
@@ -44,6 +45,7 @@ class CandidateFacts(NamedTuple):
     name: str
     email: str
     department: str
+    cost_center: str
     license: str
     role: str
     last_activity_at: datetime | None
@@ -182,10 +184,12 @@ def _open(
                 why = REVIEWED.format(**{**found, "why": evidence["why"]})
                 evidence = {**evidence, "why": why, "review": dict(found)}
             events.append(Row(label, pk, row.name or row.email or str(pk), {"why": evidence["why"]}))
-            yield pk, row.pk, orjson.dumps(evidence).decode()
+            texts = (text_of(row.name, row.email), row.department or None, row.cost_center or None)
+            yield pk, row.pk, orjson.dumps(evidence).decode(), *texts
 
     with as_evidence():
-        insert(RemovalCandidate, ("id", "subscription_id", "evidence"), candidates(), same)
+        columns = ("id", "subscription_id", "evidence", "person_text", "person_department", "person_cost_center")
+        insert(RemovalCandidate, columns, candidates(), same)
     record_rows(Action.CANDIDATE_PROPOSED, actor=None, rows=events)
     return ids
 

@@ -1417,6 +1417,12 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "person_text",
+                    models.CharField(blank=True, db_default="", default="", editable=False, max_length=520),
+                ),
+                ("person_department", models.CharField(editable=False, max_length=120, null=True)),
+                ("person_cost_center", models.CharField(editable=False, max_length=120, null=True)),
+                (
                     "created_at",
                     models.DateTimeField(
                         default=licensehub.database.clock.database_now, verbose_name="candidate since"
@@ -1750,10 +1756,46 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="removalcandidate",
+            index=models.Index(fields=["state", "person_text", "id"], name="candidate_state_text"),
+        ),
+        migrations.AddIndex(
+            model_name="removalcandidate",
+            index=models.Index(fields=["state", "person_department", "id"], name="candidate_state_department"),
+        ),
+        migrations.AddIndex(
+            model_name="removalcandidate",
+            index=models.Index(fields=["state", "person_cost_center", "id"], name="candidate_state_cost"),
+        ),
+        migrations.AddIndex(
+            model_name="removalcandidate",
             index=models.Index(
                 condition=models.Q(("state__in", ("closed_complete", "closed_skipped", "closed_canceled"))),
                 fields=["idle_since", "id"],
                 name="candidate_closed_idle",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="removalcandidate",
+            index=models.Index(
+                condition=models.Q(("state__in", ("closed_complete", "closed_skipped", "closed_canceled"))),
+                fields=["person_text", "id"],
+                name="candidate_closed_text",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="removalcandidate",
+            index=models.Index(
+                condition=models.Q(("state__in", ("closed_complete", "closed_skipped", "closed_canceled"))),
+                fields=["person_department", "id"],
+                name="candidate_closed_department",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="removalcandidate",
+            index=models.Index(
+                condition=models.Q(("state__in", ("closed_complete", "closed_skipped", "closed_canceled"))),
+                fields=["person_cost_center", "id"],
+                name="candidate_closed_cost",
             ),
         ),
         migrations.AddConstraint(

@@ -194,6 +194,7 @@ def _clean_rows_of(person: Person, words: Words) -> int:
             .update(value="", external_id=protection.external_id or person.rows[0].external_id)
         )
     changed += person.notices.exclude(email="").update(email="")
+    changed += person.candidates.exclude(person_text="").update(person_text="")
     for rows in (person.candidates, person.removals):
         for pk, evidence in rows.values_list("pk", "evidence"):
             changed += rows.model._default_manager.filter(pk=pk).update(evidence=_clean_evidence(evidence, words))

@@ -102,6 +102,11 @@ CASES = [
     ),
     Case("search, first", lambda _: search.refresh_search(rows.profile()), lambda: SearchText.objects.all().delete()),
     Case("search, other letters", lambda _: search.refresh_search(rows.profile()), rows.other_letters),
+    Case(
+        "copies beside candidates",
+        lambda _: search.refresh_search(rows.profile()),
+        lambda: RemovalCandidate.objects.update(person_text="x"),
+    ),
     Case("search for people", lambda _: list(Subscription.objects.filter(search.matching("pk", "tester"))[:50])),
     Case(
         "verdicts, first",

@@ -38,6 +38,7 @@ MAX = {
 # Searches for words that more than 1 % of the people have (ADR 16).
 COMMON_WORDS = ("part of many names", "a common first name", "part of everybody's e-mail")
 MAX_OF_COMMON_WORDS = 0.3
+CLOSED = "state__in=closed_complete,closed_skipped,closed_canceled"
 SMALL = 1000
 TIMES = 15
 TABLES = (
@@ -185,11 +186,15 @@ def _candidates() -> dict[str, str]:
         "candidates, idle for 180 to 359 days": f"{candidates}?idle=180&p=last",
         "candidates, by name": f"{candidates}?o=person",
         "candidates, by name, last": f"{candidates}?o=person&p=last",
+        "candidates, by department": f"{candidates}?o=department",
         "candidates, a department": f"{candidates}?department=Department+7",
+        "candidates, a department, last": f"{candidates}?department=Department+7&p=last",
         "candidates, part of a name": f"{candidates}?q=ester999",
         "candidates, part of many names": f"{candidates}?q=ester99",
         "candidates, a common first name": f"{candidates}?q=ann",
-        "candidates, closed, last": f"{candidates}?state__in=closed_complete,closed_skipped,closed_canceled&p=last",
+        "candidates, closed, last": f"{candidates}?{CLOSED}&p=last",
+        "candidates, closed, by name": f"{candidates}?{CLOSED}&o=person",
+        "candidates, closed, by department": f"{candidates}?{CLOSED}&o=department",
     }
 
 

@@ -105,7 +105,8 @@ def capped_by(field: str, values: Sequence[str], rows: QuerySet[Any]) -> dict[st
     What a filter leaves is read once if it is not much, since no index may have both the filter and the field.
     """
     if rows.query.where:
-        some = dict(_grouped(rows.order_by().values(field)[: READ_ONCE + 1]))
+        # With the values, since an index may begin with the field.
+        some = dict(_grouped(rows.filter(**{f"{field}__in": values}).order_by().values(field)[: READ_ONCE + 1]))
         if sum(some.values()) <= READ_ONCE:
             return {value: _count(some.get(value, 0)) for value in values}
     return capped_each({value: rows.filter(**{field: value}) for value in values})

@@ -38,10 +38,8 @@ from subscriptions.admin.rules.protections.protect import ADD
 from subscriptions.admin.widgets.actions import run_action
 from subscriptions.admin.widgets.badges import WHAT_NEXT, candidate_badge
 from subscriptions.admin.widgets.departments import (
-    ORDERS_BY_PERSON,
     CostCenterFilter,
     DepartmentFilter,
-    OrderByPersonMixin,
     department_of,
 )
 from subscriptions.admin.widgets.evidence import (
@@ -88,9 +86,7 @@ class CandidateList(TabbedChangeList):
 
 
 @admin.register(RemovalCandidate)
-class RemovalCandidateAdmin(
-    ReadOnlyPermissionsMixin, OrderByPersonMixin, StateTabs, ExportMixin, RequestMixin, ModelAdmin
-):
+class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, RequestMixin, ModelAdmin):
     list_display = ("person", "department", "last_active", "why", "license_shown", "standing")
     list_display_links = ("person",)
     list_filter = (LicenseFilter, IdleFilter, DepartmentFilter, CostCenterFilter, ProfileFilter)
@@ -109,7 +105,6 @@ class RemovalCandidateAdmin(
         StateTab(gettext_lazy("Closed"), CLOSED),
     )
     default_states = (READY,)
-    related_orders = ORDERS_BY_PERSON
     columns = (
         ListColumn(
             "person",
@@ -119,7 +114,7 @@ class RemovalCandidateAdmin(
             ],
         ),
         ListColumn("department", [(gettext_lazy("Department"), lambda row: row.subscription.department), COST_CENTER]),
-        ListColumn("cost_center", [COST_CENTER], ordering="subscription__search__cost_center"),
+        ListColumn("cost_center", [COST_CENTER], ordering="person_cost_center"),
         ListColumn("of_profile", [(gettext_lazy("Profile"), lambda row: row.profile.name)]),
         ListColumn(
             "license_shown",
@@ -147,11 +142,11 @@ class RemovalCandidateAdmin(
         ),
     )
 
-    @admin.display(description=gettext_lazy("Person"), ordering="subscription__search__text")
+    @admin.display(description=gettext_lazy("Person"), ordering="person_text")
     def person(self, row: RemovalCandidate) -> SafeString:
         return two_lines(row.subscription.display_name, row.subscription.email if row.subscription.name else "")
 
-    @admin.display(description=gettext_lazy("Department"), ordering="subscription__search__department")
+    @admin.display(description=gettext_lazy("Department"), ordering="person_department")
     def department(self, row: RemovalCandidate) -> SafeString | str:
         return department_of(row.subscription)
 

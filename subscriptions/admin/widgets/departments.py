@@ -15,7 +15,7 @@ from unfold.contrib.filters.forms import SearchForm
 
 from licensehub.ui.admin import LargeTableMixin
 from licensehub.ui.formatting import EMPTY, two_lines
-from subscriptions.models import SearchText, Subscription
+from subscriptions.models import RemovalCandidate, SearchText, Subscription
 from subscriptions.search import has_all_texts, seen_values
 
 # A filter offers at most so many values. Others can be typed.
@@ -54,6 +54,7 @@ class DepartmentFilter(SimpleListFilter):
 
     def __init__(self, request: HttpRequest, params: dict[str, Any], model: type[Model], model_admin: Any) -> None:
         self.person = "" if issubclass(model, Subscription) else "subscription__"
+        self.copy = f"person_{self.parameter_name}" if model is RemovalCandidate else ""
         super().__init__(request, params, model, model_admin)
 
     def value(self) -> str | None:
@@ -88,6 +89,8 @@ class DepartmentFilter(SimpleListFilter):
         value, person, name = self.value(), self.person, self.parameter_name
         if not value:
             return queryset
+        if self.copy:
+            return queryset.filter(**{self.copy: None if value == NONE else value})
         if value == NONE:
             return queryset.filter(**{f"{person}{name}": ""})
         if not person:

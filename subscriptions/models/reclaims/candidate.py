@@ -13,7 +13,7 @@ from integrations.models import IntegrationProfile
 from integrations.scopes.visibility import ProfileManager
 from licensehub.database.clock import database_now
 from subscriptions.models.download import DownloadRun
-from subscriptions.models.subscription import Subscription
+from subscriptions.models.subscription import SearchText, Subscription
 
 
 class CandidateState(models.TextChoices):
@@ -102,6 +102,13 @@ class RemovalCandidate(models.Model):
     license = models.GeneratedField(
         expression=KT("evidence__license"), output_field=models.CharField(max_length=40, null=True), db_persist=True
     )
+    # The texts of the person in `SearchText`, copied for the order and the filters of the list: those of the table have
+    # an index of all people, of whom few may be candidates. `subscriptions.search` keeps them equal.
+    person_text = models.CharField(
+        max_length=SearchText.MAX_TEXT, blank=True, default="", db_default="", editable=False
+    )
+    person_department = models.CharField(max_length=120, null=True, editable=False)
+    person_cost_center = models.CharField(max_length=120, null=True, editable=False)
     created_at = models.DateTimeField(_("candidate since"), default=database_now)
     state_changed_at = models.DateTimeField(default=database_now)
 
@@ -124,14 +131,26 @@ class RemovalCandidate(models.Model):
         indexes: ClassVar = [
             # With the license, so that seats are counted from the index alone.
             models.Index(fields=["profile", "state", "license"], name="candidate_state"),
-            # With the state, so that the tabs count the people of a department from the index alone.
+            # With the state, so that the tabs count the people whom a search finds from the index alone.
             models.Index(fields=["subscription", "state"], name="candidate_of_person"),
             models.Index(fields=["state", "idle_since", "id"], name="candidate_state_idle"),
             models.Index(fields=["state", "license", "idle_since", "id"], name="candidate_license_idle"),
-            models.Index(
-                fields=["idle_since", "id"],
-                condition=models.Q(state__in=("closed_complete", "closed_skipped", "closed_canceled")),
-                name="candidate_closed_idle",
+            models.Index(fields=["state", "person_text", "id"], name="candidate_state_text"),
+            models.Index(fields=["state", "person_department", "id"], name="candidate_state_department"),
+            models.Index(fields=["state", "person_cost_center", "id"], name="candidate_state_cost"),
+            # The tab of closed candidates has three states, so no index above has its order.
+            *(
+                models.Index(
+                    fields=[column, "id"],
+                    condition=models.Q(state__in=("closed_complete", "closed_skipped", "closed_canceled")),
+                    name=f"candidate_closed_{name}",
+                )
+                for name, column in {
+                    "idle": "idle_since",
+                    "text": "person_text",
+                    "department": "person_department",
+                    "cost": "person_cost_center",
+                }.items()
             ),
         ]
 

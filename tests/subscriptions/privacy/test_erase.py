@@ -77,6 +77,7 @@ def left(world: World, alice, bob, carol) -> Subscription:
     Subscription.objects.filter(pk=row.pk).update(name=NAME, email=EMAIL, given_name="Zoë")
     SearchText.objects.filter(subscription=row).update(text=f"{NAME} {EMAIL}".casefold(), address=EMAIL)
     candidate.evidence |= {"name": NAME, "email": EMAIL}
+    candidate.person_text = f"{NAME} {EMAIL}".casefold()
     candidate.save()
     (item,) = reclaimed(world, alice, bob, count=1)
     assert item.subscription_id == row.pk
