@@ -15,12 +15,15 @@ def rows_of_person(row: Subscription) -> list[Subscription]:
     while former.former_id and len(found) < MAX_ROWS:
         former = Subscription.objects.select_related("profile").get(pk=former.former_id)
         found.append(former)
-    later: Subscription | None = row
-    while later and len(found) < MAX_ROWS:
-        later = Subscription.objects.select_related("profile").filter(former=later).order_by("-pk").first()
-        if later:
-            found.insert(0, later)
+    while len(found) < MAX_ROWS and (later := _later_than(found[0])):
+        found.insert(0, later)
     return found
+
+
+def _later_than(row: Subscription) -> Subscription | None:
+    """Most rows have none, so the columns are named only for those that do: that takes longer than to look."""
+    later = Subscription.objects.filter(former=row).order_by("-pk")
+    return later.select_related("profile").first() if later.exists() else None
 
 
 def times_reclaimed(item: Reclaim) -> int:

@@ -72,15 +72,10 @@ def verdict_badge(verdict: Verdict) -> SafeString:
 def context_of(row: Subscription, rows: Sequence[Subscription], request: HttpRequest) -> dict[str, Any]:
     """`rows` are all rows of this person."""
     terms = terms_of(row.profile)
-    changes = {one: changes_of(one) for one in rows}
+    changes, reclaims = {one: changes_of(one) for one in rows}, _reclaims_of(rows)
     found = RemovalCandidate.objects.filter(subscription__in=rows)
     candidates = list(found.select_related("run").order_by("-created_at", "-pk"))
     candidate = next((found for found in candidates if found.is_open and found.subscription_id == row.pk), None)
-    reclaims = list(
-        Reclaim.objects.filter(subscription__in=rows).select_related(
-            "removal__request__decided_by", "removal__request__requested_by"
-        )
-    )
     return {
         "row": row,
         "initials": _initials(row.display_name),
@@ -106,6 +101,13 @@ def context_of(row: Subscription, rows: Sequence[Subscription], request: HttpReq
         "may_protect": _may_protect(row, request),
         **_request_button(row, candidate, request),
     }
+
+
+def _reclaims_of(rows: Sequence[Subscription]) -> list[Reclaim]:
+    """Most people have none: to look first takes a fraction of the time of a statement about four tables."""
+    found = Reclaim.objects.filter(subscription__in=rows)
+    people = ("removal__request__decided_by", "removal__request__requested_by")
+    return list(found.select_related(*people)) if found.exists() else []
 
 
 def _relation(other: Subscription, row: Subscription) -> str:
