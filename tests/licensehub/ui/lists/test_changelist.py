@@ -80,7 +80,7 @@ def test_few_queries(client, name, most, django_assert_max_num_queries):
 )
 def test_through_all_pages_and_back(client, query, stop, monkeypatch):
     monkeypatch.setattr("licensehub.ui.lists.counts.STOP", stop)
-    monkeypatch.setattr("subscriptions.admin.subscriptions.subscription_admin.SubscriptionAdmin.list_per_page", 11)
+    monkeypatch.setattr("subscriptions.admin.subscriptions.subscription_admin.SubscriptionAdmin.list_per_page", 17)
     address = reverse("admin:subscriptions_subscription_changelist")
     response = client.get(f"{address}?{query}")
     assert "Previous" not in links(response)
