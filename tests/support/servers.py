@@ -126,8 +126,12 @@ def database_url() -> str:
 
 
 def environment_for_children(**changes: str) -> dict[str, str]:
-    """Return what a process that a test starts needs to use the test's database and broker."""
+    """Return what a process that a test starts needs to use the test's database and broker.
+
+    A Celery worker imports all pages only to check their addresses. `tests/deploy` starts workers with all checks.
+    """
     given = {"DJANGO_SETTINGS_MODULE": "licensehub.settings", "DATABASE_URL": database_url()}
+    given["CELERY_SKIP_CHECKS"] = "1"
     return {**os.environ, **given, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(settings.BASE_DIR), **changes}
 
 
