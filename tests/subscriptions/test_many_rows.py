@@ -29,9 +29,9 @@ pytestmark = [
     pytest.mark.skipif(connection.vendor != "postgresql", reason="the planner of PostgreSQL is meant"),
 ]
 
-MEMBERS = 2000
+MEMBERS = 1200
 # How often each row may be read, in all statements of a case together. A quadratic plan reads it hundreds of times.
-MAX_READS = 150
+MAX_READS = 90
 ALL = "^(subscriptions|audit)_"
 # A function that plans a statement over many rows.
 MARKS = re.compile(
