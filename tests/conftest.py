@@ -10,6 +10,7 @@ pytest_plugins = [
     "tests.support.prepared_database",
     "tests.support.clean_database",
     "tests.support.contexts",
+    "tests.support.midnight",
     "tests.support.servers",
     "tests.support.fixtures",
     "tests.support.organization",
