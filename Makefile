@@ -4,7 +4,7 @@ BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo tour run test test-sqlite test-postgres chaos benchmark lint format types check ci requirements licenses sbom vulnerabilities clean
+.PHONY: help install dev demo tour run test test-sqlite test-postgres chaos benchmark lint format types check ci requirements licenses sbom release vulnerabilities clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ licenses: dev  ## Write docs/licenses.md; fails on a license that is not allowed
 
 sbom: dev  ## Write var/licensehub.cdx.json: what LicenseHub is built from, as CycloneDX
 	@$(BIN)/python -m supply_chain sbom
+
+release: dev  ## Write var/release: the code of the tagged commit, its bill of materials, and their SHA-256
+	@$(BIN)/python -m supply_chain release
 
 vulnerabilities: dev  ## Look for known vulnerabilities of the packages (AUDIT_REQUIRED=1: fail if that cannot be done)
 	@$(BIN)/python -m supply_chain vulnerabilities

@@ -1,1 +1,1 @@
-"""List what LicenseHub is built from: `python -m supply_chain sbom | licenses [--write] | vulnerabilities`."""
+"""List what LicenseHub is built from, and make a release: see `supply_chain/__main__.py`."""

@@ -1,4 +1,4 @@
-"""`python -m supply_chain sbom | licenses [--write] | vulnerabilities`. Exit code 1 says that something is wrong."""
+"""`python -m supply_chain sbom | release | licenses [--write] | vulnerabilities`. Exit code 1 says what is wrong."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from pathlib import Path
 
 from supply_chain import licenses
 from supply_chain.packages import ROOT, Package, packages
+from supply_chain.release import ReleaseError, release
 from supply_chain.sbom import sbom
 from supply_chain.vulnerabilities import audit
 
 SBOM = ROOT / "var" / "licensehub.cdx.json"
+RELEASES = ROOT / "var" / "release"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m supply_chain")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("sbom").add_argument("--output", type=Path, default=SBOM)
+    commands.add_parser("release").add_argument("--output", type=Path, default=RELEASES)
     commands.add_parser("licenses").add_argument("--write", action="store_true")
     commands.add_parser("vulnerabilities")
     options = parser.parse_args()
@@ -27,6 +30,11 @@ def main() -> int:
         options.output.parent.mkdir(parents=True, exist_ok=True)
         options.output.write_text(sbom(found))
         return _say(f"{len(found)} packages in {options.output}", wrong=False)
+    if options.command == "release":
+        try:
+            return _say(*map(str, release(options.output, root=ROOT, materials=sbom(found))), wrong=False)
+        except ReleaseError as problem:
+            return _say(str(problem), wrong=True)
     return _licenses(found, write=options.write) if options.command == "licenses" else _vulnerabilities()
 
 
