@@ -24,6 +24,7 @@ LOGIN_REDIRECT_URL = "admin:index"
 SESSION_IDLE_MINUTES = reader.at_least_one("SESSION_IDLE_MINUTES", 30)
 SESSION_HOURS = reader.at_least_one("SESSION_HOURS", 8)
 SESSION_COOKIE_AGE = SESSION_HOURS * 60 * 60
+SESSION_ENGINE = "licensehub.sign_in.sessions.store"
 # Some acts ask who it is again, if that was confirmed longer ago. The list of these acts:
 STEP_UP_MINUTES = reader.at_least_one("STEP_UP_MINUTES", 5)
 STEP_UP_ACTS = "licensehub.site.step_up_acts.ACTS"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.hashers import make_password
+from django.contrib.sessions.models import Session
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -11,8 +13,10 @@ from django.utils import timezone
 from licensehub.audit.models import AuditEvent
 from licensehub.sign_in.models import AccountSession
 from licensehub.sign_in.sessions import sessions
+from licensehub.sign_in.sessions.store import stored_key
 from subscriptions.accounts import rights_changes
 from subscriptions.models import ChangeKind
+from tests.support.attacks import attack
 from tests.support.doors import IPHONE, Visitor, password_of
 from tests.support.fixtures import person
 from tests.support.organization import seen
@@ -122,3 +126,31 @@ def test_a_session_that_nobody_listed_is_over_or_in_the_list(bob, noon):
     assert "This browser" in text_of(old.client.get(reverse("security")))
     bob.groups.clear()
     assert not old.is_in()
+
+
+def test_a_key_that_was_read_in_the_database_opens_no_session(bob):
+    """Control: with Django's own sessions (SESSION_ENGINE), the thief is Bob."""
+    visitor, thief = Visitor(), Visitor("203.0.113.66")
+    visitor.sign_in("bob")
+    keys = [
+        *Session.objects.values_list("pk", flat=True),
+        *AccountSession.objects.values_list("session_key", flat=True),
+    ]
+    data = [str(text) for row in Session.objects.all() for text in row.get_decoded().values()]
+    for key in {*keys, visitor.client.session[sessions.LISTED], *data}:
+        thief.client.cookies[settings.SESSION_COOKIE_NAME] = key
+        assert not thief.is_in()
+    assert visitor.is_in()
+
+
+def test_the_data_of_a_session_counts_for_nothing_in_another_row(bob):
+    """Control: without `key_salt`, the thief is Bob."""
+    person("carol", "Auditor")
+    visitor, thief = Visitor(), Visitor("203.0.113.66")
+    visitor.sign_in("bob")
+    thief.sign_in("carol")
+    mine, theirs = (stored_key(one.client.session.session_key) for one in (thief, visitor))
+    [data] = Session.objects.filter(pk=theirs).values_list("session_data", flat=True)
+    attack("DELETE FROM sign_in_accountsession WHERE session_key = %s", mine)
+    assert attack("UPDATE django_session SET session_data = %s WHERE session_key = %s", data, mine) == 1
+    assert not thief.is_in() and visitor.is_in()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 from allauth.mfa.models import Authenticator
-from django.contrib.sessions.models import Session
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from licensehub.audit.models import AuditEvent
 from licensehub.sign_in import step_up
+from licensehub.sign_in.sessions import sessions
+from licensehub.sign_in.sessions.store import SessionStore
 from tests.support.browser import sign_in
 
 pytestmark = pytest.mark.browser
@@ -30,14 +31,12 @@ def with_authenticator(page: Page) -> None:
     devtools.send("WebAuthn.addVirtualAuthenticator", {"options": options})
 
 
-def let_confirmation_grow_old() -> None:
-    for row in Session.objects.all():
-        data = row.get_decoded()
-        if step_up.CONFIRMED in data:
-            data[step_up.CONFIRMED] -= 301
-            store = Session.get_session_store_class()(row.session_key)
-            store.update(data)
-            store.save()
+def grow_old(page: Page, moment: str, seconds: int) -> None:
+    """Move a moment of the session of this browser into the past."""
+    [key] = [cookie["value"] for cookie in page.context.cookies() if cookie["name"] == "sessionid"]
+    store = SessionStore(key)
+    store[moment] -= seconds
+    store.save()
 
 
 def test_a_passkey_is_set_up_signs_in_alone_and_confirms_an_approval(
@@ -67,7 +66,7 @@ def test_a_passkey_is_set_up_signs_in_alone_and_confirms_an_approval(
     expect(page).to_have_url(f"{base}/admin/")
     assert AuditEvent.objects.filter(action="sign_in.done").order_by("-sequence")[0].data["method"] == "webauthn"
 
-    let_confirmation_grow_old()
+    grow_old(page, step_up.CONFIRMED, 301)
     page.goto(f"{base}{reverse('admin:subscriptions_reclaimrequest_change', args=[request.pk])}")
     page.fill("textarea[name=comment]", "Looked at both")
     page.get_by_role("button", name="Approve").first.click()
@@ -84,12 +83,7 @@ def test_an_idle_session_keeps_what_was_typed(real_transactions, organization, a
     """Also without a factor: Carol reads, and her page asks her to sign in again."""
     page, base = browser_page, live_server.url
     sign_in(page, base, carol)
-    for row in Session.objects.all():
-        data = row.get_decoded()
-        data["seen_at"] -= 31 * 60
-        store = Session.get_session_store_class()(row.session_key)
-        store.update(data)
-        store.save()
+    grow_old(page, sessions.SEEN, 31 * 60)
     page.goto(f"{base}{reverse('admin:subscriptions_reclaimrequest_changelist')}")
     expect(page.get_by_text("You were signed out after 30 minutes without activity.")).to_be_visible()
     page.fill("input[name=username]", "carol")

@@ -31,13 +31,14 @@ from licensehub.sign_in.generations import generation_of, stored_generation
 from licensehub.sign_in.models import AccountSession
 from licensehub.sign_in.sessions import kept_forms
 from licensehub.sign_in.sessions.devices import device_name
+from licensehub.sign_in.sessions.store import stored_key
 from licensehub.sign_in.tokens import tokens
 
 # Keys of the session.
 STARTED: Final = "signed_in_at"
 SEEN: Final = "seen_at"
 METHOD: Final = "sign_in_method"
-# The key of the session itself, as `AccountSession` knows it. Django gives a session a new one with a new password.
+# The stored key of the session, as `AccountSession` knows it. Django gives a session a new one with a new password.
 LISTED: Final = "listed_as"
 # The number of the account's sessions at the sign-in: with another one, all sessions before it are over.
 GENERATION: Final = "generation"
@@ -59,10 +60,11 @@ def begin(request: HttpRequest, user: User, method: str) -> None:
 def _list(request: HttpRequest, user: User) -> None:
     """Write the row of this session, or give it the session's new key."""
     session, former = request.session, request.session.get(LISTED, "")
+    key = stored_key(session.session_key)
     started = datetime.fromtimestamp(session[STARTED], tz=timezone.get_default_timezone())
     row = {
         "user": user,
-        "session_key": session.session_key,
+        "session_key": key,
         "method": session.get(METHOD, ""),
         "address": address_of(request),
         "device": device_name(request),
@@ -70,8 +72,8 @@ def _list(request: HttpRequest, user: User) -> None:
         "seen_at": timezone.now(),
         "generation": session.get(GENERATION, 0),
     }
-    AccountSession.objects.update_or_create(session_key=former or session.session_key, defaults=row)
-    session[LISTED] = session.session_key
+    AccountSession.objects.update_or_create(session_key=former or key, defaults=row)
+    session[LISTED] = key
 
 
 class SessionLimitsMiddleware:
@@ -114,13 +116,13 @@ def why_over(request: HttpRequest, user: User) -> str:
 
 def _note_activity(request: HttpRequest, user: User) -> None:
     session, now = request.session, time.time()
-    if session.get(LISTED) not in (None, session.session_key):
+    if session.get(LISTED) not in (None, stored_key(session.session_key)):
         _list(request, user)
     if BACKGROUND in request.headers or now - session[SEEN] < NOTED_EVERY:
         return
     session[SEEN] = now
     key = session.session_key or ""
-    listed = AccountSession.objects.filter(session_key=key)
+    listed = AccountSession.objects.filter(session_key=stored_key(key))
     if not listed.update(seen_at=timezone.now(), address=address_of(request)) and session.exists(key):
         # Each session in use is in the list, however it began, also if somebody removed its row.
         _list(request, user)
@@ -173,7 +175,7 @@ def browsers_of(user: User, request: HttpRequest) -> list[SignedInBrowser]:
         started_at__gt=now - timedelta(hours=settings.SESSION_HOURS),
         session_key__in=Session.objects.filter(expire_date__gt=now).values("session_key"),
     )
-    here = request.session.session_key
+    here = stored_key(request.session.session_key)
     found = [
         SignedInBrowser(
             pk=row.pk,
@@ -192,13 +194,13 @@ def browsers_of(user: User, request: HttpRequest) -> list[SignedInBrowser]:
 
 def end_one(user: User, pk: int, request: HttpRequest) -> int:
     """End one other session of the own account. Returns how many ended: 0 if it was over already."""
-    mine = AccountSession.objects.filter(user=user, pk=pk).exclude(session_key=request.session.session_key)
+    mine = AccountSession.objects.filter(user=user, pk=pk).exclude(session_key=stored_key(request.session.session_key))
     return _end(user, mine, why="ended by the person", request=request)
 
 
 def end_others(user: User, request: HttpRequest) -> int:
     """End all sessions of the own account but this one."""
-    others = AccountSession.objects.filter(user=user).exclude(session_key=request.session.session_key)
+    others = AccountSession.objects.filter(user=user).exclude(session_key=stored_key(request.session.session_key))
     return _end(user, others, why="ended by the person", request=request)
 
 
@@ -222,4 +224,4 @@ def _end(user: User, rows: Iterable[AccountSession], *, why: str, request: HttpR
 
 def forget(request: HttpRequest) -> None:
     """Remove the row of a session that is signed out."""
-    AccountSession.objects.filter(session_key=request.session.session_key).delete()
+    AccountSession.objects.filter(session_key=stored_key(request.session.session_key)).delete()
