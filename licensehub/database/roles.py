@@ -77,7 +77,7 @@ _PERSON: Final = ("request_id", "candidate_id", "evidence", "restores_id")
 _CANDIDATE: Final = ("profile_id", "subscription_id", "created_at")
 # Only the step of a download that writes the texts of the lists changes them.
 _COPIES: Final = ("person_text", "person_department", "person_cost_center")
-_PROTECTION: Final = ("profile_id", "kind", "removal_id", "created_by_id", "created_at")
+_PROTECTION: Final = ("external_id", "ended_by_id", "ended_at", "covered", "lost_at")
 _PACK: Final = (
     *("state", "token", "lease_until", "tries", "problem"),
     *("name", "digest", "as_of", "size", "ends_at"),
@@ -175,7 +175,8 @@ TABLES: Final[Mapping[str, tuple[Rights, Rights]]] = {
     "subscriptions_reclaimrequest": (_all_but(*_REQUEST), _all_but(*_REQUEST)),
     "subscriptions_requestedremoval": (_all_but(*_PERSON), _all_but(*_PERSON)),
     "subscriptions_reclaim": (_all_but(*_ITEM), _all_but(*_ITEM)),
-    "subscriptions_protection": (_all_but(*_PROTECTION), _all_but(*_PROTECTION, insert=False)),
+    # A worker moves those of an archived profile to the new profile of its organization.
+    "subscriptions_protection": (_changes(*_PROTECTION), _changes(*_PROTECTION, "profile_id", insert=False)),
     "subscriptions_reclaimrule": (
         _all_but("profile_id"),
         _changes("evaluation_due_at", "evaluation_lease_until", "evaluated_at", insert=False),

@@ -45,7 +45,7 @@ from subscriptions.reclaims.outcomes import (
     requeue_after_error,
 )
 from subscriptions.reclaims.recheck import Decision, recheck
-from subscriptions.reclaims.signed_state import Tampered, signed_or_tampered
+from subscriptions.reclaims.signed_state import Tampered, refuse_hidden_protection, signed_or_tampered
 from subscriptions.reclaims.switches import control_allowing, profiles_allowing
 from subscriptions.turns import Turn
 
@@ -222,6 +222,7 @@ def commit_intent(item: Reclaim, *, rolling: int) -> bool:
         signed = signed_or_tampered(item)
         if signed.hold:
             return False
+        refuse_hidden_protection(item)
         # The person is still in the request, has not said *Keep* since, and was reached; the approval is still valid.
         people = signed.rows(item)
         # A protection is made under the same lock, perhaps after the recheck.

@@ -31,6 +31,7 @@ from subscriptions.models import (
     RequestState,
 )
 from subscriptions.reclaims.direction import SPECS, spec_for
+from subscriptions.reclaims.signed_protections import hidden_protection
 from subscriptions.reclaims.signed_switches import SWITCH_ACTIONS, hold_by
 
 # The events that say where a request stands.
@@ -71,6 +72,9 @@ BOUNCE_ERASED = english(
 )
 OTHER_CANDIDATE = english(
     "Tampered, not sent: the row of the candidate says “{state}”, so the candidate no longer waits for a reclaim."
+)
+HIDDEN_PROTECTION = english(
+    "Tampered, not sent: this person is protected, event {sequence} of the audit, but no row in the database says so."
 )
 
 
@@ -172,6 +176,18 @@ def signed_or_tampered(item: Reclaim) -> SignedState:
     if sentence := signed.refusal(item):
         raise Tampered(sentence)
     return signed
+
+
+def refuse_hidden_protection(item: Reclaim) -> None:
+    """Raise Tampered for a person who is protected by the audit only. A person who is restored needs no protection."""
+    if item.direction == Direction.REACTIVATE:
+        return
+    try:
+        hidden = hidden_protection(item.subscription_id)
+    except NotSigned as error:
+        raise Tampered(CHANGED_EVENT.format(sequence=error)) from error
+    if hidden:
+        raise Tampered(HIDDEN_PROTECTION.format(sequence=hidden.sequence))
 
 
 def why_tampered(item: Reclaim) -> str:

@@ -25,6 +25,7 @@ def move_protections(profile: IntegrationProfile) -> int:
     moving = Protection.objects.in_force().filter(~Exists(here), profile__in=former)
     rows = list(moving.select_for_update().select_related("profile").order_by("pk"))
     Protection.objects.filter(pk__in=[row.pk for row in rows], ended_at=None).update(profile=profile)
-    targets = [(row, {"from": row.profile.name, "to": profile.name, "value": row.value}) for row in rows]
+    to = {"to": profile.name, "profile": profile.pk}
+    targets = [(row, {"from": row.profile.name, "value": row.value, **to}) for row in rows]
     record_many(Action.PROTECTION_MOVED, actor=None, targets=targets)
     return len(rows)

@@ -218,7 +218,7 @@ def _make(profile: IntegrationProfile, wanted: list[Wanted], *, actor: User) -> 
         for one in wanted
     )
     names = ("kind", "value", "external_id", "reason", "owner", "ends_at")
-    targets = [(row, {name: getattr(row, name) for name in names}) for row in made]
+    targets = [(row, {name: getattr(row, name) for name in names} | {"profile": profile.pk}) for row in made]
     record_many(Action.PROTECTION_CREATED, actor=actor, targets=targets)
     return made
 
