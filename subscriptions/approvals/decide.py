@@ -35,6 +35,7 @@ from subscriptions.accounts.own_seat import (
 )
 from subscriptions.accounts.rights import DECIDE, deciders, refuse_without
 from subscriptions.accounts.scope import effective_choice, refuse_outside
+from subscriptions.accounts.signed_identity import refuse_hidden
 from subscriptions.approvals.closing import why_ended
 from subscriptions.approvals.deciders import reviewers_of
 from subscriptions.approvals.leaving import SEND_BACK, Keep, keep_seats
@@ -201,6 +202,8 @@ def refuse_first_person(request: ReclaimRequest, *, actor: User, profile: Integr
     refuse_outside(actor, profile.pk)
     identities = refuse_parties(request, actor=actor, profile=profile)
     refuse_without(actor, DECIDE)
+    parties = parties_of(request) | reviewers_of(request)
+    refuse_hidden({actor.pk, *parties}, identities=identities, profile=profile)
     return same_person_as([actor.pk], identities)
 
 

@@ -30,6 +30,7 @@ from subscriptions.accounts.own_seat import (
 )
 from subscriptions.accounts.rights import RAISE, deciders, refuse_without
 from subscriptions.accounts.scope import refuse_outside
+from subscriptions.accounts.signed_identity import refuse_hidden
 from subscriptions.approvals import closing
 from subscriptions.approvals.parties import authors_of
 from subscriptions.bulk_sql import insert_selected, planned_for
@@ -238,6 +239,7 @@ def refuse_raising(request: ReclaimRequest, *, actor: User, profile: Integration
     seats = seats_of(request.removals.not_dropped())
     refuse_own_seat(seats, actor=actor, profile=profile, mine=identities[actor.pk])
     refuse_without(actor, RAISE)
+    refuse_hidden({actor.pk, *parties}, identities=identities, profile=profile)
     return mine
 
 

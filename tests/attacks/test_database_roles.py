@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -32,11 +33,12 @@ from subscriptions.activity.retention import thin_past_activity
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import ChangeKind, Reclaim, ReclaimRequest, ReclaimRule, RemovalCandidate
-from subscriptions.profiles import lifecycle
+from subscriptions.profiles import archive, lifecycle
 from subscriptions.reclaims import restores
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.reconciliation.reconcile import reconcile_profile
-from tests.support.fixtures import actions, person
+from subscriptions.rules.protections import ProtectionInput, create_protection
+from tests.support.fixtures import actions, connect, person
 from tests.support.rights import announced_a_day_ago
 
 on_postgresql = pytest.mark.skipif(
@@ -222,6 +224,21 @@ def test_a_worker_ends_sessions_that_it_may_not_read(roles):
         tasks.sweep()
     with acting(Role.WEB):
         assert client.get(reverse("admin:index"))["Location"].startswith(reverse("admin:login"))
+
+
+@on_postgresql
+def test_a_worker_moves_the_protections_of_an_archived_profile(roles, world, alice, at_sandbox):
+    world.first_download()
+    why = ProtectionInput("On parental leave", "Petra Meyer, HR")
+    email = world.candidates(1).get().subscription.email
+    with acting(Role.WEB):
+        made = create_protection(world.profile, "person", email, why, actor=alice).made[0]
+        archive.archive(world.profile, typed_name=world.profile.name, actor=alice)
+    again = replace(world, profile=connect(at_sandbox, name="Northwind again"))
+    with acting(Role.WORKER):
+        again.download()
+    made.refresh_from_db()
+    assert made.profile == again.profile
 
 
 def test_each_table_is_declared():

@@ -165,7 +165,8 @@ class SocialAdapter(DefaultSocialAccountAdapter):
             sociallogin.email_addresses = []
             sociallogin.save(request)
             account = sociallogin.account
-            data = {"provider": account.provider, "subject": account.uid, credentials.ONE: credentials.of_link(account)}
+            data = {"provider": account.provider, "subject": account.uid, "email": user.email}
+            data[credentials.ONE] = credentials.of_link(account)
             record_for(Action.ACCOUNT_BY_SIGN_ON, user, request, **data)
             roles = roles_for(groups_in(sociallogin.account.extra_data))
             if roles is not None:

@@ -150,7 +150,7 @@ def _data_of_new(token: ApiToken, role: Group, holder: User | None) -> dict[str,
         "expires_at": token.expires_at,
         "factor": token.factor_at is not None,
         "digest": token.digest,
-        **({"holder": holder.get_username()} if holder else {}),
+        **({"holder": holder.get_username(), "holder_id": holder.pk} if holder else {}),
     }
 
 

@@ -342,6 +342,8 @@ USERS = SignedTable(
     {
         Action.USER_CREATED: _account,
         Action.USER_CHANGED: _account,
+        Action.ACCOUNT_BY_SIGN_ON: _account,
+        Action.ACCOUNT_CONFIRMED: _account,
         Action.USER_ROLES_CHANGED: lambda event: {"roles": sorted(event.data["after"])},
         Action.ROLES_BY_SIGN_ON: lambda event: {"roles": sorted(event.data["after"])},
         Action.RIGHTS_TOOK_EFFECT: _took_effect,
@@ -351,6 +353,7 @@ USERS = SignedTable(
     may_say={
         **dict.fromkeys((Action.USER_ROLES_CHANGED, Action.ROLES_BY_SIGN_ON), frozenset({"roles"})),
         Action.SCOPE_CHANGED: frozenset({"profiles"}),
+        **dict.fromkeys((Action.ACCOUNT_BY_SIGN_ON, Action.ACCOUNT_CONFIRMED), frozenset({"email"})),
         Action.RIGHTS_TOOK_EFFECT: frozenset({"email", "superuser"}),
     },
 )

@@ -15,7 +15,7 @@ from django.db import transaction
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.sign_in.factors import credentials
-from subscriptions.accounts import rights
+from subscriptions.accounts import rights, signed_identity
 from subscriptions.accounts.rights_changes import CONSOLE, follow
 
 
@@ -32,7 +32,7 @@ class Command(BaseCommand):
         with transaction.atomic():
             doubtful = credentials.doubts(user)
             known = [name for _kind, name in credentials.of_account(user) if name]
-            data = {"by": "confirm_account", credentials.ALL: known}
+            data = {"by": "confirm_account", credentials.ALL: known, **signed_identity.facts_of(user)}
             record(Action.ACCOUNT_CONFIRMED, actor=None, target=user, data=data)
             follow(actor=None, accounts=User.objects.filter(pk=user.pk), at_once=CONSOLE)
         decides = "may decide" if rights.may(user, rights.DECIDE) else "does not decide, since no role says so"
