@@ -15,6 +15,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -117,6 +118,9 @@ class RedisRateBudget:
         if seconds > 0:
             self._drain(keys=[_hold_key(bucket)], args=[math.ceil(seconds * 1000)])
 
+    def forget(self, bucket: str) -> None:
+        self._redis.delete(_taken_key(bucket), _hold_key(bucket))
+
 
 def _taken_key(bucket: str) -> str:
     """The braces keep all keys of a bucket on the same node of a cluster."""
@@ -147,6 +151,8 @@ def rate_used(url: str) -> list[tuple[str, int, int]]:
             return found
     except (RedisError, OSError) as error:
         raise RedisAway(f"not reachable ({type(error).__name__})") from error
+    except ValueError as error:
+        raise RedisAway("not readable: it has numbers that are not LicenseHub's") from error
 
 
 @dataclass(slots=True)
@@ -205,8 +211,9 @@ class SharedRateBudget:
     """Counts in Redis while it answers, else in this process only: commands must work without a broker.
 
     `share` (0 to 1) of each limit is used, but at least the cost of one call. Without Redis, several processes together
-    may send more than the vendor allows; its 429 then holds each of them back. Raises ValueError when `url` is not a
-    Redis address.
+    may send more than the vendor allows; its 429 then holds each of them back. The same holds for a wait that
+    LicenseHub never wrote: somebody who can write to Redis must not stop all sends. Raises ValueError when `url` is not
+    a Redis address.
     """
 
     def __init__(self, url: str, *, share: float = 1.0) -> None:
@@ -226,7 +233,12 @@ class SharedRateBudget:
             self._warn_once(away)
             return self._local.take(bucket, cost=cost, limit=limit, window=window)
         self._warned = False
-        return wait
+        if wait <= max(MAX_HOLD, 2 * window):
+            return wait
+        logger.error("Redis holds calls for %.0f s, which LicenseHub never does, so its numbers are removed", wait)
+        with suppress(RedisAway):
+            self._breaker.ask(lambda: self._shared.forget(bucket))
+        return self._local.take(bucket, cost=cost, limit=limit, window=window)
 
     def drain(self, bucket: str, *, seconds: float) -> None:
         # Locally as well: Redis may become unreachable before the hold ends.

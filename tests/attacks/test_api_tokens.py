@@ -15,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from licensehub.api.access.counters import counters
 from licensehub.audit.actions import Action
 from licensehub.audit.log import by_means_of, record
 from licensehub.audit.models import AuditEvent
@@ -355,3 +356,10 @@ def test_errors_below_the_api_are_problems(program, alice, settings, monkeypatch
     assert problem(sent.client.get("/api/v1/me", HTTP_HOST="evil.example"), 400) == "unreadable"
     settings.SECURE_SSL_REDIRECT = True
     assert problem(sent.call("GET", "/me"), 403) == "not_encrypted"
+
+
+def test_an_odd_counter_in_redis_is_no_error(program, alice, monkeypatch):
+    """Somebody who can write to Redis wrote it. Control: without the ValueError in `number`, each call is a 500."""
+    monkeypatch.setattr(counters()._redis, "get", lambda key: "no number")
+    assert me(program(alice)) == 200
+    assert problem(Client().get("/api/v1/me", headers={"Authorization": "Bearer lh_x"}), 401) == "wrong_token"

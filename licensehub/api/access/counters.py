@@ -52,7 +52,7 @@ class Counters:
         key = f"{KEY}{name}:{minute}"
         try:
             return int(self._breaker.ask(lambda: self._redis.get(key)) or 0)
-        except RedisAway:
+        except (RedisAway, ValueError):  # also for a text that is no number, which somebody else wrote
             with self._lock:
                 return self._local[key] if self._minute == minute else 0
 

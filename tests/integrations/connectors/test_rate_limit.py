@@ -26,9 +26,13 @@ from integrations.connectors.rate_limit import (
     LocalRateBudget,
     RedisRateBudget,
     SharedRateBudget,
+    _hold_key,
+    _taken_key,
     hold_seconds,
+    rate_used,
     retry_after,
 )
+from licensehub.redis_client import RedisAway, connect
 
 TAKE_MANY = """
 import sys
@@ -246,6 +250,39 @@ def test_without_redis_it_counts_locally_and_logs_that_once(caplog: pytest.LogCa
     assert budget.take("other", cost=1, limit=10, window=60) > 4
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "hush" not in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["hold", "future"])
+def test_a_wait_of_years_in_redis_stops_nobody(valkey: str, kind: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Somebody who can write to Redis wrote it. Control: without the limit, the first take has to wait for years."""
+    bucket, years = f"forged {kind}", 10 * 365 * 86_400
+    with connect(valkey, timeout=1) as client:
+        if kind == "hold":
+            client.set(_hold_key(bucket), 1, px=years * 1000)
+        else:
+            client.rpush(_taken_key(bucket), f"{(time.time() + years) / 0.06:.0f}:10:10")
+    budget, other = SharedRateBudget(valkey), SharedRateBudget(valkey)
+    with caplog.at_level(logging.ERROR):
+        assert budget.take(bucket, cost=10, limit=10, window=60) == 0
+    assert "which LicenseHub never does" in caplog.text
+    # The next ones share the limit again.
+    assert other.take(bucket, cost=10, limit=10, window=60) == 0
+    assert 0 < budget.take(bucket, cost=1, limit=10, window=60) <= 61
+
+
+def test_a_hold_of_our_own_is_kept(valkey: str) -> None:
+    budget = SharedRateBudget(valkey)
+    budget.drain("honest", seconds=MAX_HOLD)
+    assert MAX_HOLD - 5 < budget.take("honest", cost=1, limit=10, window=1) <= MAX_HOLD
+
+
+def test_numbers_that_are_not_ours_are_an_error_of_redis(valkey: str) -> None:
+    with connect(valkey, timeout=1) as client:
+        client.set(f"{_taken_key('odd')}:limit", "10:60000")
+        client.rpush(_taken_key("odd"), "no numbers")
+        with pytest.raises(RedisAway, match="not readable"):
+            rate_used(valkey)
+        client.delete(f"{_taken_key('odd')}:limit")
 
 
 def test_an_invalid_address_is_an_error_at_once() -> None:
