@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from functools import lru_cache
 
 from integrations.connectors.contract import normalized
@@ -12,7 +13,11 @@ from integrations.connectors.contract import normalized
 def mailbox(address: str) -> tuple[str, str]:
     """The local part without its tag, and the domain: `Pat+tag@X.example` -> (`pat`, `x.example`).
 
-    Mail servers deliver both to one mailbox (RFC 5233). Both parts are empty without an address.
+    Mail servers deliver both to one mailbox (RFC 5233), and `"pat"@` to that of `pat@` (RFC 5321, section 4.1.2). They
+    leave out signs without a width (RFC 5892, section 2.1). Both parts are empty without an address.
     """
-    local, at, domain = normalized(address).rpartition("@")
-    return (local.partition("+")[0] or local, domain) if at else ("", "")
+    seen = "".join(sign for sign in normalized(address) if unicodedata.category(sign) != "Cf")
+    local, at, domain = seen.rpartition("@")
+    if len(local) > 2 and local[0] == local[-1] == '"':
+        local = local[1:-1].replace("\\", "")
+    return (local.partition("+")[0] or local, domain.rstrip(".")) if at else ("", "")

@@ -10,6 +10,7 @@ import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.core import mail
 from django.core.management import call_command
+from django.core.validators import validate_email
 from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
@@ -336,12 +337,15 @@ def test_the_first_approver_of_an_installation_need_not_wait(organization: Organ
 def test_a_second_account_of_the_requester_does_not_approve(
     organization: Organization, alice, bob, erin, workers_called
 ):
-    """By the plus form, by the vendor's id with another address, and without an address at all."""
+    """By other forms of the mailbox, by the vendor's id with another address, and without an address at all."""
     asked = organization.ask(alice)
     ids = {"kind": organization.profile.kind, "organization_id": organization.profile.organization_id}
     AccountPerson.objects.create(user=alice, external_id="1003", **ids)
-    User.objects.filter(pk=bob.pk).update(email="Alice+decides@northwind.example")
-    assert "You made this request" in refused(asked, bob)
+    forms = ("Alice+decides@northwind.example", '"alice"@northwind.example', '"al\\ice+x"@Northwind.example')
+    for form in (*forms, "alice@north\u00adwind.example"):
+        validate_email(form)
+        User.objects.filter(pk=bob.pk).update(email=form)
+        assert "You made this request" in refused(asked, bob), form
     User.objects.filter(pk=bob.pk).update(email="robert@elsewhere.example")
     AccountPerson.objects.create(user=bob, external_id="1003", **ids)
     assert "You made this request" in refused(asked, bob)
