@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
@@ -126,6 +128,26 @@ def test_a_session_that_nobody_listed_is_over_or_in_the_list(bob, noon):
     assert "This browser" in text_of(old.client.get(reverse("security")))
     bob.groups.clear()
     assert not old.is_in()
+
+
+def test_nobody_fills_the_database_with_sessions(bob, settings, noon):
+    """Control: with allauth's own view, 2 MB of a stranger lie in the database for ever."""
+    address, stranger = reverse("saml_acs", args=["saml"]), Visitor()
+    settings.SSO_SAML_URL = ""
+    assert stranger.client.post(address, {"SAMLResponse": "x"}).status_code == 404
+    settings.SSO_SAML_URL = "https://idp.northwind.example/sso"
+    assert stranger.client.post(address, {"SAMLResponse": "x" * 300_000}).status_code == 413
+    assert not Session.objects.exists()
+    assert stranger.client.post(address, {"SAMLResponse": "x" * 200_000}).status_code == 302
+    [kept] = Session.objects.all()
+    assert kept.expire_date <= timezone.now() + timedelta(minutes=5)
+    # What is over is removed with the next answer, and with the next sign-in.
+    noon.shift(6 * 60)
+    assert Visitor().client.post(address, {"SAMLResponse": "y"}).status_code == 302
+    assert Session.objects.count() == 1 and not Session.objects.filter(pk=kept.pk).exists()
+    noon.shift(6 * 60)
+    Visitor().sign_in("bob")
+    assert [row.pk for row in Session.objects.all()] == [row.session_key for row in AccountSession.objects.all()]
 
 
 def test_a_key_that_was_read_in_the_database_opens_no_session(bob):

@@ -31,7 +31,7 @@ from licensehub.sign_in.generations import generation_of, stored_generation
 from licensehub.sign_in.models import AccountSession
 from licensehub.sign_in.sessions import kept_forms
 from licensehub.sign_in.sessions.devices import device_name
-from licensehub.sign_in.sessions.store import stored_key
+from licensehub.sign_in.sessions.store import SessionStore, stored_key
 from licensehub.sign_in.tokens import tokens
 
 # Keys of the session.
@@ -54,6 +54,8 @@ def begin(request: HttpRequest, user: User, method: str) -> None:
     values = {STARTED: now, SEEN: now, METHOD: method, GENERATION: stored_generation(user)}
     request.session.update(values)
     if "REMOTE_ADDR" in request.META:
+        # Nothing else removes them, and a form that was kept may stand in one.
+        SessionStore.clear_expired()
         _list(request, user)
 
 

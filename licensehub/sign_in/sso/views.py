@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from allauth.socialaccount.providers.openid_connect import views as oidc
@@ -18,10 +18,14 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
+from licensehub.sign_in.sessions.store import SessionStore
 from licensehub.sign_in.sso import sso
 from licensehub.sign_in.sso.saml_subject import FinishView
 
 View = Callable[..., HttpResponse]
+# Characters of an answer of SAML: many times those of one with hundreds of groups.
+MAX_ANSWER: Final = 300_000
+STORED_SECONDS: Final = 300
 
 
 def at_public_url(view: View) -> View:
@@ -36,7 +40,26 @@ def at_public_url(view: View) -> View:
 
 oidc_login, oidc_callback = at_public_url(oidc.login), at_public_url(oidc.callback)
 saml_login, saml_metadata = at_public_url(saml.login), at_public_url(saml.metadata)
-saml_acs, saml_finish_acs = at_public_url(saml.acs), at_public_url(FinishView.as_view())
+saml_finish_acs = at_public_url(FinishView.as_view())
+
+
+@at_public_url
+def saml_acs(request: HttpRequest, organization_slug: str) -> HttpResponse:
+    """The answer of the provider. Anybody may post one, and it is stored before it is checked.
+
+    So one that is too long to be an answer is refused, and the others are stored for some minutes.
+    """
+    if not settings.SSO_SAML_URL:
+        raise Http404
+    if sum(len(name) + len(text) for name, text in request.POST.items()) > MAX_ANSWER:
+        return HttpResponse(status=413)
+    SessionStore.clear_expired()
+    stored = SessionStore(request.COOKIES.get("saml-acs-session"))
+    stored.set_expiry(STORED_SECONDS)
+    request.saml_acs_session = stored  # type: ignore[attr-defined]  # read by allauth
+    return saml.acs(request, organization_slug=organization_slug)
+
+
 # The provider posts to it, from its own site.
 saml_acs.csrf_exempt = True  # type: ignore[attr-defined]  # read by Django
 
