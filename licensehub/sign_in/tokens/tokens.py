@@ -172,12 +172,12 @@ def open_tokens() -> QuerySet[ApiToken]:
 
 def find(text: str, *related: str) -> ApiToken | None:
     """The row of this token, also of one that is over, with these related rows. Only a text with a known prefix costs a
-    digest.
+    digest. A row that is open, and not by its signed event, is no token: somebody wrote it into the database.
     """
     token = ApiToken.objects.select_related("user", "role", *related).filter(prefix=prefix_in(text)).first()
     if token is None or not constant_time_compare(token.digest, digest_of(text)):
         return None
-    return token
+    return token if token.ended_at is not None or _made(token) else None
 
 
 def why_over(token: ApiToken) -> str:
@@ -213,7 +213,13 @@ def rights_of(token: ApiToken) -> frozenset[str]:
 
 
 def proved_at(token: ApiToken) -> datetime | None:
-    """Return when the owner proved a second factor for this token, by the audit; None if the audit does not say so.
+    """Return when the owner proved a second factor for this token, by the audit; None if the audit does not say so."""
+    made = _made(token)
+    return made.at if made is not None and made.data.get("factor") is True else None
+
+
+def _made(token: ApiToken) -> AuditEvent | None:
+    """The event that says that LicenseHub made this token, with this digest, and has not ended it; None without one.
 
     Somebody who can write to the database can write a token in the name of an approver, change the digest of one, or
     open one that was ended. Nobody can write the event without AUDIT_KEY.
@@ -223,8 +229,7 @@ def proved_at(token: ApiToken) -> datetime | None:
     newest = about.order_by("-sequence").first()
     if newest is None or newest.action != Action.API_TOKEN_MADE or not is_believed(newest):
         return None
-    same = newest.data.get("digest") == token.digest and newest.data.get("factor") is True
-    return newest.at if same else None
+    return newest if newest.data.get("digest") == token.digest else None
 
 
 def end(token: ApiToken, *, actor: Actor, why: str = "ended by a person") -> bool:
