@@ -234,7 +234,7 @@ def refuse_raising(request: ReclaimRequest, *, actor: User, profile: Integration
                 "before. Another person has to raise its cap."
             )
         )
-    parties = authors | ({request.requested_by_id} - {None})
+    parties = authors | ({request.requested_by_id} if request.requested_by_id is not None else set())
     refuse_tied([pk for pk in identities if pk in parties], actor=actor, identities=identities)
     seats = seats_of(request.removals.not_dropped())
     refuse_own_seat(seats, actor=actor, profile=profile, mine=identities[actor.pk])

@@ -50,9 +50,7 @@ def _signed_protections(person: Subscription) -> list[tuple[dict[str, Any], Audi
 
 
 def _said_by(event: AuditEvent) -> dict[str, Any]:
-    if event.action == Action.PROTECTION_BOUND:
-        return {"external_id": event.data.get("to", "")}
-    return event.data
+    return {"external_id": event.data.get("to", "")} if event.action == Action.PROTECTION_BOUND else {**event.data}
 
 
 def _covers(facts: dict[str, Any], person: Subscription) -> bool:
