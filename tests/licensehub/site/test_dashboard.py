@@ -15,6 +15,7 @@ from django.utils import timezone
 from subscriptions.admin.widgets.charts import (
     BOTTOM,
     LABEL_HEIGHT,
+    SHADES,
     TOP,
     histogram_of,
     histogram_of_download,
@@ -23,7 +24,7 @@ from subscriptions.admin.widgets.charts import (
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.eligibility.people_counts import Group, PeopleCounts, current_counts
-from subscriptions.models import DownloadRun, ReclaimRequest, ReclaimRule, RemovalCandidate
+from subscriptions.models import DownloadRun, ReclaimRequest, ReclaimRule, RemovalCandidate, Verdict
 from tests.support.pages import text_of
 
 INDEX = "admin:index"
@@ -231,3 +232,12 @@ def test_a_trend_needs_two_runs(run):
     drawn = trend([run, run], people)
     assert [label.rpartition(" ")[2] for _, _, label in drawn.inactive.dots] == ["3", "3", "5"], "the last one is now"
     assert (drawn.active.last, drawn.inactive.last) == (7, 5)
+
+
+def test_the_colors_of_a_chart_are_not_translated_while_they_are_counted(monkeypatch):
+    labels, asked = {str(shade.label) for shade in SHADES}, []
+    groups = tuple(Group(verdict, "full", "30", 1) for verdict in Verdict if verdict != Verdict.GONE)
+    with monkeypatch.context() as during:
+        during.setattr("django.utils.translation._trans.gettext", lambda text: asked.append(text) or text)
+        drawn = histogram_of(PeopleCounts(groups, timezone.now(), live=True), 60)
+    assert len(drawn.legend) > 3 and labels.isdisjoint(asked)

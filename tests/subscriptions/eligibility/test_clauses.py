@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -122,6 +124,16 @@ def test_checks_tell_which_clause_decided():
     found = checks(row, TERMS)
 
     assert [check.passed for check in found] == [True, True, False, *[None] * (len(CLAUSES) - 3)]
+
+
+@pytest.mark.django_db
+def test_the_clauses_after_the_one_that_decides_are_not_asked():
+    asked = []
+    for row in (make(), make(license="free")):
+        with CaptureQueriesContext(connection) as statements:
+            checks(row, TERMS)
+        asked.append(len(statements))
+    assert asked[0] == asked[1] + 1
 
 
 @pytest.mark.django_db

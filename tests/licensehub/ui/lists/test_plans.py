@@ -137,3 +137,15 @@ def test_the_export_reads_by_key(client, pages):
     # Of the page that the list itself reads, and of no chunk.
     assert sum('"sequence" IN (' in query["sql"] for query in asked.captured_queries) == 1
     assert not any(WHOLE.search(plan_of(sql)) for sql in chunks)
+
+
+@pytest.mark.parametrize(
+    ("index", "asking"),
+    [
+        ("subscription_one_per_member", "LIMIT 1 OFFSET 1000$"),
+        ("bucket_newest", r'FROM "subscriptions_bucket" .* ORDER BY 1 DESC'),
+    ],
+)
+def test_the_overview_finds_its_counts_by_an_index(client, pages, monkeypatch, index, asking):
+    monkeypatch.setattr("subscriptions.eligibility.people_counts.COUNTED_LIVE", 1000)
+    assert index in plans(client, pages["overview"], re.compile(asking, re.DOTALL))
