@@ -200,15 +200,15 @@ class Host:
         self._give(folder, unit.one("User"), 0o500)
         return folder
 
-    def wait_until(self, condition: Callable[[], object], what: str, seconds: float = 60) -> None:
-        """Fails with the logs, also when a process ends by itself."""
+    def wait_until(self, condition: Callable[[], object], what: str, seconds: float = 60, pause: float = 0.2) -> None:
+        """Fails with the logs, also when a process ends by itself. `pause` is between two looks."""
         deadline = time.monotonic() + seconds
         while not condition():
             ended = [one.name for one in self.running if one.process.poll() is not None]
             if ended or time.monotonic() > deadline:
                 logs = "\n".join(f"--- {one.name}\n{one.text()[-3000:]}" for one in self.running)
                 pytest.fail(f"{what} did not happen. Ended by themselves: {ended}\n{logs}")
-            time.sleep(0.2)
+            time.sleep(pause)
 
     def stop(self) -> dict[str, int]:
         """Stop all in the opposite order. Name -> exit code."""
