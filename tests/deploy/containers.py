@@ -125,7 +125,7 @@ class Containers:
     def start(self, service: str, number: int = 1) -> Process:
         words, environment = self._words(command_of(service), service), self._environment(service)
         stops = float(compose()["services"][service]["stop_grace_period"].removesuffix("s"))
-        return self.host.start(f"{service}-{number}", words, environment, str(self.host.path(CODE)), stops)
+        return self.host.start(f"{service}-{number}", words, environment, str(self.host.path(CODE)), stop_seconds=stops)
 
     def start_broker(self) -> Process:
         """With the command of the compose file, and the configuration that `make_secrets.py` wrote."""
