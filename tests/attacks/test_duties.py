@@ -18,6 +18,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from licensehub.audit.models import AuditEvent
+from licensehub.site.accounts.invitations import LOGGED_ONLY
 from subscriptions.accounts import rights, rights_changes
 from subscriptions.approvals import decide
 from subscriptions.approvals.deciders import deciders_of
@@ -117,6 +118,20 @@ def test_a_ghost_approver_waits_and_never_approves_what_its_maker_asks(
 
     a_month_later()
     approved(asked, ghost, workers_called)
+
+
+def test_an_admin_gets_no_link_to_an_approver_who_has_not_joined(
+    organization: Organization, bob, mallory, as_mallory, settings
+):
+    """Control: without the refusal, Mallory opens the link at once, and decides on all that others ask for."""
+    settings.EMAIL_BACKEND = LOGGED_ONLY
+    newcomer = invite(signed_in(person("second", "Company admin")), "newcomer", "Approver")
+    assert "in effect now" in press(as_mallory, "confirm", change_for(newcomer))
+    shown = text_of(as_mallory.post(reverse("admin:auth_user_invite", args=[newcomer.pk]), follow=True))
+    assert "/welcome/" not in shown and "may decide already, so nobody else gets the link" in shown
+    reader = invite(as_mallory, "reader", "Auditor")
+    again = reverse("admin:auth_user_invite", args=[reader.pk])
+    assert "/welcome/" in text_of(as_mallory.post(again, follow=True))
 
 
 def test_a_right_that_waits_does_not_decide_whoever_asked(

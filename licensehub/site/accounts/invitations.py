@@ -32,7 +32,7 @@ from licensehub.sign_in.factors import credentials
 from licensehub.sign_in.passwords.guessing import may_sign_in_locally
 from licensehub.site.accounts.scope_fields import ScopeFields
 from licensehub.translations.stored import translated
-from subscriptions.accounts.rights import refuse_both
+from subscriptions.accounts.rights import deciders, refuse_both
 from subscriptions.accounts.settings import mail_language_of
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.notices.mail import plain_mail
@@ -113,7 +113,8 @@ def link_for(user: User) -> str:
 def send(user: User, *, actor: User) -> str:
     """Mail a link to a person who was invited, outside of any transaction. Returns what happened, for the inviter.
 
-    Without a mail server the text has the link, to hand over in another way. Raises NotActionable.
+    Without a mail server the text has the link, to hand over in another way: an admin could open it, so not the one of
+    an account that decides. Raises NotActionable.
     """
     if not is_open(user):
         raise NotActionable(
@@ -126,6 +127,13 @@ def send(user: User, *, actor: User) -> str:
     with transaction.atomic():
         record(Action.USER_INVITED, actor=actor, target=user, data={"to": user.email, "problem": problem})
     name = user.get_full_name()
+    if problem and deciders().filter(pk=user.pk).exists():
+        raise NotActionable(
+            _(
+                "The invitation was not mailed: {problem} {name} may decide already, so nobody else gets the link. "
+                "Take the right to decide away, invite the person again, and give the right when the person has joined."
+            ).format(problem=translated(problem), name=name)
+        )
     if problem:
         return _(
             "The invitation was not mailed: {problem} Give {name} this link, which works once, for {days}: {link}"
