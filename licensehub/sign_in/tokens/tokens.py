@@ -23,6 +23,7 @@ from django.utils.translation import gettext as _
 
 from licensehub.audit.actions import Action
 from licensehub.audit.chain.signature import is_believed
+from licensehub.audit.chain.signed import is_genuine
 from licensehub.audit.log import Actor, Row, record_rows
 from licensehub.audit.models import AuditEvent
 from licensehub.database.clock import database_now
@@ -215,7 +216,8 @@ def rights_of(token: ApiToken) -> frozenset[str]:
 def proved_at(token: ApiToken) -> datetime | None:
     """Return when the owner proved a second factor for this token, by the audit; None if the audit does not say so."""
     made = _made(token)
-    return made.at if made is not None and made.data.get("factor") is True else None
+    proved = made is not None and made.data.get("factor") is True and is_believed(made)
+    return made.at if made is not None and proved else None
 
 
 def _made(token: ApiToken) -> AuditEvent | None:
@@ -227,7 +229,7 @@ def _made(token: ApiToken) -> AuditEvent | None:
     events = AuditEvent.objects.filter(target_type=ACCOUNT, target_id=token.user_id, data__token=token.pk)
     about = events.filter(action__in=[Action.API_TOKEN_MADE.value, Action.API_TOKEN_ENDED.value])
     newest = about.order_by("-sequence").first()
-    if newest is None or newest.action != Action.API_TOKEN_MADE or not is_believed(newest):
+    if newest is None or newest.action != Action.API_TOKEN_MADE or not is_genuine(newest):
         return None
     return newest if newest.data.get("digest") == token.digest else None
 
