@@ -125,9 +125,12 @@ def test_an_admin_gets_no_link_to_an_approver_who_has_not_joined(
 ):
     """Control: without the refusal, Mallory opens the link at once, and decides on all that others ask for."""
     settings.EMAIL_BACKEND = LOGGED_ONLY
-    newcomer = invite(signed_in(person("second", "Company admin")), "newcomer", "Approver")
+    second = signed_in(person("second", "Company admin"))
+    newcomer = invite(second, "newcomer", "Approver")
+    again = reverse("admin:auth_user_invite", args=[newcomer.pk])
+    assert "/welcome/" in text_of(second.post(again, follow=True))
     assert "in effect now" in press(as_mallory, "confirm", change_for(newcomer))
-    shown = text_of(as_mallory.post(reverse("admin:auth_user_invite", args=[newcomer.pk]), follow=True))
+    shown = text_of(as_mallory.post(again, follow=True))
     assert "/welcome/" not in shown and "may decide already, so nobody else gets the link" in shown
     reader = invite(as_mallory, "reader", "Auditor")
     again = reverse("admin:auth_user_invite", args=[reader.pk])

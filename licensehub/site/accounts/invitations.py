@@ -28,6 +28,7 @@ from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminPasswordWidge
 from integrations.connectors.contract import english, normalized
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from licensehub.audit.models import AuditEvent
 from licensehub.sign_in.factors import credentials
 from licensehub.sign_in.passwords.guessing import may_sign_in_locally
 from licensehub.site.accounts.scope_fields import ScopeFields
@@ -113,8 +114,8 @@ def link_for(user: User) -> str:
 def send(user: User, *, actor: User) -> str:
     """Mail a link to a person who was invited, outside of any transaction. Returns what happened, for the inviter.
 
-    Without a mail server the text has the link, to hand over in another way: an admin could open it, so not the one of
-    an account that decides. Raises NotActionable.
+    Without a mail server the text has the link, to hand over in another way. An admin could open it, so not a second
+    one of an account that decides by now. Raises NotActionable.
     """
     if not is_open(user):
         raise NotActionable(
@@ -123,11 +124,13 @@ def send(user: User, *, actor: User) -> str:
             )
         )
     link = link_for(user)
+    invited = AuditEvent.objects.filter(target_type=User._meta.label_lower, target_id=user.pk)
+    is_again = invited.filter(action=Action.USER_INVITED.value).exists()
     problem = _mail(user, link, actor)
     with transaction.atomic():
         record(Action.USER_INVITED, actor=actor, target=user, data={"to": user.email, "problem": problem})
     name = user.get_full_name()
-    if problem and deciders().filter(pk=user.pk).exists():
+    if problem and is_again and deciders().filter(pk=user.pk).exists():
         raise NotActionable(
             _(
                 "The invitation was not mailed: {problem} {name} may decide already, so nobody else gets the link. "
