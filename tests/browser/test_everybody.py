@@ -31,6 +31,8 @@ def opened(browser: Browser, **options: Any) -> Page:
 
 def severe(page: Page) -> list[str]:
     """The serious and critical findings of axe: rule, help and the elements."""
+    if page.evaluate("typeof axe") == "undefined":
+        page.evaluate(AXE_SCRIPT)
     return [
         f"{rule['id']}: {node['html'][:200]}"
         for rule in page.evaluate(RUN)
