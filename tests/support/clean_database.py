@@ -27,7 +27,8 @@ class CleanDatabase:
 
     def __init__(self) -> None:
         models = apps.get_models(include_auto_created=True)
-        self.tables = sorted({model._meta.db_table for model in models if model._meta.managed})
+        # Also those of unmanaged models, which a migration makes by itself.
+        self.tables = sorted({model._meta.db_table for model in models})
         self.pristine = {table: self._read(table) for table in self._filled()}
 
     def restore(self) -> None:
