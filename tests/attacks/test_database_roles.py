@@ -80,7 +80,9 @@ def refused(role: Role, statement: str) -> bool:
         sql(statement)
     except DatabaseError as error:
         # 42501: insufficient_privilege. https://www.postgresql.org/docs/current/errcodes-appendix.html
-        return getattr(error.__cause__, "sqlstate", "") == "42501"
+        if getattr(error.__cause__, "sqlstate", "") != "42501":
+            raise
+        return True
     finally:
         transaction.savepoint_rollback(savepoint)
     return False

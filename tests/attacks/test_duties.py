@@ -355,7 +355,7 @@ def test_the_first_approver_of_an_installation_need_not_wait(organization: Organ
 def test_a_second_account_of_the_requester_does_not_approve(
     organization: Organization, alice, bob, erin, workers_called
 ):
-    """By other forms of the mailbox, by the vendor's id with another address, and without an address at all."""
+    """Tried with other forms of the mailbox, with another address of the same vendor id, and without an address."""
     asked = organization.ask(alice)
     ids = {"kind": organization.profile.kind, "organization_id": organization.profile.organization_id}
     AccountPerson.objects.create(user=alice, external_id="1003", **ids)

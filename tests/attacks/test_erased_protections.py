@@ -86,7 +86,7 @@ def test_what_licensehub_itself_ended_protects_nobody(approved, alice):
 
 
 def test_an_end_that_somebody_wrote_into_the_audit_ends_nothing(approved, alice):
-    """As the web user one can insert events, but not sign them."""
+    """The web user of the database can insert events, and cannot sign them."""
     create_protection(approved.profile, "person", first().email, WHY, actor=alice)
     newest = AuditEvent.objects.order_by("-sequence").values()[0]
     [made] = AuditEvent.objects.filter(action="protection.created")
