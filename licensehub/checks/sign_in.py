@@ -10,6 +10,7 @@ from django.contrib.auth.models import Group
 from django.core.checks import CheckMessage, Tags, Warning, register
 from django.db import DatabaseError
 
+from licensehub.audit.outgoing import may_use
 from licensehub.checks.configuration import error, is_loopback
 
 
@@ -19,6 +20,9 @@ def check_sign_in(**_: Any) -> list[CheckMessage]:
     found: list[CheckMessage] = []
     if settings.SSO_OIDC_URL and not settings.SSO_OIDC_CLIENT_ID:
         found.append(error("E062", "SSO_OIDC_URL is set without SSO_OIDC_CLIENT_ID.", "Set both, or neither."))
+    if settings.SSO_OIDC_URL and not may_use(settings.SSO_OIDC_URL):
+        hint = "Write https://: what the provider answers is believed because of its certificate."
+        found.append(error("E079", "SSO_OIDC_URL is not an https address.", hint))
     if settings.SSO_SAML_URL and not (settings.SSO_SAML_ENTITY_ID and settings.SSO_SAML_CERTIFICATE):
         hint = "Set SSO_SAML_ENTITY_ID and SSO_SAML_CERTIFICATE: without a certificate no answer can be believed."
         found.append(error("E063", "SSO_SAML_URL is set without the entity id or the certificate.", hint))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from base64 import b64encode
 from functools import cache
 from typing import Final
 from urllib.parse import unquote, urlsplit
@@ -29,6 +30,7 @@ def known_secrets() -> frozenset[str]:
     found += [str(key) for name in LISTS for key in getattr(settings, name, [])]
     found += [word for name in ADDRESSES for word in _passwords(str(getattr(settings, name, "")))]
     found.append(str(settings.DATABASES["default"].get("PASSWORD") or ""))
+    found += _as_mail_servers_see(settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD)
     return frozenset(secret for secret in found if len(secret) >= SHORTEST)
 
 
@@ -59,6 +61,12 @@ def _value(name: str) -> str:
         return str(getattr(settings, name, ""))
     except ImproperlyConfigured:
         return ""
+
+
+def _as_mail_servers_see(user: str, password: str) -> list[str]:
+    """A password as the sign-in to a mail server writes it: AUTH LOGIN and AUTH PLAIN (RFC 4616)."""
+    written = (password, f"\0{user}\0{password}") if password else ()
+    return [b64encode(text.encode()).decode() for text in written]
 
 
 def _passwords(address: str) -> list[str]:

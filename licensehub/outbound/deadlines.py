@@ -93,12 +93,14 @@ class Deadline:
         self.connected = False
         self.expired = False
         self._seconds = max(seconds, 0.0)
+        self._ends_at = 0.0
         self._socket: socket.socket | None = None
         self._handle: socket.socket | None = None
         self._lock = Lock()
 
     def __enter__(self) -> Self:
         self._token = _current.set(self)
+        self._ends_at = time.monotonic() + self._seconds
         self._timer = timers.call_after(self._seconds, self.expire)
         return self
 
@@ -108,6 +110,10 @@ class Deadline:
         with self._lock:
             self._socket = None  # its next exchange has a deadline of its own, and this timer may be firing now
         _current.reset(self._token)
+
+    def left(self) -> float:
+        """Seconds until the deadline."""
+        return self._ends_at - time.monotonic()
 
     def watch_connecting(self, sock: socket.socket) -> None:
         """Set the socket to shut at the deadline. It reaches the server or a proxy; nothing was sent to the server.

@@ -5,15 +5,19 @@ from __future__ import annotations
 import socket
 import ssl
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from typing import Any, Final
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from urllib3.response import HTTPResponse
 
+from licensehub.outbound.connecting import connect
 from licensehub.outbound.deadlines import current
+
+CONNECT_SECONDS: Final = 10.0
 
 
 def _watch(sock: socket.socket | None) -> None:
@@ -21,7 +25,21 @@ def _watch(sock: socket.socket | None) -> None:
         deadline.watch(sock)
 
 
-class WatchedConnection(HTTPConnection):
+class _BoundedConnection(HTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        """The TCP connection, to the proxy if there is one. The proxy's answer and TLS follow, and may be slow, too."""
+        try:
+            sock = connect(self.host, self.port, seconds=float(self.timeout or CONNECT_SECONDS))
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, f"Connection to {self.host} timed out.") from error
+        except OSError as error:
+            raise NewConnectionError(self, f"No connection to {self.host}: {error}") from error
+        for level, option, value in self.socket_options or ():
+            sock.setsockopt(level, option, value)
+        return sock
+
+
+class WatchedConnection(_BoundedConnection):
     def connect(self) -> None:
         super().connect()
         _watch(self.sock)
@@ -31,17 +49,10 @@ class WatchedConnection(HTTPConnection):
         return super().getresponse()
 
 
-class WatchedTlsConnection(HTTPSConnection):
+class WatchedTlsConnection(_BoundedConnection, HTTPSConnection):
     def connect(self) -> None:
         super().connect()
         _watch(self.sock)
-
-    def _new_conn(self) -> socket.socket:
-        """The TCP connection, to the proxy if there is one. The proxy's answer and TLS follow, and may be slow, too."""
-        sock = super()._new_conn()
-        if (deadline := current()) is not None:
-            deadline.watch_connecting(sock)
-        return sock
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # urllib3 has another return type
         _watch(self.sock)

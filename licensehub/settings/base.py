@@ -287,7 +287,8 @@ CONTENT_SECURITY_POLICY = {
 
 # --- Mail -------------------------------------------------------------------------------------------------------------
 _mail = reader.mail("EMAIL_URL", "consolemail://")
-EMAIL_BACKEND = _mail["EMAIL_BACKEND"]
+_SMTP = "django.core.mail.backends.smtp.EmailBackend"
+EMAIL_BACKEND = "licensehub.outbound.smtp.EmailBackend" if _mail["EMAIL_BACKEND"] == _SMTP else _mail["EMAIL_BACKEND"]
 EMAIL_HOST, EMAIL_PORT = _mail["EMAIL_HOST"], _mail["EMAIL_PORT"]
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail["EMAIL_HOST_USER"], _mail["EMAIL_HOST_PASSWORD"]
 EMAIL_USE_TLS, EMAIL_USE_SSL = _mail.get("EMAIL_USE_TLS", False), _mail.get("EMAIL_USE_SSL", False)

@@ -55,7 +55,11 @@ SECOND_FACTOR_PERMISSIONS = (
     "auth.change_group",
 )
 MFA_ADAPTER = "licensehub.sign_in.adapters.FactorAdapter"
-MFA_FORMS = {"authenticate": "licensehub.sign_in.factors.forms.FactorForm"}
+MFA_FORMS = {
+    "authenticate": "licensehub.sign_in.factors.forms.FactorForm",
+    "authenticate_webauthn": "licensehub.sign_in.factors.passkeys.PasskeyForm",
+    "login_webauthn": "licensehub.sign_in.factors.passkeys.PasskeyLoginForm",
+}
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_RECOVERY_CODES_SHOW_ONCE = True

@@ -12,7 +12,6 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from allauth.mfa.models import Authenticator
-from allauth.mfa.webauthn.forms import AuthenticateWebAuthnForm
 from allauth.mfa.webauthn.internal.auth import begin_authentication
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -26,6 +25,7 @@ from licensehub.audit.actions import Action
 from licensehub.sign_in.events import record_for
 from licensehub.sign_in.factors import credentials
 from licensehub.sign_in.factors.forms import check_code, count_wrong, refuse_if_locked
+from licensehub.sign_in.factors.passkeys import PasskeyForm
 from licensehub.sign_in.forms import password_is_right
 from licensehub.sign_in.pages import page
 from licensehub.sign_in.sessions import kept_forms
@@ -133,7 +133,7 @@ def _proved_by(request: HttpRequest, user: User) -> str:
 
 
 def _passkey(request: HttpRequest, user: User, credential: str) -> Authenticator:
-    form = AuthenticateWebAuthnForm(user=user, data={"credential": credential})
+    form = PasskeyForm(user=user, data={"credential": credential})
     if not form.is_valid():
         count_wrong(request, user, "webauthn")
         raise ValidationError(_("This did not fit."))

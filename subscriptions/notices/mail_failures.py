@@ -5,8 +5,15 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 from smtplib import SMTPAuthenticationError, SMTPDataError, SMTPHeloError, SMTPRecipientsRefused, SMTPSenderRefused
+from urllib.parse import urlsplit
+
+from django.conf import settings
 
 from integrations.connectors.contract import english
+from licensehub.logs.known_secrets import MASK, without_secrets
+from licensehub.outbound.foreign_text import one_line
+
+MAX_TEXT = 500  # characters that are kept
 
 
 class Failure(StrEnum):
@@ -69,5 +76,15 @@ def message_of(error: Exception) -> str:
     elif isinstance(error, (SMTPSenderRefused, SMTPHeloError, SMTPAuthenticationError, SMTPDataError)):
         code, answer = error.smtp_code, error.smtp_error  # type: ignore[assignment]  # typed as bytes or text
     else:
-        return english("The mail server could not be reached, or was lost: {error}").format(error=error)[:500]
-    return english("The mail server answered: {code} {text}").format(code=code, text=_text(answer))[:500]
+        return kept(english("The mail server could not be reached, or was lost: {error}").format(error=error))
+    return kept(english("The mail server answered: {code} {text}").format(code=code, text=_text(answer)))
+
+
+def kept(text: str, most: int = MAX_TEXT) -> str:
+    """The words of a mail server as they are stored and shown.
+
+    It has our password and the links of the mail, and may repeat both, e.g. the link that it takes for spam.
+    """
+    host = urlsplit(settings.PUBLIC_URL).netloc
+    bare = re.sub(rf"{re.escape(host)}/\S*", f"{host}/{MASK}", one_line(text), flags=re.IGNORECASE)
+    return without_secrets(bare)[:most]

@@ -28,6 +28,7 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.database.clock import database_now
 from licensehub.logs.known_secrets import without_secrets
+from licensehub.outbound.foreign_text import one_line
 from licensehub.outbound.pinned import Answer
 from subscriptions.webhooks.bodies import body_of
 from subscriptions.webhooks.guarded import NotSent, send
@@ -119,7 +120,7 @@ def _send(row: WebhookDelivery) -> Answer:
 
 def _short(answer: Answer, row: WebhookDelivery) -> str:
     """The first characters of the answer, on one line, and without our own secrets, which it may repeat."""
-    text = " ".join("".join(c if c.isprintable() else " " for c in answer.body.decode(errors="replace")).split())
+    text = one_line(answer.body.decode(errors="replace"))
     for secret in sorted(_parts_of(row.webhook.secrets()), key=len, reverse=True):
         text = text.replace(secret, "***")
     return without_secrets(text)[:MAX_ANSWER]

@@ -10,7 +10,6 @@ import oidc_provider_mock
 import pytest
 import requests
 from allauth.mfa.models import Authenticator
-from allauth.mfa.webauthn.forms import LoginWebAuthnForm
 from allauth.socialaccount.models import SocialAccount, SocialApp
 from django.contrib.auth.models import Group, Permission, User
 from django.core import mail
@@ -18,6 +17,7 @@ from django.db import transaction
 from django.urls import reverse
 
 from licensehub.audit.models import AuditEvent
+from licensehub.sign_in.factors.passkeys import PasskeyLoginForm
 from licensehub.sign_in.sso.saml_subject import ADDRESS, TRANSIENT
 from subscriptions.accounts import rights
 from subscriptions.accounts.rights import deciders
@@ -75,6 +75,14 @@ def come(visitor: Visitor, sub: str, start: str = "") -> object:
     back = requests.post(away["Location"], data={"sub": sub}, allow_redirects=False, timeout=10)
     parts = urlsplit(back.headers["Location"])
     return visitor.client.get(f"{parts.path}?{parts.query}")
+
+
+def link(visitor: Visitor) -> str:
+    """The address to which the button of the page “Security” leads."""
+    [button] = re.findall(
+        r'href="(/account/sign-on/oidc/link/[^"]+)"', visitor.client.get(reverse("security")).content.decode()
+    )
+    return str(visitor.client.get(button)["Location"])
 
 
 def events(prefix: str) -> list[tuple[str, dict]]:
@@ -162,7 +170,7 @@ def test_an_address_opens_no_account_and_a_group_without_role_no_door(oidc, bob)
 def test_bob_links_his_account_himself_and_a_second_subject_cannot(oidc, bob):
     visitor = Visitor()
     visitor.sign_in("bob")
-    start = visitor.client.get(reverse("sso_link", args=["oidc"]))["Location"]
+    start = link(visitor)
     come(visitor, "sub-2", start)
     assert SocialAccount.objects.get(user=bob).uid == "sub-2"
     elsewhere = Visitor("10.1.4.22")
@@ -172,7 +180,7 @@ def test_bob_links_his_account_himself_and_a_second_subject_cannot(oidc, bob):
     person("carol", "Auditor")
     carol = Visitor("10.1.4.23")
     carol.sign_in("carol")
-    come(carol, "sub-2", carol.client.get(reverse("sso_link", args=["oidc"]))["Location"])
+    come(carol, "sub-2", link(carol))
     assert SocialAccount.objects.get().user == bob
     [row] = SocialAccount.objects.all()
     carol.client.post(reverse("sso_unlink", args=[row.pk]))
@@ -219,7 +227,7 @@ def passkeys(monkeypatch):
         row, _made = Authenticator.objects.get_or_create(
             user=user, type="webauthn", defaults={"data": {"name": "Phone", "passwordless": True}}
         )
-        monkeypatch.setattr(LoginWebAuthnForm, "clean_credential", lambda form: row)
+        monkeypatch.setattr(PasskeyLoginForm, "clean_credential", lambda form: row)
         return visitor.client.post(reverse("mfa_login_webauthn"), {"credential": '{"id": "phone"}'})
 
     return use

@@ -25,7 +25,7 @@ LINK = re.compile(r"http://localhost:8000(/license/[^/\s\"]+/)")
 def mail_server(settings, allow_http) -> Iterator[MailServer]:
     told, server = start()
     allow_http(f"http://127.0.0.1:{told.port}")
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_BACKEND = "licensehub.outbound.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", told.port
     settings.EMAIL_TIMEOUT = 5
     settings.PUBLIC_URL = "http://localhost:8000"

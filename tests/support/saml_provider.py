@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
@@ -60,8 +61,9 @@ class SamlProvider:
         attributes: dict[str, list[str]] | None = None,
         valid_minutes: int = 5,
         sign: bool = True,
+        change: Callable[[str], str] = str,
     ) -> bytes:
-        """The XML of a response with one assertion, which is signed."""
+        """The XML of a response with one assertion, which is changed and then signed."""
         now = datetime.now(UTC)
         moments = (now, now + timedelta(minutes=valid_minutes), now - timedelta(hours=1))
         issued, end, start = (moment.strftime("%Y-%m-%dT%H:%M:%SZ") for moment in moments)
@@ -83,6 +85,7 @@ class SamlProvider:
 <saml:AuthnContext><saml:AuthnContextClassRef>urn:oasis:names:tc:SAML:2.0:ac:classes:Password</saml:AuthnContextClassRef>
 </saml:AuthnContext></saml:AuthnStatement>
 <saml:AttributeStatement>{lines}</saml:AttributeStatement></saml:Assertion>"""
+        assertion = change(assertion)
         if sign:
             assertion = OneLogin_Saml2_Utils.add_sign(assertion, self.key, self.certificate)
             assertion = assertion.decode() if isinstance(assertion, bytes) else assertion

@@ -14,7 +14,8 @@ from django.db.models.functions import Now
 
 from licensehub.audit.anchors.anchor import Anchor
 from licensehub.audit.anchors.anchor_file import AnchorFile
-from licensehub.audit.anchors.destinations import Bucket, configured
+from licensehub.audit.anchors.bucket import Bucket
+from licensehub.audit.anchors.destinations import configured
 from licensehub.audit.anchors.keys import Keys, WrongKeys, current_keys
 from licensehub.audit.anchors.write import anchor_of, this_host
 from licensehub.audit.chain.checkpoint import Checkpoint, contradicted

@@ -13,7 +13,8 @@ from django.utils.translation import gettext_noop
 
 from licensehub.audit.anchors.anchor import Anchor
 from licensehub.audit.anchors.anchor_file import AnchorFile, LockHeld
-from licensehub.audit.anchors.destinations import MAIL, AnchorDestination, Bucket, configured
+from licensehub.audit.anchors.bucket import Bucket
+from licensehub.audit.anchors.destinations import MAIL, AnchorDestination, configured
 from licensehub.audit.anchors.keys import Keys, WrongKeys, current_keys
 from licensehub.audit.chain.checkpoint import checkpoint_of_database
 from licensehub.audit.models import AuditEvent, Destination, StoredAnchor

@@ -19,10 +19,13 @@ from django.conf import settings
 from licensehub.audit.models import AuditEvent
 from licensehub.audit.outside import NotTaken, refuse_in_transaction
 from licensehub.audit.stream.events import as_line, as_ocsf
+from licensehub.outbound.connecting import connect
+from licensehub.outbound.deadlines import Deadline
 
 PORTS: Final = {"udp": 514, "tcp": 601, "tls": 6514}
 AUDIT_FACILITY, WARNING, INFORMATIONAL = 13, 4, 6
-TIMEOUT: Final = 10.0  # seconds
+TIMEOUT: Final = 10.0  # seconds between two bytes of the receiver
+MAX_SECONDS: Final = 30.0  # for one batch: many times what 500 events take
 # A longer message does not fit into a datagram. Its details are left out.
 MAX_DATAGRAM: Final = 60_000  # bytes
 
@@ -85,17 +88,24 @@ def _send_datagrams(receiver: Receiver, events: Sequence[AuditEvent]) -> None:
 
 def _send_stream(receiver: Receiver, frames: bytes) -> None:
     """One connection for one batch. It is closed in both directions, since nothing else tells that all was read."""
-    with socket.create_connection((receiver.host, receiver.port), timeout=TIMEOUT) as plain:
+    with Deadline(MAX_SECONDS) as deadline, connect(receiver.host, receiver.port, seconds=TIMEOUT) as plain:
         if receiver.kind == "tls":
-            context = ssl.create_default_context(cafile=settings.AUDIT_CA_BUNDLE or None)
-            with context.wrap_socket(plain, server_hostname=receiver.host) as encrypted:
-                encrypted.sendall(frames)
-                with contextlib.suppress(ssl.SSLError, TimeoutError):
-                    # The receiver may close without an answer.
-                    plain = encrypted.unwrap()
-                _wait_until_read(plain)
-            return
-        plain.sendall(frames)
+            _send_encrypted(plain, receiver.host, frames)
+        else:
+            plain.sendall(frames)
+            _wait_until_read(plain)
+        if deadline.expired:
+            # The end of what the receiver sends looks the same as our own cut.
+            raise TimeoutError
+
+
+def _send_encrypted(plain: socket.socket, host: str, frames: bytes) -> None:
+    context = ssl.create_default_context(cafile=settings.AUDIT_CA_BUNDLE or None)
+    with context.wrap_socket(plain, server_hostname=host) as encrypted:
+        encrypted.sendall(frames)
+        with contextlib.suppress(ssl.SSLError, TimeoutError):
+            # The receiver may close without an answer.
+            plain = encrypted.unwrap()
         _wait_until_read(plain)
 
 

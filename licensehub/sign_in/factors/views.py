@@ -12,7 +12,7 @@ from allauth.mfa.base.views import AuthenticateView
 from allauth.mfa.recovery_codes.views import GenerateRecoveryCodesView, ViewRecoveryCodesView
 from allauth.mfa.totp.views import ActivateTOTPView, DeactivateTOTPView
 from allauth.mfa.webauthn.views import AddWebAuthnView, LoginWebAuthnView, RemoveWebAuthnView
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -22,6 +22,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
+from licensehub.audit.actions import Action
+from licensehub.sign_in.events import record_often
 from licensehub.sign_in.factors import second_factor
 from licensehub.sign_in.pages import page
 
@@ -52,6 +54,12 @@ class SignInWithPasskeyView(LoginWebAuthnView):
         """Forget what an earlier sign-in in this browser proved: it says nothing about this one."""
         clear_authentication_records(self.request)
         return super().form_valid(form)
+
+    def form_invalid(self, form: Any) -> HttpResponse:
+        record_often(Action.SIGN_IN_FAILED, None, self.request, method="webauthn")
+        for sentence in form.errors.get("credential", []):
+            messages.error(self.request, sentence)
+        return HttpResponseRedirect(reverse("admin:login"))
 
 
 class RemovePasskeyView(RemoveWebAuthnView):

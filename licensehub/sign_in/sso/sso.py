@@ -19,6 +19,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.translation import gettext as _
 
 from licensehub.audit.actions import Action
@@ -27,6 +28,7 @@ from licensehub.sign_in.events import record_for, record_often
 from licensehub.sign_in.factors import credentials
 from licensehub.sign_in.pages import page
 from licensehub.sign_in.sessions import sessions
+from licensehub.sign_in.sso.provider_session import ProviderSession
 
 CONNECT: Final = "connect"
 
@@ -41,6 +43,7 @@ class Provider:
 
     @property
     def link_address(self) -> str:
+        """It needs the token of the session."""
         return reverse("sso_link", args=[self.key])
 
 
@@ -59,8 +62,24 @@ def groups_in(claims: Mapping[str, Any]) -> set[str]:
     for part in (claims, claims.get("userinfo"), claims.get("id_token")):
         if isinstance(part, Mapping) and settings.SSO_ROLES_CLAIM in part:
             given = part[settings.SSO_ROLES_CLAIM]
-            return {given} if isinstance(given, str) else {str(one) for one in given}
+            words = given if isinstance(given, list) else [given]
+            return {one for one in words if isinstance(one, str)}
     return set()
+
+
+def denies_address(claims: Mapping[str, Any]) -> bool:
+    """Whether the provider says that nobody has confirmed the address: then the person may have typed any."""
+    parts = [part for part in (claims, claims.get("userinfo"), claims.get("id_token")) if isinstance(part, Mapping)]
+    return any(str(part.get("email_verified")).lower() == "false" for part in parts)
+
+
+def link_token(request: HttpRequest) -> str:
+    """What only a page of this session knows, so that no other site starts a link to a company account of its own."""
+    return salted_hmac("licensehub.sign_in.sso.link", request.session.session_key or "").hexdigest()
+
+
+def may_link(request: HttpRequest) -> bool:
+    return constant_time_compare(request.GET.get("token", ""), link_token(request))
 
 
 def roles_for(groups: Iterable[str]) -> list[str] | None:
@@ -122,7 +141,11 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         if sociallogin.is_existing:
             self._known(request, sociallogin.user, roles)
         else:
+            self._refuse_unconfirmed_address(request, sociallogin)
             self._refuse_taken_address(request, sociallogin)
+
+    def get_requests_session(self) -> ProviderSession:
+        return ProviderSession()
 
     def _known(self, request: HttpRequest, user: User, roles: list[str] | None) -> None:
         if not user.is_active or not user.is_staff:
@@ -136,6 +159,14 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         with transaction.atomic():
             self.take_roles(request, user, [])
             sessions.end_everywhere(user, why="no role at the company's sign-on")
+
+    def _refuse_unconfirmed_address(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
+        if sociallogin.user.email and denies_address(sociallogin.account.extra_data):
+            self._refuse(
+                request,
+                sociallogin,
+                _("Your company's sign-on says that your address is not confirmed. Confirm it there, and come again."),
+            )
 
     def _refuse_taken_address(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
         email = sociallogin.user.email

@@ -20,7 +20,7 @@ from licensehub.audit.actions import Action
 from licensehub.audit.models import AuditEvent
 from licensehub.sign_in.factors import second_factor
 from licensehub.sign_in.sessions import sessions
-from licensehub.sign_in.sso.sso import providers
+from licensehub.sign_in.sso.sso import link_token, providers
 from licensehub.sign_in.tokens.tokens import open_tokens
 from licensehub.site.accounts import account_persons
 from licensehub.site.accounts.account_texts import roles_text
@@ -67,6 +67,7 @@ def security(request: HttpRequest) -> HttpResponse:
         "has_factor": second_factor.has_one(user),
         "needs_factor": second_factor.is_needed(user),
         "has_app": Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP).exists(),
+        "link_token": link_token(request),
         "linkable": [one for one in providers() if not _is_linked(user, one.key)],
         "browsers": [_browser_row(row) for row in sessions.browsers_of(user, request)],
         "idle_minutes": settings.SESSION_IDLE_MINUTES,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import imaplib
 import logging
+import socket
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote, urlsplit
@@ -14,6 +15,8 @@ from urllib.parse import unquote, urlsplit
 from django.conf import settings
 
 from integrations.connectors.request import is_loopback
+from licensehub.outbound.connecting import connect
+from licensehub.outbound.deadlines import Deadline
 from subscriptions.models import Notice, NoticeState
 from subscriptions.notices.bounces.delivery_reports import Failure, read_report
 from subscriptions.notices.bounces.returned_mail import came_back
@@ -26,6 +29,9 @@ SECONDS: Final = 20
 MAX_MAILS: Final = 200
 # The number of bytes of a mail that are read. A report may contain a whole mail; the fields that count come first.
 MAX_BYTES: Final = 262_144
+# For one task: the seconds that the server has, and the bytes that it may send.
+TASK_SECONDS: Final = 120
+TASK_BYTES: Final = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +101,48 @@ def tls_context() -> ssl.SSLContext:
     return context
 
 
+class _Imap(imaplib.IMAP4):
+    """`imaplib` believes the server: it reads as many bytes as that one announces, for as long as they come."""
+
+    _left = TASK_BYTES
+
+    def _create_socket(self, timeout: float) -> socket.socket:
+        return connect(self.host, self.port, seconds=timeout)
+
+    def read(self, size: int) -> bytes:
+        self._count(size)
+        return super().read(size)
+
+    def readline(self) -> bytes:
+        line = super().readline()
+        self._count(len(line))
+        return line
+
+    def _count(self, size: int) -> None:
+        self._left -= size
+        if self._left < 0:
+            raise self.error("The server sends more than a mailbox has.")
+
+
+class _TlsImap(_Imap, imaplib.IMAP4_SSL):
+    def _create_socket(self, timeout: float) -> socket.socket:
+        context: ssl.SSLContext = self.ssl_context
+        return context.wrap_socket(super()._create_socket(timeout), server_hostname=self.host)
+
+
 @contextmanager
 def _opened(mailbox: Mailbox) -> Iterator[imaplib.IMAP4]:
+    with Deadline(TASK_SECONDS), _connected(mailbox) as box:
+        yield box
+
+
+@contextmanager
+def _connected(mailbox: Mailbox) -> Iterator[imaplib.IMAP4]:
     context = tls_context()
     if mailbox.scheme == "imaps":
-        box: imaplib.IMAP4 = imaplib.IMAP4_SSL(mailbox.host, mailbox.port, ssl_context=context, timeout=SECONDS)
+        box: imaplib.IMAP4 = _TlsImap(mailbox.host, mailbox.port, ssl_context=context, timeout=SECONDS)
     else:
-        box = imaplib.IMAP4(mailbox.host, mailbox.port, timeout=SECONDS)
+        box = _Imap(mailbox.host, mailbox.port, timeout=SECONDS)
     try:
         if mailbox.scheme == "imap+tls":
             box.starttls(context)
@@ -111,7 +152,12 @@ def _opened(mailbox: Mailbox) -> Iterator[imaplib.IMAP4]:
             raise imaplib.IMAP4.error(f"The folder {mailbox.folder} cannot be opened: {answer!r}")
         yield box
     finally:
-        box.shutdown() if box.state == "NONAUTH" else box.logout()
+        try:
+            if box.state != "NONAUTH":
+                box.logout()
+        finally:
+            with suppress(OSError):  # a log-out that worked has closed it
+                box.shutdown()
 
 
 def _unseen(box: imaplib.IMAP4) -> Iterator[tuple[str, bytes]]:

@@ -15,6 +15,7 @@ from email.message import EmailMessage, Message
 from django.core import signing
 
 from subscriptions.models import Notice
+from subscriptions.notices.mail_failures import kept
 
 # The header of our mails that a report sends back. Some mail servers replace the Message-ID.
 HEADER = "X-LicenseHub-Notice"
@@ -63,7 +64,7 @@ def _failed(recipient: Message) -> bool:
 def _reason(recipient: Message) -> str:
     """`550 5.1.1 No such user`, or else the status code alone."""
     diagnostic = str(recipient.get("Diagnostic-Code", "")).partition(";")[2] or str(recipient.get("Status", ""))
-    return " ".join(diagnostic.split())[:MAX_REASON_LENGTH] or "without a reason"
+    return kept(diagnostic, MAX_REASON_LENGTH) or "without a reason"
 
 
 def _notice_id(message: EmailMessage) -> int | None:

@@ -260,7 +260,7 @@ def test_what_the_server_does_at_the_farewell_changes_nothing(asking: Asking):
 KILLS = {
     "before the intent": ("subscriptions.notices.outbox.Outbox.commit_intent", False, "due", 0),
     "after the intent": ("subscriptions.notices.transport.refuse_inside_transaction", False, "in_doubt", 0),
-    "in the hand-over": ("django.core.mail.backends.smtp.EmailBackend._send", True, "in_doubt", 1),
+    "in the hand-over": ("licensehub.outbound.smtp.EmailBackend._send", True, "in_doubt", 1),
     "before the outcome": ("subscriptions.notices.outbox.Outbox.commit_sent", False, "in_doubt", 1),
     "after the outcome": ("subscriptions.notices.outbox.Outbox.commit_sent", True, "sent", 1),
 }

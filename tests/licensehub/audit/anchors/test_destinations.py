@@ -14,7 +14,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from licensehub.audit.anchors.anchor import Anchor
-from licensehub.audit.anchors.destinations import Bucket
+from licensehub.audit.anchors.bucket import Bucket
 from licensehub.audit.anchors.keys import current_keys
 from licensehub.audit.anchors.time_stamp import stamped_at
 from licensehub.audit.anchors.write import anchors_read_back, send_anchors, this_host, write_anchor

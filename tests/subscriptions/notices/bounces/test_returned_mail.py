@@ -110,6 +110,24 @@ def test_a_report_in_the_mailbox_is_read_once(asking: Asking, silent, mailbox: M
     assert asking.hand_over() == 0 and len(asking.server.mails) == 1
 
 
+def test_an_odd_report_of_a_reader_stops_no_other(asking: Asking, silent, mailbox: Mailbox):
+    """Who got the mail has its token, and may write the report.
+
+    Control: as the report has it, PostgreSQL refuses the NUL, each task ends there, and the link is shown to others.
+    """
+    [mail] = asking.server.mails
+    link = mail.get_body(("plain",)).get_content().partition("http://localhost:8000/license/")[2].split()[0]
+    odd = f"554 no\0 \udc80 http://localhost:8000/license/{link} is spam".encode("utf-8", "surrogatepass")
+    mailbox.mails = [report(mail).replace(USER_UNKNOWN.partition(";")[2].strip().encode(), odd)]
+
+    tasks.read_bounce_mailbox()
+
+    notice = Notice.objects.get(kind="ask")
+    assert notice.state == "bounced" and notice.problem.startswith("554 no ")
+    assert notice.problem.isprintable() and "http://localhost:8000/*** is spam" in notice.problem
+    assert mailbox.seen == {1}
+
+
 @pytest.fixture
 def without_collections() -> Iterator[None]:
     """At the end of the stack, the finalizers of what other tests left would fail, and this test with them."""

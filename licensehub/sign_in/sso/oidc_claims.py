@@ -1,0 +1,59 @@
+"""The claims of an OpenID Connect provider: about one person, and of the kinds that the standard names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from allauth.socialaccount.models import SocialAccount
+from allauth.socialaccount.providers.oauth2.client import OAuth2Error
+from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnectProvider
+from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOAuth2Adapter
+
+from licensehub.sign_in.sso.provider_session import is_storable
+
+# https://openid.net/specs/openid-connect-core-1_0.html#StandardClaims
+TEXTS: Final = ("sub", "email", "name", "given_name", "family_name", "preferred_username", "picture")
+ENDPOINTS: Final = ("authorization_endpoint", "token_endpoint", "userinfo_endpoint")
+MAX_SUBJECT: Final = SocialAccount._meta.get_field("uid").max_length or 0
+
+
+class Adapter(OpenIDConnectOAuth2Adapter):
+    def get_provider(self) -> OpenIDConnectProvider:
+        return Claims(self.request, app=super().get_provider().app)
+
+    @property
+    def openid_config(self) -> dict[str, Any]:
+        """What the provider says about itself. Raises OAuth2Error, and requests' exceptions."""
+        found: dict[str, Any] = super().openid_config
+        if not all(isinstance(found.get(name), str) for name in ("issuer", "jwks_uri", *ENDPOINTS)):
+            raise OAuth2Error("The provider does not name all of its addresses.")
+        return found
+
+    def parse_token(self, data: Mapping[str, Any]) -> Any:
+        """The token is not stored, so the time for which it is valid does not matter."""
+        if not isinstance(data["access_token"], str) or not isinstance(data.get("id_token", ""), str):
+            raise OAuth2Error("The provider's token is no text.")
+        return super().parse_token({"access_token": data["access_token"]})
+
+
+class Claims(OpenIDConnectProvider):
+    oauth2_adapter_class = Adapter
+
+    def extract_uid(self, data: Mapping[str, Any]) -> str:
+        """The subject. Raises OAuth2Error.
+
+        The id token and the answer about the person must name the same one: a token that was exchanged for that of
+        somebody else would bring the data of that one (OpenID Connect Core, 5.3.2).
+        """
+        parts = [data[name] for name in ("userinfo", "id_token") if name in data]
+        if not all(is_storable(part) and _has_texts(part) for part in parts):
+            raise OAuth2Error("The provider's claims are not of their kinds.")
+        subjects = {part.get("sub") or "" for part in parts}
+        if len(subjects) != 1 or not 0 < len(subject := str(subjects.pop())) <= MAX_SUBJECT:
+            raise OAuth2Error("The provider does not name one subject.")
+        return subject
+
+
+def _has_texts(claims: Mapping[str, Any]) -> bool:
+    return all(isinstance(claims[name], str) for name in TEXTS if claims.get(name) is not None)
