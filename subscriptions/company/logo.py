@@ -7,6 +7,7 @@ since it may contain scripts.
 from __future__ import annotations
 
 import hashlib
+import struct
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Final
@@ -20,6 +21,9 @@ MAX_BYTES: Final = 1_000_000
 # The longest side in pixels, of the uploaded file and of the stored PNG. Pages and mails show at most a third of it.
 MAX_SIDE: Final = 4_000
 STORED_SIDE: Final = 400
+# A JPEG is unpacked once for each of its scans, and one of 1 MB can have thousands. Programs write 10 or so.
+MAX_SCANS: Final = 64
+SCAN: Final = b"\xff\xda"
 FORMATS: Final = ("PNG", "JPEG")
 TYPE: Final = "image/png"
 
@@ -42,6 +46,8 @@ def checked_logo(given: bytes) -> Logo:
     if len(given) > MAX_BYTES:
         raise Refused(_("The logo has more than {limit} KB. Save it smaller.").format(limit=MAX_BYTES // 1000))
     try:
+        if given.count(SCAN) > MAX_SCANS:
+            raise ValueError("too many scans")
         with Image.open(BytesIO(given), formats=FORMATS) as picture:
             # Up to here, no pixels were unpacked.
             _check_sides(*picture.size)
@@ -49,7 +55,7 @@ def checked_logo(given: bytes) -> Logo:
     except Image.DecompressionBombError as error:
         sentence = _("The logo has too many pixels. Use at most {limit} on each side.")
         raise Refused(sentence.format(limit=MAX_SIDE)) from error
-    except (OSError, SyntaxError, ValueError) as error:
+    except (LookupError, OSError, SyntaxError, TypeError, ValueError, struct.error) as error:
         raise Refused(
             _("This is no PNG or JPEG that LicenseHub can read. Save the logo again as PNG, and choose that file.")
         ) from error

@@ -19,6 +19,8 @@ from subscriptions.errors import Refused
 from subscriptions.rules.protection_values import MEMBER_ID, clean_address
 
 MAX_LINES = 5000
+# Of a text, with blank and repeated ones: each takes some time.
+MAX_TEXT_LINES = 20_000
 MAX_BYTES = 2_000_000
 MAX_CELL = 1000
 SEPARATORS = "\t;,"
@@ -110,6 +112,10 @@ def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
             if any(stripped):
                 yield begins, stripped
             begins = reader.line_num + 1
+            if begins > MAX_TEXT_LINES + 1:
+                raise Refused(
+                    _("These are more than {most} lines. Enter fewer at a time.").format(most=number(MAX_TEXT_LINES))
+                )
     except csv.Error as error:
         raise Refused(
             _("Line {begins} cannot be read: {error}. Check its quotation marks.").format(begins=begins, error=error)

@@ -13,6 +13,7 @@ import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -62,7 +63,7 @@ def takes_little_memory() -> Iterator[None]:
 def raw() -> Iterator[Callable[..., RawServer]]:
     started: list[RawServer] = []
 
-    def start(**manner: object) -> RawServer:
+    def start(**manner: Any) -> RawServer:
         started.append(RawServer(**manner))
         return started[-1]
 

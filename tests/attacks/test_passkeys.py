@@ -110,7 +110,7 @@ ODD: list[object] = [
     {"rawId": "AA", "id": "AA", "type": "public-key", "response": {}},
 ]
 PARTS = ("clientDataJSON", "authenticatorData", "signature", "userHandle")
-VALUES = ("", "AA", "%%%", "\ud800", "W10", "e30", "bnVsbA", 7, None, [], {}, "A" * 100_000)
+VALUES: tuple[object, ...] = ("", "AA", "%%%", "\ud800", "W10", "e30", "bnVsbA", 7, None, [], {}, "A" * 100_000)
 
 
 def test_no_odd_answer_is_an_error_of_ours(bob):
@@ -157,7 +157,7 @@ def test_a_recovery_code_that_is_sent_twice_at_once_opens_one_door(real_transact
     assert AuditEvent.objects.filter(action="sign_in.recovery_code_used").count() == 1
 
 
-def test_recovery_codes_are_not_guessed_from_many_addresses(bob):
+def test_recovery_codes_are_not_guessed_from_many_addresses(bob, settings):
     """The tries are those of the account: neither another address nor another browser has new ones."""
     right = codes_of(bob)[0]
     answers = []
@@ -165,7 +165,7 @@ def test_recovery_codes_are_not_guessed_from_many_addresses(bob):
         visitor = Visitor(f"203.0.{number}.7")
         visitor.sign_in("bob")
         answers.append(visitor.client.post(reverse("mfa_authenticate"), {"code": f"{number:08}"}).content.decode())
-    assert "Too many wrong" in answers[-1]
+    assert sum("did not fit" in answer for answer in answers) <= settings.SIGN_IN_TRIES
     late = Visitor("203.0.99.7")
     late.sign_in("bob")
     late.client.post(reverse("mfa_authenticate"), {"code": right})
