@@ -87,9 +87,9 @@ SELECT (SELECT MIN(id) FROM subscriptions_reclaimrequest) + (c.place - 1) / 10, 
 """
 RECLAIMS = """
 INSERT INTO subscriptions_reclaim
-    (profile_id, subscription_id, removal_id, direction, state, queued_at, hold_reason, sending_at, finished_at,
-     http_status, request_id, read_back, reads, outcome)
-SELECT %(profile)s, c.subscription_id, r.id, 'deactivate',
+    (profile_id, subscription_id, removal_id, direction, license, state, queued_at, hold_reason, sending_at,
+     finished_at, http_status, request_id, read_back, reads, outcome)
+SELECT %(profile)s, c.subscription_id, r.id, 'deactivate', COALESCE(c.license, ''),
        CASE WHEN r.id %% 1000 = 0 THEN 'in_doubt' WHEN r.id %% 50 = 0 THEN 'skipped' ELSE 'done' END,
        %(now)s - r.id * interval '10 seconds', '', %(now)s - r.id %% 360 * interval '1 day' - interval '1 hour',
        %(now)s - r.id %% 360 * interval '1 day' - interval '1 hour', 200, '', 'inactive', 1,

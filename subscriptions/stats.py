@@ -36,7 +36,7 @@ class ProfileStats:
     never_in_review: int
     review: int
     protected: int
-    requests: int
+    requests: counts.Count
     requested_people: counts.Count
     by_license: dict[str, int]
     people: PeopleCounts
@@ -48,6 +48,8 @@ def profile_stats(profile: IntegrationProfile, run: DownloadRun | None) -> Profi
     people = current_counts(profile)
     verdicts, held = people.verdicts, people.held()
     open_requests = profile.requests.filter(state=RequestState.OPEN)
+    requested_people = RequestedRemoval.objects.not_dropped().filter(request__in=open_requests)
+    requested = counts.capped_each({"requests": open_requests, "people": requested_people})
     return ProfileStats(
         paid=paid,
         purchased=sum(purchased.values()) if purchased else None,
@@ -60,8 +62,8 @@ def profile_stats(profile: IntegrationProfile, run: DownloadRun | None) -> Profi
         never_in_review=verdicts.get(Verdict.NEVER_ACTIVE, 0),
         review=sum(verdicts.get(verdict, 0) for verdict in NEEDS_REVIEW),
         protected=sum(verdicts.get(verdict, 0) for verdict in LEFT_OUT),
-        requests=open_requests.count(),
-        requested_people=counts.capped(RequestedRemoval.objects.not_dropped().filter(request__in=open_requests)),
+        requests=requested["requests"],
+        requested_people=requested["people"],
         by_license=dict(sorted(held.items(), key=lambda item: (-item[1], item[0]))),
         people=people,
     )

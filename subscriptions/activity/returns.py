@@ -45,7 +45,7 @@ def note_returns(
     found = out.annotate(now=found_license).exclude(now=None)
     back = [
         (pk, license or now)
-        for pk, now, taken in found.values_list("pk", "now", "removal__candidate__license")
+        for pk, now, taken in found.values_list("pk", "now", "license")
         if (license or now) in paid or (license or now) == taken
     ]
     soon = Case(When(finished_at__gte=at - BOUGHT_AGAIN, then=Value(True)), default=Value(False))
@@ -69,6 +69,5 @@ def note_taken_again(item: Reclaim) -> None:
     rows = rows_of_person(item.subscription)
     earlier = Reclaim.objects.filter(VERIFIED, subscription__in=rows).exclude(pk=item.pk)
     # No download saw that this person was back.
-    license = item.removal.candidate.license or ""
-    earlier.filter(back_at=None).update(back_at=item.queued_at, back_license=license)
+    earlier.filter(back_at=None).update(back_at=item.queued_at, back_license=item.license)
     earlier.filter(finished_at__gt=item.queued_at - COUNTED).update(bought_again=True)

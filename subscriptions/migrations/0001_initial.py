@@ -901,6 +901,7 @@ class Migration(migrations.Migration):
                         max_length=10,
                     ),
                 ),
+                ("license", models.CharField(blank=True, db_default="", default="", max_length=40)),
                 (
                     "queued_at",
                     models.DateTimeField(verbose_name="queued at", default=licensehub.database.clock.database_now),
@@ -1836,7 +1837,9 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="reclaim",
-            index=models.Index(fields=["direction", "state", "finished_at"], name="reclaim_verified"),
+            index=models.Index(
+                fields=["direction", "state", "finished_at", "profile", "license"], name="reclaim_verified"
+            ),
         ),
         migrations.AddConstraint(
             model_name="reclaim",

@@ -24,7 +24,7 @@ from subscriptions.models import CandidateState, Price, Reclaim, RemovalCandidat
 from subscriptions.models.reclaims.candidate import WITHDRAWABLE
 from subscriptions.models.reclaims.reclaim import VERIFIED
 from subscriptions.money.prices import PriceList
-from subscriptions.money.verified_seats import LICENSE, not_counted
+from subscriptions.money.verified_seats import not_counted
 
 
 class Stage(StrEnum):
@@ -160,8 +160,10 @@ class Ledger:
         return days, {profile: until for profile, _, _, until, _ in found}
 
     def _counted_rows(self, stage: Stage, condition: Q) -> list[Counted]:
-        rows = self.rows(stage).filter(condition).order_by().values_list("profile_id", LICENSE, "price")
-        return [(profile, license or "", price, seats) for profile, license, price, seats in rows.annotate(Count("pk"))]
+        rows = self.rows(stage).filter(condition).order_by().values_list("profile_id", "license", "price")
+        return [
+            (profile, license or "", price, seats) for profile, license, price, seats in rows.annotate(seats=Count("*"))
+        ]
 
     def rows(self, stage: Stage) -> QuerySet[Any]:
         """The rows behind a stage, with `price` (an id) and `at`, the moment that counts: candidates or reclaims."""
@@ -171,7 +173,7 @@ class Ledger:
             chosen = candidates.filter(approved) if stage == Stage.APPROVED else candidates.withdrawable()
             return chosen.annotate(price=self.prices.case_now(license="license"), at=F("created_at"))
         taken = Reclaim.objects.filter(VERIFIED, profile__in=self.profiles)
-        taken = taken.annotate(price=self.prices.case(license=LICENSE, moment="finished_at"))
+        taken = taken.annotate(price=self.prices.case(license="license", moment="finished_at"))
         first, end = self._span()
         if stage == Stage.VERIFIED:
             return taken.filter(finished_at__gte=first, finished_at__lt=end).annotate(at=F("finished_at"))
@@ -199,8 +201,7 @@ class Ledger:
         if profile_id is not None:
             rows = rows.filter(profile_id=profile_id)
         if license:
-            name = "license" if stage in (Stage.POTENTIAL, Stage.APPROVED) else LICENSE
-            rows = rows.filter(**{name: license})
+            rows = rows.filter(license=license)
         if month:
             after = date(self.year + month // 12, month % 12 + 1, 1)
             rows = rows.filter(at__gte=company_midnight(date(self.year, month, 1)), at__lt=company_midnight(after))

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Q, Value
-from django.db.models.functions import Coalesce, TruncDay
+from django.db.models import Count, Q
+from django.db.models.functions import TruncDay
 from django.utils import timezone
 
 from integrations.models import IntegrationProfile
@@ -21,7 +21,6 @@ from subscriptions.bulk_sql import large_tables
 from subscriptions.models import Reclaim, VerifiedSeats
 from subscriptions.models.reclaims.reclaim import VERIFIED
 
-LICENSE = "removal__candidate__license"
 # After this time, no transaction can still write a moment of the day, also not with a slow clock.
 LATE = timedelta(hours=1)
 
@@ -34,7 +33,7 @@ def count_verified(profile: IntegrationProfile) -> int:
     with large_tables():
         # Two processes that count at once write the same rows, one after the other.
         IntegrationProfile.objects.select_for_update().get(pk=profile.pk)
-        counted = ended.annotate(day=day, taken=Coalesce(LICENSE, Value(""))).values_list("day", "taken")
+        counted = ended.annotate(day=day).values_list("day", "license")
         rows = [
             VerifiedSeats(profile=profile, day=at, license=license, seats=seats, until=until)
             for at, license, seats in counted.annotate(seats=Count("pk"))

@@ -70,10 +70,13 @@ def _insert(request: ReclaimRequest, people: list[Approved], now: datetime) -> l
         "outcome": "",
     }
     ids = new_ids(Reclaim, len(people))
-    rows = ((pk, subscriptions[person.candidate_id], person.pk) for pk, person in zip(ids, people, strict=True))
+    rows = (
+        (pk, subscriptions[person.candidate_id], person.pk, person.evidence["license"])
+        for pk, person in zip(ids, people, strict=True)
+    )
     try:
         with transaction.atomic():
-            insert(Reclaim, ("id", "subscription_id", "removal_id"), rows, same)
+            insert(Reclaim, ("id", "subscription_id", "removal_id", "license"), rows, same)
     except IntegrityError as error:
         raise NotActionable(
             _(

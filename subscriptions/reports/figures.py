@@ -150,7 +150,7 @@ def _restored(found: _Month) -> None:
         finished_at__gte=found.first,
         finished_at__lt=found.end,
     ).order_by()
-    by = done.values_list("subscription__department", "subscription__cost_center", "removal__candidate__license")
+    by = done.values_list("subscription__department", "subscription__cost_center", "license")
     for department, center, license, count in by.annotate(Count("pk")):
         price = found.prices.at(found.profile.pk, license or "", company_day())
         found.line(department, center, price).restored += count

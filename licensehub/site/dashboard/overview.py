@@ -158,7 +158,7 @@ def _tiles(
     people = partial(listed, "subscription", **scope)
     paid = {"seat": "held", "license__in": ",".join(numbers.paid)}
     candidates = people(verdict=Verdict.CANDIDATE.value)
-    asked = ngettext("request, {seats}", "requests, {seats}", numbers.requests).format(
+    asked = ngettext("request, {seats}", "requests, {seats}", numbers.requests.number).format(
         seats=_seats(numbers.requested_people)
     )
     open_requests = listed("reclaimrequest", **scope, state__exact=RequestState.OPEN.value)
@@ -187,7 +187,7 @@ def _tiles(
             _("never proposed"),
             people(verdict=",".join(LEFT_OUT)),
         ),
-        Tile(_("Awaiting approval"), _number(numbers.requests), asked, open_requests),
+        Tile(_("Awaiting approval"), str(numbers.requests), asked, open_requests),
     ]
 
 
@@ -315,14 +315,16 @@ def _expired_in_a_row(profile: IntegrationProfile, scope: dict[str, Any]) -> Wai
 
 
 def _to_decide(numbers: ProfileStats, scope: dict[str, Any], user: User | AnonymousUser) -> Waiting:
-    count = numbers.requests
-    title = ngettext("{count} request waiting for an approver", "{count} requests waiting for an approver", count)
+    found = numbers.requests
+    title = ngettext(
+        "{count} request waiting for an approver", "{count} requests waiting for an approver", found.number
+    )
     if may(user, DECIDE):
-        title = ngettext("{count} request to decide", "{count} requests to decide", count)
+        title = ngettext("{count} request to decide", "{count} requests to decide", found.number)
     return Waiting(
-        numbers.requests,
+        found.number,
         "approval_delegation",
-        title.format(count=number(count)),
+        title.format(count=found),
         _("{seats} in all").format(seats=_seats(numbers.requested_people)),
         listed("reclaimrequest", **scope, state__exact=RequestState.OPEN.value),
     )

@@ -292,7 +292,7 @@ def _found(ledger: Ledger, choice: Choice, *, most: int | None = None) -> Iterat
         rows = ledger.chosen_rows(stage, **choice.rows)
         related = ["subscription", "profile"]
         if stage in (Stage.VERIFIED, Stage.AGAIN):
-            related += ["removal__request", "removal__candidate"]
+            related += ["removal__request"]
         rows = rows.select_related(*related).order_by("-at", "-pk")
         for row in rows[:most] if most else rows.iterator(chunk_size=2000):
             price = ledger.prices.by_id.get(row.price)
@@ -358,8 +358,8 @@ def _request_number(row: RemovalCandidate | Reclaim) -> str:
 
 
 def _license(row: RemovalCandidate | Reclaim) -> str:
-    license = row.removal.candidate.license if isinstance(row, Reclaim) else row.license
-    return row.profile.connector.licenses.get(license or "", license or "")
+    license = row.license or ""
+    return row.profile.connector.licenses.get(license, license)
 
 
 # --- The chart --------------------------------------------------------------------------------------------------------

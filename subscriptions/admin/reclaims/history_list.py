@@ -21,7 +21,7 @@ class HistoryList(PagedChangeList):
     def get_results(self, request: HttpRequest) -> None:
         """Read the prices with the rows of the page."""
         day = TruncDate("finished_at", tzinfo=timezone.get_default_timezone())
-        price = price_on(OuterRef("finished_on"), license="removal__candidate__license")
+        price = price_on(OuterRef("finished_on"), license="license")
         rows: QuerySet[Any] = self.root_queryset  # type: ignore[has-type]  # of ChangeList
         self.root_queryset = rows.annotate(finished_on=day).annotate(price=price)
         super().get_results(request)
@@ -34,4 +34,4 @@ def seat_of(row: Reclaim) -> tuple[int, str, date] | None:
     """The seat that a verified reclaim took, on the day on which it was read back."""
     if row.direction != Direction.DEACTIVATE or row.state != ReclaimState.DONE or row.finished_at is None:
         return None
-    return row.profile_id, row.removal.candidate.license or "", company_day(row.finished_at)
+    return row.profile_id, row.license, company_day(row.finished_at)

@@ -83,6 +83,8 @@ class Reclaim(models.Model):
     removal = models.OneToOneField(RequestedRemoval, on_delete=models.PROTECT, related_name="reclaim")
     direction = models.CharField(_("direction"), max_length=10, choices=Direction.choices, default=Direction.DEACTIVATE)
     state = models.CharField(_("state"), max_length=10, choices=ReclaimState.choices, default=ReclaimState.QUEUED)
+    # The license type of the seat, from the evidence that was approved.
+    license = models.CharField(max_length=40, blank=True, default="", db_default="")
     queued_at = models.DateTimeField(_("queued at"), default=database_now)
     token = models.UUIDField(null=True, editable=False)
     lease_until = models.DateTimeField(null=True, editable=False)
@@ -127,7 +129,8 @@ class Reclaim(models.Model):
             models.Index(fields=["profile", "sending_at"], name="reclaim_sent"),
             models.Index(fields=["queued_at", "id"], name="reclaim_queued"),
             models.Index(fields=["state", "queued_at", "id"], name="reclaim_state_queued"),
-            models.Index(fields=["direction", "state", "finished_at"], name="reclaim_verified"),
+            # With profile and license, so that the savings of a day are counted from the index alone.
+            models.Index(fields=["direction", "state", "finished_at", "profile", "license"], name="reclaim_verified"),
         ]
 
     def __str__(self) -> str:

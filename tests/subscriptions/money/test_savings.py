@@ -155,9 +155,7 @@ def test_each_seat_has_the_price_of_its_day_and_free_ones_count_nothing(priced, 
     this = timezone.localdate().year
     for row, days in ((old, 2), (unpriced, 500)):
         Reclaim.objects.filter(pk=row.pk).update(finished_at=timezone.now() - timedelta(days=days))
-    RemovalCandidate.objects.filter(pk=free.removal.candidate_id).update(
-        evidence={**free.removal.candidate.evidence, "license": "free_restricted"}
-    )
+    Reclaim.objects.filter(pk=free.pk).update(license="free_restricted")
     today = timezone.localdate()
     enter_price(world.profile, PriceInput("full", D("300"), "USD", Per.YEAR, today), actor=alice)
     tomorrow = today + timedelta(days=1)
@@ -236,10 +234,7 @@ def test_each_currency_has_its_own_rows_months_and_departments(priced, alice, bo
     decide.approve(request_reclaim(world.candidates(3), actor=alice), actor=bob)
     assert reclaim_due(world.profile).reclaimed == 3
     today = timezone.localdate()
-    first = Reclaim.objects.order_by("pk").first()
-    RemovalCandidate.objects.filter(pk=first.removal.candidate_id).update(
-        license="occasional", evidence={**first.removal.candidate.evidence, "license": "occasional"}
-    )
+    Reclaim.objects.filter(pk=Reclaim.objects.order_by("pk").first().pk).update(license="occasional")
     enter_price(world.profile, PriceInput("occasional", D("100"), "EUR", Per.YEAR, today), actor=alice)
 
     seats(world)
@@ -251,6 +246,17 @@ def test_each_currency_has_its_own_rows_months_and_departments(priced, alice, bo
         "EUR": D(100),
         "USD": D(480),
     }
+
+
+def test_a_saving_has_the_license_that_was_approved(priced, alice, bob):
+    """Also if somebody changes the candidate in the database."""
+    world = priced
+    decide.approve(request_reclaim(world.candidates(1), actor=alice), actor=bob)
+    candidate = RemovalCandidate.objects.get(removals__reclaim__isnull=False)
+    RemovalCandidate.objects.filter(pk=candidate.pk).update(evidence={**candidate.evidence, "license": "occasional"})
+    assert reclaim_due(world.profile).reclaimed == 1
+    [group] = Ledger([world.profile], timezone.localdate().year).groups([Stage.VERIFIED])
+    assert [line.license for line in group.lines] == ["full"]
 
 
 def test_the_price_beside_a_saving_has_its_currency(priced, alice, bob):
@@ -279,10 +285,7 @@ def test_who_is_back_within_90_days_had_the_seat_bought_again(priced, alice, bob
         (lately, timedelta(days=61)),
     ):
         Reclaim.objects.filter(pk=row.pk).update(finished_at=now - ago)
-    candidate = same.removal.candidate
-    RemovalCandidate.objects.filter(pk=candidate.pk).update(
-        license="retired_plan", evidence={**candidate.evidence, "license": "retired_plan"}
-    )
+    Reclaim.objects.filter(pk=same.pk).update(license="retired_plan")
     people = Subscription.objects.filter(pk__in=[row.subscription_id for row in (inside, outside, lately, same, other)])
     people.update(active=True)
     people.filter(pk__in=[same.subscription_id, other.subscription_id]).update(license="retired_plan")

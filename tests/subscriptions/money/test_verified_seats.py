@@ -38,7 +38,7 @@ def shown(world) -> dict[tuple[int, str, str], tuple[int, Decimal]]:
                 counted[year, line.license, group.currency] = (cell.seats, cell.amount)
         for row in ledger.rows(Stage.VERIFIED):
             price = ledger.prices.by_id.get(row.price)
-            key = (year, row.removal.candidate.license, price.currency if price else "")
+            key = (year, row.license, price.currency if price else "")
             seats, amount = rows[key]
             rows[key] = (seats + 1, amount + (price.yearly if price else 0))
     assert counted == dict(rows)
