@@ -1,7 +1,7 @@
 """Makes the secrets of an installation: `python3 deploy/make_secrets.py /etc/licensehub/secrets`, as root.
 
-Each secret is a file that only its owner can read. A file that exists is never changed, so it is harmless to run this
-again. It needs the standard library only. docs/deploy.md says what each of them is.
+Each secret is a file that only its owner can read. A secret that exists is never changed, so it is harmless to run this
+again, e.g. after an update that needs one more. It needs the standard library only. docs/deploy.md says what each is.
 """
 
 from __future__ import annotations
@@ -12,14 +12,18 @@ import os
 import secrets
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 # Folder -> variable and user of the database.
 USERS = {
     "owner": ("DATABASE_OWNER_URL", "licensehub_owner"),
     "web": ("DATABASE_URL", "licensehub_web"),
     "worker": ("DATABASE_URL", "licensehub_worker"),
+    "beat": ("DATABASE_URL", "licensehub_beat"),
 }
 DATABASE = "licensehub"
+# What a download needs beside the tables.
+TEMPORARY_TABLES = ("web", "worker")
 
 
 def main(arguments: list[str]) -> int:
@@ -45,22 +49,35 @@ def _keys(folder: Path) -> list[Path]:
 
 
 def _database(folder: Path, server: str) -> list[Path]:
-    """The addresses of the three users, and the statements that make these users."""
-    statements, written = folder / "postgresql.sql", []
-    lines = []
+    """The addresses of the users, and the statements that make these users. Each user has lines of its own.
+
+    A user that an update brings gets the address of the others, and its lines come behind theirs.
+    """
+    known = folder / "web" / "DATABASE_URL"
+    address = urlsplit(known.read_text().strip() if known.exists() else f"postgres://{server}/{DATABASE}")
+    server, lines, written = address.netloc.rpartition("@")[2], [], []
     for area, (variable, user) in USERS.items():
         password = secrets.token_hex(24)
-        if path := _write(folder / area / variable, f"postgres://{user}:{password}@{server}/{DATABASE}"):
+        url = address._replace(netloc=f"{user}:{password}@{server}").geturl()
+        if path := _write(folder / area / variable, url):
             written.append(path)
-            lines.append(f"CREATE ROLE {user} LOGIN PASSWORD '{password}';")
-    if lines:
-        lines.append(f"CREATE DATABASE {DATABASE} OWNER {USERS['owner'][1]} TEMPLATE template0 ENCODING 'UTF8';")
-        lines.append(f"REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC;")
-        names = ", ".join(user for _, user in USERS.values())
-        lines.append(f"GRANT CONNECT, TEMPORARY ON DATABASE {DATABASE} TO {names};")
-    if lines and (path := _write(statements, "\n".join(lines))):
-        written.append(path)
-    return written
+            lines += [f"CREATE ROLE {user} LOGIN PASSWORD '{password}';", *_on_database(area, user)]
+    if not lines:
+        return []
+    statements = folder / "postgresql.sql"
+    with statements.open("a", encoding="utf-8") as file:
+        file.write("".join(f"{line}\n" for line in lines))
+    return [*written, statements]
+
+
+def _on_database(area: str, user: str) -> list[str]:
+    if area == "owner":
+        return [
+            f"CREATE DATABASE {DATABASE} OWNER {user} TEMPLATE template0 ENCODING 'UTF8';",
+            f"REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC;",
+        ]
+    rights = "CONNECT, TEMPORARY" if area in TEMPORARY_TABLES else "CONNECT"
+    return [f"GRANT {rights} ON DATABASE {DATABASE} TO {user};"]
 
 
 def _broker(folder: Path, server: str) -> list[Path]:

@@ -11,6 +11,7 @@ from django.db.models import Q
 
 from integrations.models import Heartbeat, ProcessKind
 from licensehub.build import version
+from licensehub.database import rights
 from licensehub.database.clock import database_now
 from licensehub.logs.known_secrets import keys_mark
 
@@ -42,12 +43,12 @@ def beat(kind: ProcessKind, name: str, *, queues: list[str] | None = None, **fac
         "host": this_host(),
         "version": version(),
         "queues": sorted(queues or []),
-        "facts": {**facts, "keys": keys_mark()},
+        "facts": {**facts, "keys": keys_mark(), "database_user": rights.current_user()},
         "seen_at": now,
     }
-    Heartbeat.objects.update_or_create(
-        kind=kind, name=name[:150], defaults=values, create_defaults={**values, "started_at": now}
-    )
+    # Only these columns: a scheduler may change no other (`database.roles`).
+    if not Heartbeat.objects.filter(kind=kind, name=name[:150]).update(**values):
+        Heartbeat.objects.get_or_create(kind=kind, name=name[:150], defaults={**values, "started_at": now})
 
 
 def started(kind: ProcessKind, name: str) -> None:

@@ -26,7 +26,7 @@ class Heartbeat(models.Model):
     version = models.CharField(max_length=60, blank=True, default="")
     # The names of the queues that a worker serves.
     queues = models.JSONField(default=list)
-    # {"processes": 2, "disk_free": bytes, "disk_total": bytes, "keys": mark}
+    # {"processes": 2, "disk_free": bytes, "disk_total": bytes, "keys": mark, "database_user": name}
     facts = models.JSONField(default=dict)
     started_at = models.DateTimeField()
     # Empty for a scheduler that does not write this row: its messages were found in the broker.

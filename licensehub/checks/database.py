@@ -16,8 +16,8 @@ from licensehub.database.roles import Role
 
 SHOWN: Final = 5
 OWNER: Final = english(
-    "LicenseHub reaches PostgreSQL as {user}, who is neither the user of the web processes nor the one of the workers. "
-    "Somebody who takes over a process may then change the audit log. Set up the two users: see docs/database-roles.md."
+    "LicenseHub reaches PostgreSQL as {user}, who is not the user of the web processes, of the workers or of beat. "
+    "Somebody who takes over a process may then change the audit log. Set up these users: see docs/database-roles.md."
 )
 DIFFERENT: Final = english(
     "The rights of {user} in PostgreSQL are not the declared ones: {differences}. Run manage.py grant_roles as the "
@@ -26,18 +26,17 @@ DIFFERENT: Final = english(
 
 
 def problem() -> str:
-    """Return what is wrong with the user of this process, in English; empty if nothing is."""
-    if connection.vendor != "postgresql":
-        return ""
+    """Return what is wrong with the user of this process or with one of the others, in English; empty if nothing is."""
     user = rights.current_user()
-    role = rights.role_of(user)
-    if role is None:
-        return OWNER.format(user=user)
-    found = rights.differences(role)
-    if not found:
+    if not user:
         return ""
-    more = f" ({len(found) - SHOWN} more)" if len(found) > SHOWN else ""
-    return DIFFERENT.format(user=user, differences="; ".join(found[:SHOWN]) + more)
+    if user not in {role.user for role in Role}:
+        return OWNER.format(user=user)
+    for role in Role:
+        if found := rights.differences(role):
+            more = f" ({len(found) - SHOWN} more)" if len(found) > SHOWN else ""
+            return DIFFERENT.format(user=role.user, differences="; ".join(found[:SHOWN]) + more)
+    return ""
 
 
 def pool_problem() -> str:
@@ -59,25 +58,26 @@ def report() -> None:
 
 @register(Tags.database)
 def check_database_rights(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
-    """The user of DATABASE_URL has the declared rights, and no other."""
+    """The user of DATABASE_URL and the other ones have the declared rights, and no other."""
     if not databases or connection.vendor != "postgresql" or settings.OWNER_ACTS:
         return []
     try:
         sentence = problem()
     except DatabaseError:
         return []  # `migrate` reports a database that does not answer
-    hint = "Set DATABASE_URL of web and worker, and DATABASE_OWNER_URL: docs/database-roles.md says how."
+    hint = "Set DATABASE_URL of web, worker and beat, and DATABASE_OWNER_URL: docs/database-roles.md says how."
     return [Warning(sentence, hint=hint, id="licensehub.W050")] if sentence else []
 
 
 @register
 def check_database_users(**_: Any) -> list[CheckMessage]:
-    """The two users are two."""
+    """Web, workers and beat have three users."""
     names = {role.user for role in Role}
     if len(names) == len(Role) and all(name.replace("_", "").isalnum() for name in names):
         return []
-    hint = "Write two different names of letters, digits and _."
-    return [Error("DATABASE_WEB_USER and DATABASE_WORKER_USER are not two names.", hint=hint, id="licensehub.E052")]
+    sentence = "DATABASE_WEB_USER, DATABASE_WORKER_USER and DATABASE_BEAT_USER are not three names."
+    hint = "Write three different names of letters, digits and _."
+    return [Error(sentence, hint=hint, id="licensehub.E052")]
 
 
 @register(Tags.database)

@@ -1,8 +1,8 @@
-"""The rights of the two runtime roles of PostgreSQL, table by table: the one table behind `manage.py grant_roles`.
+"""The rights of the runtime roles of PostgreSQL, table by table: what `manage.py grant_roles` grants.
 
-The owner of the tables runs migrations and nothing else. `web` and `worker` get the rights below, and no other: no DDL,
-no TRUNCATE, no DELETE where the application deletes nothing, and UPDATE only for the columns that the application
-changes. So a hole in a page cannot rewrite the audit, and a worker cannot make an account.
+The owner of the tables runs migrations and nothing else. `web`, `worker` and `beat` get the rights below, and no other:
+no DDL, no TRUNCATE, no DELETE where the application deletes nothing, and UPDATE only for the columns that the
+application changes. So a hole in a page cannot rewrite the audit, and a worker cannot make an account.
 
 A right on a table of our own is declared here by hand. A test tries each forbidden statement as each role, and runs the
 whole job as them. docs/database-roles.md explains how to set it up.
@@ -26,11 +26,12 @@ ALL: Final = "*"
 class Role(StrEnum):
     WEB = "web"
     WORKER = "worker"
+    BEAT = "beat"
 
     @property
     def user(self) -> str:
         """Its user in the database."""
-        return str(settings.DATABASE_WEB_USER if self == Role.WEB else settings.DATABASE_WORKER_USER)
+        return str(getattr(settings, f"DATABASE_{self.name}_USER"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,12 +200,21 @@ TABLES: Final[Mapping[str, tuple[Rights, Rights]]] = {
     "subscriptions_seatfloor": (_all_but("profile_id", delete=True), READ),
     "subscriptions_monthlyreport": (READ, ADD),
     "subscriptions_reconciliation": (_all_but(), _all_but()),
-    # Schedules belong to pages. Beat, which has the workers' user, writes when a task ran last.
-    "django_celery_beat_periodictask": (EVERYTHING, _changes("last_run_at", "total_run_count", insert=False)),
 }
-# Tables of libraries that are not named above: sign-in is the pages', and beat reads the schedules.
+# Tables of libraries that are not named above: sign-in and schedules are the pages', and a worker reads schedules.
 LIBRARY: Final = (EVERYTHING, NOTHING)
-BEAT: Final = (EVERYTHING, READ)
+SCHEDULES: Final = (EVERYTHING, READ)
+# Beat reads schedules, notes when a task ran last, and keeps its heartbeat. It sees no other table.
+BEAT: Final[Mapping[str, Rights]] = {
+    "django_celery_beat_periodictask": _changes("last_run_at", "total_run_count", insert=False),
+    "django_celery_beat_periodictasks": READ,
+    "django_celery_beat_crontabschedule": READ,
+    "django_celery_beat_intervalschedule": READ,
+    "django_celery_beat_clockedschedule": READ,
+    "integrations_heartbeat": _changes("host", "version", "queues", "facts", "seen_at", delete=True),
+}
+# Pages and workers check whether the tables fit the code.
+SEE_MIGRATIONS: Final = (Role.WEB, Role.WORKER)
 OURS: Final = ("audit", "ui", "integrations", "subscriptions", "licensehub", "sign_in", "api")
 
 
@@ -218,12 +228,14 @@ def tables() -> dict[str, type[models.Model]]:
 
 def rights_on(table: str, model: type[models.Model], role: Role) -> Rights:
     """The declared rights. Raises LookupError for a table of ours that is not declared."""
-    place = list(Role).index(role)
+    if role == Role.BEAT:
+        return BEAT.get(table, NOTHING)
+    place = 0 if role == Role.WEB else 1
     if table in TABLES:
         return TABLES[table][place]
     if model._meta.app_label in OURS:
         raise LookupError(f"{table} is not declared in licensehub/database/roles.py.")
-    return (BEAT if model._meta.app_label == "django_celery_beat" else LIBRARY)[place]
+    return (SCHEDULES if model._meta.app_label == "django_celery_beat" else LIBRARY)[place]
 
 
 def declared(role: Role) -> dict[str, Rights]:
@@ -238,7 +250,8 @@ def statements(role: Role) -> Iterator[str]:
         yield f"REVOKE ALL ON ALL {kind} IN SCHEMA public FROM {user}"
     yield f"REVOKE ALL ON SCHEMA public FROM {user}"
     yield f"GRANT USAGE ON SCHEMA public TO {user}"
-    yield f"GRANT SELECT ON {MIGRATIONS} TO {user}"
+    if role in SEE_MIGRATIONS:
+        yield f"GRANT SELECT ON {MIGRATIONS} TO {user}"
     for table, rights in declared(role).items():
         granted = [word for word, has in (("SELECT", rights.select), ("INSERT", rights.insert)) if has]
         granted += ["DELETE"] if rights.delete else []

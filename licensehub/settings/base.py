@@ -127,12 +127,13 @@ TEMPLATES = [
 FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 
 # --- Database ---------------------------------------------------------------------------------------------------------
-# On PostgreSQL, web and worker have users of their own, each with a DATABASE_URL. Only these commands act as the owner
-# of the tables. docs/database-roles.md explains it.
+# On PostgreSQL, web, worker and beat have users of their own, each with a DATABASE_URL. Only these commands act as the
+# owner of the tables. docs/database-roles.md explains it.
 OWNER_COMMANDS = ("migrate", "grant_roles", "sqlmigrate", "showmigrations", "erase_people")
 OWNER_ACTS = len(sys.argv) > 1 and Path(sys.argv[0]).name == "manage.py" and sys.argv[1] in OWNER_COMMANDS
 DATABASE_WEB_USER = env.str("DATABASE_WEB_USER", default="licensehub_web").strip()
 DATABASE_WORKER_USER = env.str("DATABASE_WORKER_USER", default="licensehub_worker").strip()
+DATABASE_BEAT_USER = env.str("DATABASE_BEAT_USER", default="licensehub_beat").strip()
 DATABASES = {"default": reader.database("DATABASE_URL", f"sqlite:///{VAR_DIR / 'licensehub.sqlite3'}")}
 if OWNER_ACTS and env.str("DATABASE_OWNER_URL", default=""):
     DATABASES["default"] = reader.database("DATABASE_OWNER_URL", "")

@@ -1,11 +1,11 @@
-"""The users of web and worker do their whole job. Each statement that is not declared is tried, and refused."""
+"""The users of web, worker and beat do their whole job. Each statement that is not declared is tried, and refused."""
 
 # ruff: noqa: S608 - the statements have names of our own tables
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -15,17 +15,22 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.test import Client
 from django.urls import reverse
+from django_celery_beat.models import PeriodicTask
 
 from integrations.installation import processes as heartbeats
-from integrations.models import CheckResult, IntegrationProfile, MailTrial, ProcessKind
+from integrations.models import CheckResult, Heartbeat, IntegrationProfile, MailTrial, ProcessKind
 from licensehub.audit.models import AuditEvent
+from licensehub.celery import app
 from licensehub.checks import database
 from licensehub.database import rights as database_rights
 from licensehub.database import roles as database_roles
 from licensehub.database.clock import database_now
 from licensehub.database.roles import Role
 from licensehub.operations import queues, results
+from licensehub.operations.doctor.checks.database import rights as doctor_rights
+from licensehub.operations.doctor.findings import Context, Level
 from licensehub.operations.page import shown_to
+from licensehub.operations.processes.beat import Scheduler
 from licensehub.operations.tasks import send_mail_trial
 from subscriptions import tasks
 from subscriptions.accounts import rights_changes
@@ -53,10 +58,10 @@ def sql(statement: str) -> None:
 
 @pytest.fixture
 def roles(db, settings) -> None:
-    """Both users, with their rights. They end with the transaction of the test."""
+    """The users of web, worker and beat, with their rights. They end with the transaction of the test."""
     one = settings.VAR_DIR.name.replace("-", "_")
-    settings.DATABASE_WEB_USER, settings.DATABASE_WORKER_USER = f"web_{one}", f"worker_{one}"
     for role in Role:
+        setattr(settings, f"DATABASE_{role.name}_USER", f"{role}_{one}")
         sql(f'CREATE ROLE "{role.user}" LOGIN')
     call_command("grant_roles")
 
@@ -70,6 +75,14 @@ def acting(role: Role) -> Iterator[None]:
     finally:
         if not connection.needs_rollback:
             sql("RESET ROLE")
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """Nothing that is written in the `with` block stays."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
 
 
 def refused(role: Role, statement: str) -> bool:
@@ -100,11 +113,11 @@ def forbidden(role: Role) -> Iterator[str]:
         yield f'CREATE INDEX ON "{table}" ("{columns[0]}")'
         yield f'CREATE TRIGGER x BEFORE INSERT ON "{table}" FOR EACH ROW EXECUTE FUNCTION audit_append_only()'
         changing = rights.columns(model)
-        yield from (f'UPDATE "{table}" SET "{name}" = NULL WHERE false' for name in columns if name not in changing)
+        yield from (f'UPDATE "{table}" SET "{name}" = DEFAULT WHERE false' for name in columns if name not in changing)
         if not rights.delete:
             yield f'DELETE FROM "{table}" WHERE false'
         if not rights.insert:
-            yield f'INSERT INTO "{table}" SELECT * FROM "{table}" WHERE false'
+            yield f'INSERT INTO "{table}" DEFAULT VALUES'
         if not rights.select:
             yield f'SELECT FROM "{table}"'
     yield "CREATE TABLE public.x (y int)"
@@ -132,7 +145,7 @@ def test_each_statement_that_is_not_declared_is_refused(roles, role):
 @on_postgresql
 def test_control_the_owner_is_refused_nothing_and_each_right_too_much_is_found(roles):
     assert database_rights.current_user() not in {role.user for role in Role}
-    assert "neither the user of the web processes" in database.problem()
+    assert "not the user of the web processes" in database.problem()
     web = Role.WEB
     for given, found in (
         (f'GRANT UPDATE ON audit_auditevent TO "{web.user}"', "UPDATE of action on audit_auditevent is too much"),
@@ -145,8 +158,9 @@ def test_control_the_owner_is_refused_nothing_and_each_right_too_much_is_found(r
         savepoint = transaction.savepoint()
         sql(given)
         assert found in database_rights.differences(web), given
-        with acting(web):
-            assert "are not the declared ones" in database.problem(), given
+        for role in Role:
+            with acting(role):
+                assert f"The rights of {web.user} in PostgreSQL are not" in database.problem(), given
         transaction.savepoint_rollback(savepoint)
     sql(f'GRANT UPDATE ON audit_auditevent TO "{web.user}"')
     assert not refused(web, "UPDATE audit_auditevent SET action = NULL WHERE false")
@@ -214,6 +228,77 @@ def test_the_whole_job_runs_as_the_two_users(roles, world, alice, bob, monkeypat
     assert zoe.pk
 
 
+def refused_to_beat() -> list[str]:
+    """The statements of a scheduler that PostgreSQL refuses, from its start to its end. Nothing of it stays."""
+    refusals = []
+
+    def note(execute, statement, parameters, many, context):
+        try:
+            return execute(statement, parameters, many, context)
+        except DatabaseError as error:
+            if getattr(error.__cause__, "sqlstate", "") == "42501":
+                refusals.append(statement)
+            raise
+
+    with suppress(DatabaseError), undone(), acting(Role.BEAT), connection.execute_wrapper(note):
+        scheduler = Scheduler(app=app)
+        due = PeriodicTask.objects.get(name="Sweep").total_run_count
+        while scheduler.tick() == 0:
+            pass
+        # The next heartbeat is not the first one.
+        scheduler._next = 0.0
+        scheduler.tick()
+        assert refusals or Heartbeat.objects.filter(kind=ProcessKind.BEAT).exists()
+        scheduler.close()
+        assert refusals or PeriodicTask.objects.get(name="Sweep").total_run_count == due + 1
+        assert refusals or not Heartbeat.objects.filter(kind=ProcessKind.BEAT).exists()
+    return refusals
+
+
+@on_postgresql
+def test_beat_does_its_job_and_needs_each_of_its_rights(roles, settings, monkeypatch):
+    """Control: without any one of them, PostgreSQL refuses a statement of the job."""
+    settings.ALLOWED_HOSTS = ["localhost"]
+    # Nothing is sent, the transaction of the test stays open, and nothing is written when its process ends.
+    monkeypatch.setattr(Scheduler, "apply_entry", lambda *args, **kwargs: None)
+    monkeypatch.setattr(Scheduler, "producer", None)
+    for name in ("close_old_connections", "Finalize"):
+        monkeypatch.setattr(f"django_celery_beat.schedulers.{name}", lambda *args, **kwargs: None)
+    PeriodicTask.objects.filter(name="Sweep").update(last_run_at=database_now() - timedelta(hours=1))
+    assert refused_to_beat() == []
+    granted = sorted(database_rights.wanted(Role.BEAT))
+    assert len(granted) > 10
+    for table, right in granted:
+        word, _, column = right.partition(" of ")
+        with undone():
+            sql(f'REVOKE {word} {f"({column})" if column else ""} ON {table} FROM "{Role.BEAT.user}"')
+            assert refused_to_beat(), f"{right} on {table} is not needed"
+
+
+@on_postgresql
+def test_rights_are_granted_when_all_users_exist(roles, settings):
+    """An update that brings a user says so before it changes anything."""
+    settings.DATABASE_BEAT_USER = "nobody_yet"
+    with pytest.raises(CommandError, match='let its administrator run CREATE ROLE "nobody_yet" LOGIN'):
+        call_command("grant_roles")
+
+
+@on_postgresql
+def test_a_process_with_the_user_of_another_one_is_found(roles):
+    def found():
+        with acting(Role.WEB):
+            return doctor_rights(Context())
+
+    with acting(Role.WORKER):
+        heartbeats.beat(ProcessKind.WORKER, "celery@one")
+        heartbeats.beat(ProcessKind.BEAT, "gen7@one")
+    assert found().title == "A process has the database user of another one"
+    assert found().detail == (f"gen7@one reaches the database as {Role.WORKER.user}, and not as {Role.BEAT.user}.")
+    with acting(Role.BEAT):
+        heartbeats.beat(ProcessKind.BEAT, "gen7@one")
+    assert found().level == Level.OK
+
+
 @on_postgresql
 def test_a_worker_ends_sessions_that_it_may_not_read(roles):
     dave, client = person("dave", "Auditor"), Client()
@@ -244,15 +329,18 @@ def test_a_worker_moves_the_protections_of_an_archived_profile(roles, world, ali
 
 
 def test_each_table_is_declared():
-    """A new table of ours must say what web and worker may do with it."""
+    """A new table of ours must say what web and worker may do with it. Beat may do nothing with it."""
     for role in Role:
         rights = database_roles.declared(role)
-        assert set(database_roles.TABLES) <= set(rights)
+        assert {*database_roles.TABLES, *database_roles.BEAT} <= set(rights)
         for table, model in database_roles.tables().items():
             rights[table].columns(model)
-    for role in Role:
-        audit = database_roles.declared(role)["audit_auditevent"]
-        assert audit == database_roles.ADD
+    audit = {role: database_roles.declared(role)["audit_auditevent"] for role in Role}
+    assert audit == {
+        Role.WEB: database_roles.ADD,
+        Role.WORKER: database_roles.ADD,
+        Role.BEAT: database_roles.NOTHING,
+    }
 
 
 @pytest.mark.skipif(not settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"), reason="PostgreSQL has no REPLACE")

@@ -30,7 +30,7 @@ def test_a_unit_has_few_rights_and_its_own_secrets(name: str) -> None:
     assert unit.one("ProtectSystem") == "strict" and unit.one("UMask") == "0077"
     assert (unit.one("KillMode"), unit.one("Restart")) == ("mixed", "always")
     assert set(unit.credentials()) <= SECRETS and not set(unit.environment()) & SECRETS
-    area = "web" if name == UNITS[0] else "worker"
+    area = dict(zip(UNITS, ("web", "worker", "beat"), strict=True))[name]
     assert unit.credentials()["DATABASE_URL"] == f"/etc/licensehub/secrets/{area}/DATABASE_URL"
     keys = {"SECRET_KEY", "CREDENTIAL_KEYS", "APPROVAL_KEY", "AUDIT_KEY", "ANCHOR_KEYS"}
     assert set(unit.credentials()) & keys == (set() if name == UNITS[2] else keys)

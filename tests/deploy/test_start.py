@@ -32,6 +32,7 @@ def host(tmp_path: Path) -> Iterator[Host]:
         "EMAIL_URL": "consolemail://",
         "web/DATABASE_URL": "postgres://web:x@127.0.0.1:1/hub",
         "worker/DATABASE_URL": "postgres://worker:x@127.0.0.1:1/hub",
+        "beat/DATABASE_URL": "postgres://beat:x@127.0.0.1:1/hub",
     }
     for name, value in values.items():
         path = made.path(f"/etc/licensehub/secrets/{name}")
@@ -65,7 +66,7 @@ def ends_with(host: Host, process: str) -> str:
         ("worker", "CREDENTIAL_KEYS", b"no Fernet key", ("E004",)),
         ("worker", "BROKER_KEY", b" ", ("E051", "E066")),
         ("beat", "BROKER_KEY", b"short", ("E051",)),
-        ("beat", "worker/DATABASE_URL", b"", ("E066",)),
+        ("beat", "beat/DATABASE_URL", b"", ("E066",)),
     ],
 )
 def test_a_process_refuses_to_start_without_a_key(

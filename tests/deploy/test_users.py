@@ -24,8 +24,6 @@ GROUP = "licensehub"
 SECRET_FILES = "/etc/licensehub/secrets/"
 # All processes reach the database and the broker. Pages and tasks send mails; beat does not.
 SERVERS, MAIL = {"DATABASE_URL", "REDIS_URL"}, {"EMAIL_URL"}
-# The role of the database, and with it the folder of its address.
-ROLES = {Process.WEB: "web", Process.WORKER: "worker", Process.BEAT: "worker"}
 
 
 def process_of(unit: Unit) -> Process:
@@ -119,7 +117,7 @@ def needless(unit: Unit) -> set[str]:
     process = process_of(unit)
     needed = keys_of(process) | SERVERS | (MAIL if process is not Process.BEAT else set())
     paths = {name: f"{SECRET_FILES}{name}" for name in needed}
-    paths["DATABASE_URL"] = f"{SECRET_FILES}{ROLES[process]}/DATABASE_URL"
+    paths["DATABASE_URL"] = f"{SECRET_FILES}{process}/DATABASE_URL"
     return {name for name, path in unit.credentials().items() if paths.get(name) != path}
 
 

@@ -1,4 +1,4 @@
-"""`manage.py grant_roles`: gives the users of web and worker the rights of `licensehub.database.roles`, and no more."""
+"""`manage.py grant_roles`: gives the users of web, worker and beat the rights of `database.roles`, and no more."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from licensehub.database.roles import Role
 
 class Command(BaseCommand):
     help = (
-        "Give the users of web and worker their rights in PostgreSQL, as the owner of the tables (DATABASE_OWNER_URL). "
+        "Give the users of web, worker and beat their rights in PostgreSQL, as the owner of the tables "
+        "(DATABASE_OWNER_URL). "
         "Run it after each `migrate`; it changes nothing where everything is right."
     )
 
@@ -24,7 +25,9 @@ class Command(BaseCommand):
         missing = {role.user for role in Role} - users_that_exist()
         if missing:
             made = "; ".join(f"CREATE ROLE \"{name}\" LOGIN PASSWORD '…'" for name in sorted(missing))
-            raise CommandError(f"The database has no such user: let its administrator run {made}.")
+            raise CommandError(
+                f"A user of the database is missing: let its administrator run {made}. docs/database-roles.md says how."
+            )
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
             cursor.execute("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC")

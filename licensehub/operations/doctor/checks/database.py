@@ -14,6 +14,7 @@ from django.db.migrations.executor import MigrationExecutor
 from integrations.connectors.contract import english, english_plural
 from licensehub.checks import database
 from licensehub.database import pooling
+from licensehub.database.roles import Role
 from licensehub.operations.doctor.findings import HOUR, Context, Finding, Level, Step, check
 
 # Django 5.2 needs these: https://docs.djangoproject.com/en/5.2/ref/databases/
@@ -139,12 +140,26 @@ def system_checks(context: Context) -> Finding:
 
 @check("rights", every=HOUR)
 def rights(context: Context) -> Finding:
-    """The user of this process may do what it needs in the database, and no more."""
+    """Each user of the database may do what its process needs, and no more, and each process has its own."""
     if connection.vendor != "postgresql":
         return Finding(Level.OK, english("SQLite has no users"))
     if problem := database.problem():
-        steps = (Step(english("Set up the two users: docs/database-roles.md."), "python manage.py grant_roles"),)
+        steps: tuple[Step, ...] = (
+            Step(
+                english("Set up the users of web, workers and beat: docs/database-roles.md."),
+                "python manage.py grant_roles",
+            ),
+        )
         return Finding(Level.LOOK, english("The rights in the database are wrong"), detail=problem, steps=steps)
+    for row in filter(context.processes.is_alive, context.processes.rows):
+        user, own = row.facts.get("database_user"), Role(row.kind).user
+        if user and user != own:
+            detail = english("{process} reaches the database as {user}, and not as {own}.").format(
+                process=row.name, user=user, own=own
+            )
+            steps = (Step(english("Give it the address with its own user: docs/database-roles.md.")), Step(RESTART))
+            title = english("A process has the database user of another one")
+            return Finding(Level.LOOK, title, detail=detail, steps=steps)
     return Finding(Level.OK, english("The rights in the database are as declared"))
 
 
