@@ -77,5 +77,15 @@ def secrets_of(service: str) -> dict[str, Path]:
     return {one.get("target", one["source"]): Path(files[one["source"]]["file"]) for one in named}
 
 
+def mounts_of(service: str) -> dict[str, tuple[str, str]]:
+    """Folder -> volume (empty for one in memory) and rights, `rw` or `ro`."""
+    one = compose()["services"][service]
+    found = {path.partition(":")[0]: ("", "rw") for path in one.get("tmpfs", [])}
+    for line in one.get("volumes", []):
+        volume, folder, *rights = line.split(":")
+        found[folder] = (volume, *(rights or ["rw"]))
+    return found
+
+
 def command_of(service: str) -> list[str]:
     return ours()[service].get("command") or image().command

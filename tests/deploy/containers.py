@@ -2,7 +2,7 @@
 
 The commands are those of the Dockerfile and the compose file, with other places and ports. Two are not run: the images
 of others are not fetched, and pip does not install: the packages of the tests have the same versions and hashes. For
-root, the processes run as the user of the image, and all but `/data` and `/tmp` is read-only for them.
+root, the processes run as the user of the image, and can write into the volumes of their service only.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from licensehub.embedded import broker
-from tests.deploy.container_files import FOLDER, command_of, compose, image, secrets_of
+from tests.deploy.container_files import FOLDER, command_of, compose, image, mounts_of, ours, secrets_of
 from tests.deploy.host import BASE, TEMPORARY, Host, Process
 from tests.deploy.units import read_environment
 from tests.deploy.users import Users, missing
 
-CODE, DATA = "/opt/licensehub", "/data"
-PLACES = re.compile(r"(?<![\w./-])/(?:opt/licensehub|run/secrets|data)(?=[/:\s]|$)")
+CODE, DATA, SOCKET = "/opt/licensehub", "/data", "/run/licensehub"
+PLACES = re.compile(r"(?<![\w./-])/(?:opt/licensehub|run/(?:secrets|licensehub)|data)(?=[/:\s]|$)")
 PIP = ".venv/bin/pip install --require-hashes --requirement requirements.txt"
 
 
@@ -89,7 +89,8 @@ class Containers:
             reason = users.refused()
         if reason:
             sys.__stderr__.write(f"\n!!! The containers run as the user of the test: {reason}\n")  # type: ignore[union-attr]
-            self.host.path(DATA).mkdir(mode=0o700)
+            for folder in {folder for service in ours() for folder in mounts_of(service)} - {TEMPORARY}:
+                self.host.path(folder).mkdir(parents=True)
             return
         self.users = users
         for one in self.place(command).split(" && "):
@@ -127,6 +128,13 @@ class Containers:
         stops = float(compose()["services"][service]["stop_grace_period"].removesuffix("s"))
         return self.host.start(f"{service}-{number}", words, environment, str(self.host.path(CODE)), stop_seconds=stops)
 
+    def restart(self, service: str) -> None:
+        """As `docker compose up` does after an update: the former process must end without an error first."""
+        [former] = [one for one in self.host.running if one.name == f"{service}-1"]
+        self.host.running.remove(former)
+        assert former.stop() == 0, former.text()
+        self.start(service)
+
     def start_broker(self) -> Process:
         """With the command of the compose file, and the configuration that `make_secrets.py` wrote."""
         places = {
@@ -141,8 +149,10 @@ class Containers:
 
     def _words(self, command: list[str], service: str) -> list[str]:
         words = [self.place(word, service) for word in command]
-        return self.users.enter("licensehub", words, (DATA, TEMPORARY)) if self.users else words
+        writable = [folder for folder, (_, rights) in mounts_of(service).items() if rights == "rw"]
+        return self.users.enter("licensehub", words, tuple(writable)) if self.users else words
 
     def _environment(self, service: str) -> dict[str, str]:
-        of_image = {name: self.place(text, service) for name, text in image().variables.items()}
-        return {**self.host.clean(), **of_image, **read_environment(self.host.root / "licensehub.env")}
+        given = {**image().variables, **ours()[service].get("environment", {})}
+        placed = {name: self.place(text, service) for name, text in given.items()}
+        return {**self.host.clean(), **placed, **read_environment(self.host.root / "site.env")}

