@@ -18,7 +18,9 @@ from subscriptions.profiles import archive
 from subscriptions.reclaims.engine import reclaim_due
 from tests.support.fixtures import connect
 
-LONG_AGO = (timezone.now() - timedelta(days=400)).isoformat()
+
+def long_ago() -> str:
+    return (timezone.now() - timedelta(days=400)).isoformat()
 
 
 def priced(world, alice) -> None:
@@ -72,7 +74,7 @@ def test_a_person_who_is_taken_back_three_times_saves_one_seat(world, alice, bob
         Reclaim.objects.filter(pk=Reclaim.objects.latest("pk").pk).update(
             finished_at=timezone.now() - timedelta(days=days)
         )
-        world.miro.change(first.subscription.external_id, active=True, last_activity_at=LONG_AGO)
+        world.miro.change(first.subscription.external_id, active=True, last_activity_at=long_ago())
         world.download()
         Subscription.objects.filter(pk=first.subscription_id).update(cooldown_until=None)
         world.download()
@@ -87,7 +89,7 @@ def test_a_new_account_or_profile_is_still_the_same_person(world, alice, bob, at
     again, twice, stays = taken(world, alice, bob, world.candidates(3))
     for item in (again, twice):
         new = world.miro.make_again(item.subscription.external_id)["id"]
-        world.miro.change(new, license_assigned_at=LONG_AGO, last_activity_at=LONG_AGO, active=item == again)
+        world.miro.change(new, license_assigned_at=long_ago(), last_activity_at=long_ago(), active=item == again)
     world.download()
     assert totals() == {"verified": 3, "again": 1}
     archive.archive(world.profile, typed_name=world.profile.name, actor=bob)

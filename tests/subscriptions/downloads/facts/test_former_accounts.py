@@ -20,16 +20,17 @@ from tests.support.fixtures import actions, connect
 from tests.support.keeping import pause
 from tests.support.notices import text_of
 
-LONG_AGO = (timezone.now() - timedelta(days=400)).isoformat()
-
-
 WHY = "{} was rejected: “On parental leave”"
+
+
+def long_ago() -> str:
+    return (timezone.now() - timedelta(days=400)).isoformat()
 
 
 def made_again(world, external_id: str, **changes: str) -> str:
     """Delete the account and make it again with the same address, and as long inactive. Returns the new id."""
     again = world.miro.make_again(external_id)["id"]
-    world.miro.change(again, license_assigned_at=LONG_AGO, last_activity_at=LONG_AGO, active=True, **changes)
+    world.miro.change(again, license_assigned_at=long_ago(), last_activity_at=long_ago(), active=True, **changes)
     return str(again)
 
 
