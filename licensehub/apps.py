@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 
 from django.apps import AppConfig
 from django.conf import settings
@@ -16,8 +17,14 @@ class LicenseHubConfig(AppConfig):
     verbose_name = "LicenseHub"
 
     def ready(self) -> None:
-        """Importing registers the checks. `check_var_dir` reports a folder that cannot be made."""
+        """Importing makes the Celery application, and registers the checks.
+
+        `check_var_dir` reports a folder that cannot be made.
+        """
+        from licensehub import celery  # noqa: F401
         from licensehub.checks import configuration, database, folders, outside, sign_in, stored  # noqa: F401
 
         with contextlib.suppress(OSError):
             settings.VAR_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # What is loaded by now stays in memory, so later collections leave it out.
+        gc.freeze()

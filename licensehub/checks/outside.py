@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cryptography.x509 import load_pem_x509_certificates
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError
@@ -56,6 +55,9 @@ def check_destinations(**_: Any) -> list[CheckMessage]:
 
 
 def _time_stamps() -> list[CheckMessage]:
+    # Here, since few installations need it.
+    from cryptography.x509 import load_pem_x509_certificates
+
     if not settings.ANCHOR_TSA_URL:
         return []
     try:

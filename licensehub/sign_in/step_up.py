@@ -12,7 +12,6 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from allauth.mfa.models import Authenticator
-from allauth.mfa.webauthn.internal.auth import begin_authentication
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
@@ -25,7 +24,6 @@ from licensehub.audit.actions import Action
 from licensehub.sign_in.events import record_for
 from licensehub.sign_in.factors import credentials
 from licensehub.sign_in.factors.forms import check_code, count_wrong, refuse_if_locked
-from licensehub.sign_in.factors.passkeys import PasskeyForm
 from licensehub.sign_in.forms import password_is_right
 from licensehub.sign_in.pages import page
 from licensehub.sign_in.sessions import kept_forms
@@ -94,6 +92,9 @@ def confirm(request: HttpRequest, user: User) -> HttpResponse | None:
                 return HttpResponseRedirect(request.get_full_path())
             _forget_fields(request)
             return None
+    # Here, since only web needs passkeys.
+    from allauth.mfa.webauthn.internal.auth import begin_authentication
+
     ways = ways_of(user)
     context = {
         "title": _("Confirm that it is you"),
@@ -133,6 +134,8 @@ def _proved_by(request: HttpRequest, user: User) -> str:
 
 
 def _passkey(request: HttpRequest, user: User, credential: str) -> Authenticator:
+    from licensehub.sign_in.factors.passkeys import PasskeyForm
+
     form = PasskeyForm(user=user, data={"credential": credential})
     if not form.is_valid():
         count_wrong(request, user, "webauthn")

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from django.http import FileResponse
 from django.utils import timezone
-from xlsxwriter import Workbook
 
 from licensehub.ui.csv_file import FORMULA, Column
 from licensehub.ui.invisible import visible
@@ -23,6 +22,9 @@ WIDTH: Final = 22
 
 def response(columns: Sequence[Column], rows: Iterable[Any], *, name: str) -> FileResponse:
     """A file `name`-<today>.xlsx, with one more sheet for each million rows. It is made on disk, not in memory."""
+    # Here, since few processes write such a file.
+    from xlsxwriter import Workbook
+
     file = TemporaryFile()  # noqa: SIM115 - the response closes it
     with Workbook(file, {"constant_memory": True}) as book:
         bold, plain = book.add_format({"bold": True}), book.add_format()

@@ -10,12 +10,14 @@ import hashlib
 import struct
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from django.utils.translation import gettext as _
-from PIL import Image, ImageOps
 
 from subscriptions.errors import Refused
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 MAX_BYTES: Final = 1_000_000
 # The longest side in pixels, of the uploaded file and of the stored PNG. Pages and mails show at most a third of it.
@@ -43,6 +45,9 @@ class Logo:
 
 def checked_logo(given: bytes) -> Logo:
     """The picture in this file, as a PNG of at most STORED_SIDE pixels. Raises Refused."""
+    # Here, since few processes ever see a logo.
+    from PIL import Image
+
     if len(given) > MAX_BYTES:
         raise Refused(_("The logo has more than {limit} KB. Save it smaller.").format(limit=MAX_BYTES // 1000))
     try:
@@ -68,6 +73,8 @@ def _check_sides(width: int, height: int) -> None:
 
 
 def _stored(picture: Image.Image) -> Logo:
+    from PIL import ImageOps
+
     # A camera stores the rotation as metadata, which is not kept. So the pixels are rotated.
     shown = ImageOps.exif_transpose(picture).convert("RGBA")
     shown.thumbnail((STORED_SIDE, STORED_SIDE))

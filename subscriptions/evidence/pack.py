@@ -26,7 +26,6 @@ from subscriptions.errors import Refused
 from subscriptions.evidence.archive import Archive
 from subscriptions.evidence.extract import Extract, add_extract, keys_of_this_installation
 from subscriptions.evidence.report import report_of
-from subscriptions.evidence.report_pdf import as_pdf
 from subscriptions.evidence.scope import Scope
 from subscriptions.evidence.tables import TABLES
 
@@ -117,6 +116,9 @@ def sign_manifest(manifest: bytes, keys: Keys) -> str:
 
 
 def _fill(archive: Archive, scope: Scope, as_of: int, language: str, keys: Keys) -> None:
+    # Here, since reportlab is large and few processes make a pack.
+    from subscriptions.evidence.report_pdf import as_pdf
+
     counts = {}
     with _read_by("en"):
         for table in TABLES:

@@ -6,7 +6,49 @@ import os
 import subprocess
 import sys
 
+import pytest
 from django.conf import settings
+
+# Large packages that few processes use: each is imported where it is used, or by the pages of web.
+NOT_NEEDED = {
+    "PIL",
+    "boto3",
+    "cryptography.x509",
+    "fido2",
+    "hvac",
+    "lxml",
+    "ninja",
+    "pydantic",
+    "prometheus_client",
+    "reportlab",
+    "rfc3161_client",
+    "sentry_sdk",
+    "xlsxwriter",
+    "xmlsec",
+    "zxcvbn",
+}
+
+
+@pytest.mark.parametrize(
+    ("start", "not_needed"),
+    [
+        ("import django; django.setup()", NOT_NEEDED),
+        ("import licensehub.command_line.main", NOT_NEEDED | {"celery", "django.db", "redis", "requests"}),
+    ],
+)
+def test_a_process_starts_with_few_modules(tmp_path, start, not_needed):
+    asked = (
+        f"import gc, sys; {start}; print(*sys.modules); assert gc.get_stats()[2]['collections'] == 0, gc.get_stats()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", asked],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=settings.BASE_DIR,
+        env={**os.environ, "LICENSEHUB_VAR": str(tmp_path)},
+    )
+    assert not_needed.isdisjoint(done.stdout.split()), not_needed & set(done.stdout.split())
 
 
 def test_migrate_in_a_folder_that_is_not_there_yet(tmp_path):

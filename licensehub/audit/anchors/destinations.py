@@ -16,7 +16,6 @@ from licensehub.audit.anchors.anchor import Anchor
 from licensehub.audit.anchors.anchor_file import AnchorFile
 from licensehub.audit.anchors.bucket import Bucket
 from licensehub.audit.anchors.keys import current_keys
-from licensehub.audit.anchors.time_stamp import TimeStampAuthority
 from licensehub.audit.outgoing import post
 from licensehub.audit.outside import NotTaken, refuse_in_transaction
 
@@ -76,5 +75,8 @@ def configured(host: str) -> dict[str, AnchorDestination]:
     if settings.ANCHOR_S3_BUCKET:
         found["anchor.bucket"] = Bucket(host)
     if settings.ANCHOR_TSA_URL:
+        # Here, since few installations need what it imports.
+        from licensehub.audit.anchors.time_stamp import TimeStampAuthority
+
         found["anchor.time_stamp"] = TimeStampAuthority()
     return found

@@ -18,7 +18,7 @@ from django.utils import timezone, translation
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.audit.models import AuditEvent
-from subscriptions.evidence import pack as packs
+from subscriptions.evidence import report_pdf
 from subscriptions.evidence.pack import PackChanged, make_pack
 from subscriptions.evidence.report_pdf import printable
 from subscriptions.evidence.scope import scope_of_period, scope_of_person, scope_of_request
@@ -110,13 +110,13 @@ def test_a_person_and_a_period_have_their_own_rows_only(done, world, alice, bob)
 
 def test_events_that_come_meanwhile_refuse_the_pack(done, profile_event, monkeypatch):
     request = done[0].removal.request
-    pdf = packs.as_pdf
+    pdf = report_pdf.as_pdf
 
     def slow(report):
         profile_event(target=request)
         return pdf(report)
 
-    monkeypatch.setattr(packs, "as_pdf", slow)
+    monkeypatch.setattr(report_pdf, "as_pdf", slow)
     file = io.BytesIO()
     with pytest.raises(PackChanged, match="Make the pack again"):
         make_pack(scope_of_request(request), file, language="en", actor=None)
@@ -126,7 +126,7 @@ def test_events_that_come_meanwhile_refuse_the_pack(done, profile_event, monkeyp
 def test_a_pack_is_of_one_moment_where_the_database_can_read_one(real_transactions, organization, alice, monkeypatch):
     """In a busy company, events come all the time. Control: without `_one_state`, PostgreSQL refuses the pack, too."""
     request = organization.ask(alice, count=2)
-    pdf = packs.as_pdf
+    pdf = report_pdf.as_pdf
 
     def write() -> None:
         with transaction.atomic():
@@ -140,7 +140,7 @@ def test_a_pack_is_of_one_moment_where_the_database_can_read_one(real_transactio
         return pdf(report)
 
     before = scope_of_request(request).last_event()
-    monkeypatch.setattr(packs, "as_pdf", slow)
+    monkeypatch.setattr(report_pdf, "as_pdf", slow)
     file = io.BytesIO()
     if connection.vendor == "sqlite":
         with pytest.raises(PackChanged):
