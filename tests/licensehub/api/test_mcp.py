@@ -9,7 +9,6 @@ import sys
 import anyio
 import pytest
 from django.conf import settings
-from mcp import ClientSession, StdioServerParameters, stdio_client
 
 from licensehub.api.client.transport import Caller
 from licensehub.api.management.commands.openapi import FILE
@@ -98,6 +97,9 @@ def test_odd_messages_are_answered_and_never_end_the_server(program, alice):
 
 @pytest.mark.markup
 def test_the_official_client_talks_to_the_command(real_transactions, program, carol, live_server, allow_http):
+    # Here, since each process of a run imports all tests, and this client takes a while.
+    from mcp import ClientSession, StdioServerParameters, stdio_client
+
     sent = program(carol)
     given = {"LICENSEHUB_TOKEN": sent.text, "DJANGO_SETTINGS_MODULE": "tests.settings"}
     command = [str(settings.BASE_DIR / "manage.py"), "mcp", "--url", live_server.url]

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from jsonschema import Draft202012Validator, FormatChecker, ValidationError
-from referencing import Registry, Resource
-from referencing.jsonschema import DRAFT202012
 
 from integrations.connectors.miro.sandbox.server import start
 from tests.support.sandbox_client import Client
@@ -29,10 +27,8 @@ SCIM_ERROR = {
     },
     "additionalProperties": False,
 }
-FORMATS = FormatChecker(formats=())
 
 
-@FORMATS.checks("date-time", raises=ValueError)
 def _is_date_time(value: object) -> bool:
     """A check of our own, since jsonschema checks this format only with a further library."""
     from datetime import datetime
@@ -56,9 +52,17 @@ def nullable(schema: Any) -> Any:
 
 class Contract:
     def __init__(self) -> None:
+        # Here, since its import takes seconds: each process of a run imports all tests, and few run these.
+        from jsonschema import Draft202012Validator, FormatChecker
+        from referencing import Registry, Resource
+        from referencing.jsonschema import DRAFT202012
+
         self.spec = nullable(json.loads(SPEC.read_text()))
-        self.registry: Registry[Any] = Registry().with_resource(
-            "urn:miro", Resource.from_contents(self.spec, default_specification=DRAFT202012)
+        known = Resource.from_contents(self.spec, default_specification=DRAFT202012)
+        formats = FormatChecker(formats=())
+        formats.checks("date-time", raises=ValueError)(_is_date_time)
+        self.validator = partial(
+            Draft202012Validator, registry=Registry().with_resource("urn:miro", known), format_checker=formats
         )
 
     def check(self, path: str, body: Any, *, status: int = 200, method: str = "get") -> None:
@@ -72,7 +76,7 @@ class Contract:
         self.validate({"$ref": f"urn:miro#/components/schemas/{name}"}, body)
 
     def validate(self, schema: Any, body: Any) -> None:
-        Draft202012Validator(schema, registry=self.registry, format_checker=FORMATS).validate(body)
+        self.validator(schema).validate(body)
 
 
 def _escape(text: str) -> str:
@@ -181,6 +185,8 @@ def test_scim_errors(contract: Contract, miro: Client) -> None:
                {"lastActivityAt": None}, {"role": "boss"}],
 )  # fmt: skip
 def test_a_broken_body_would_be_found(contract: Contract, miro: Client, change: dict[str, Any]) -> None:
+    from jsonschema import ValidationError
+
     miro.control.set_toggles(scopes=["organizations:read"])
     page = miro.rest(miro.members_path).json()
     page["data"][3].update(change)
