@@ -17,7 +17,15 @@ from integrations.models import IntegrationProfile
 from licensehub.ui.lists import counts
 from subscriptions.eligibility.people_counts import NEVER, PeopleCounts, band_case, current_counts
 from subscriptions.eligibility.terms import terms_of
-from subscriptions.models import DownloadRun, RequestedRemoval, RequestState, Subscription, Verdict
+from subscriptions.models import (
+    CandidateState,
+    DownloadRun,
+    Protection,
+    RequestedRemoval,
+    RequestState,
+    Subscription,
+    Verdict,
+)
 from subscriptions.models.subscription import LEFT_OUT, NEEDS_REVIEW
 
 
@@ -38,6 +46,8 @@ class ProfileStats:
     protected: int
     requests: counts.Count
     requested_people: counts.Count
+    attention: counts.Count
+    lost_protections: counts.Count
     by_license: dict[str, int]
     people: PeopleCounts
 
@@ -49,7 +59,14 @@ def profile_stats(profile: IntegrationProfile, run: DownloadRun | None) -> Profi
     verdicts, held = people.verdicts, people.held()
     open_requests = profile.requests.filter(state=RequestState.OPEN)
     requested_people = RequestedRemoval.objects.not_dropped().filter(request__in=open_requests)
-    requested = counts.capped_each({"requests": open_requests, "people": requested_people})
+    waiting = counts.capped_each(
+        {
+            "requests": open_requests,
+            "requested_people": requested_people,
+            "attention": profile.candidates.filter(state=CandidateState.ATTENTION_REQUIRED),
+            "lost_protections": Protection.objects.lost().of(profile.pk),
+        }
+    )
     return ProfileStats(
         paid=paid,
         purchased=sum(purchased.values()) if purchased else None,
@@ -62,8 +79,7 @@ def profile_stats(profile: IntegrationProfile, run: DownloadRun | None) -> Profi
         never_in_review=verdicts.get(Verdict.NEVER_ACTIVE, 0),
         review=sum(verdicts.get(verdict, 0) for verdict in NEEDS_REVIEW),
         protected=sum(verdicts.get(verdict, 0) for verdict in LEFT_OUT),
-        requests=requested["requests"],
-        requested_people=requested["people"],
+        **waiting,
         by_license=dict(sorted(held.items(), key=lambda item: (-item[1], item[0]))),
         people=people,
     )

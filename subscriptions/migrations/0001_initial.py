@@ -1677,7 +1677,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="reclaimrequest",
-            index=models.Index(fields=["state", "id"], name="request_state"),
+            index=models.Index(fields=["state", "id", "profile"], name="request_state"),
         ),
         migrations.AddIndex(
             model_name="reclaimrequest",

@@ -35,11 +35,9 @@ from subscriptions.models import (
     CandidateState,
     Direction,
     DownloadRun,
-    Protection,
     Reclaim,
     ReclaimRequest,
     ReclaimState,
-    RemovalCandidate,
     RequestState,
     RunState,
     Verdict,
@@ -257,9 +255,9 @@ def _waiting(
         _undecidable(profile, scope),
         _expired_in_a_row(profile, scope),
         _to_decide(numbers, scope, user),
-        _lost_protections(profile, scope, user),
+        _lost_protections(numbers, scope, user),
         *(_doubts_of(profile, scope, direction, doubts.get(direction, 0)) for direction in Direction),
-        _with_attention(profile, scope),
+        _with_attention(numbers, scope),
         _to_review(numbers, scope),
     ]
 
@@ -330,15 +328,14 @@ def _to_decide(numbers: ProfileStats, scope: dict[str, Any], user: User | Anonym
     )
 
 
-def _lost_protections(profile: IntegrationProfile, scope: dict[str, Any], user: User | AnonymousUser) -> Waiting:
-    may = user.has_perm("subscriptions.view_protection")
-    count = Protection.objects.lost().of(profile.pk).count() if may else 0
+def _lost_protections(numbers: ProfileStats, scope: dict[str, Any], user: User | AnonymousUser) -> Waiting:
+    count = numbers.lost_protections.number if user.has_perm("subscriptions.view_protection") else 0
     return Waiting(
         count,
         "person_off",
         ngettext(
             "{count} protection covers nobody any more", "{count} protections cover nobody any more", count
-        ).format(count=number(count)),
+        ).format(count=numbers.lost_protections),
         _("LicenseHub files no request by itself until somebody has looked"),
         listed("protection", **scope, state__exact="lost"),
     )
@@ -357,14 +354,14 @@ def _doubts_of(profile: IntegrationProfile, scope: dict[str, Any], direction: Di
     )
 
 
-def _with_attention(profile: IntegrationProfile, scope: dict[str, Any]) -> Waiting:
-    count = RemovalCandidate.objects.filter(profile=profile, state=CandidateState.ATTENTION_REQUIRED).count()
+def _with_attention(numbers: ProfileStats, scope: dict[str, Any]) -> Waiting:
+    count = numbers.attention.number
     return Waiting(
         count,
         "error",
         ngettext(
             "{count} candidate with attention required", "{count} candidates with attention required", count
-        ).format(count=number(count)),
+        ).format(count=numbers.attention),
         _("A person has to look before anything continues"),
         listed("removalcandidate", **scope, state__exact=CandidateState.ATTENTION_REQUIRED.value),
     )

@@ -106,7 +106,8 @@ class ReclaimRequest(models.Model):
             ("restore_reclaimrequest", "Can restore people, or ask for the restore of several"),
         ]
         indexes: ClassVar = [
-            models.Index(fields=["state", "id"], name="request_state"),
+            # With the profile, so that those of a profile are counted from the index alone.
+            models.Index(fields=["state", "id", "profile"], name="request_state"),
             models.Index(
                 fields=["profile", "expires_at"],
                 condition=models.Q(state__in=("collecting", "open")),
