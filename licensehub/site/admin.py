@@ -231,7 +231,13 @@ class UserAdmin(SignedRowsMixin, FoldedSearch, ExportMixin, BaseUserAdmin, Model
         else:
             account_changes.record_created(user, actor=actor)
         if rights.is_waiting(user):
-            messages.warning(request, _("The right to decide waits: a second admin can confirm it, or a day passes."))
+            messages.warning(
+                request,
+                _(
+                    "The right to decide waits for a second admin, or for a day, and at least until the person has "
+                    "joined."
+                ),
+            )
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Nobody else may change a superuser's account, and so its password."""

@@ -34,6 +34,7 @@ TOUCHES = (
     Action.USER_PASSWORD_RESET,
     Action.RIGHTS_TOOK_EFFECT,
 )
+OPENING = (Action.USER_INVITED, Action.USER_PASSWORD_RESET, Action.RIGHTS_TOOK_EFFECT)
 # The other fields of an account, e.g. the last name, help nobody to sign in.
 TELLING = frozenset({"email", "active", "staff", "superuser", "rights"})
 
@@ -70,27 +71,31 @@ class Hands:
     """The accounts that have made or changed an account lately: account -> the accounts that did it.
 
     `changed`: made it, or changed who can use it. `entered`: made it, or set its password or its address, so that they
-    can perhaps sign in with it.
+    can perhaps sign in with it. `opened`: saw the link of its invitation, or set its password.
     """
 
     changed: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
     entered: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
+    opened: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
 
     def add(self, event: AuditEvent) -> None:
         if event.action == Action.ACCOUNT_CONFIRMED:
             # It frees the account, so nobody but LicenseHub can have written it.
             if is_genuine(event):
-                self.changed.pop(event.target_id, None)
-                self.entered.pop(event.target_id, None)
+                for links in (self.changed, self.entered, self.opened):
+                    links.pop(event.target_id, None)
             return
         if _was_confirmed(event):
-            self.entered.pop(event.target_id, None)
+            for links in (self.entered, self.opened):
+                links.pop(event.target_id, None)
         hand = event.data.get("asked_by_id") if event.action == Action.RIGHTS_TOOK_EFFECT else event.actor_id
         if hand is None or hand == event.target_id or not _opens(event.action, event.data):
             return
         self.changed[event.target_id].add(hand)
         if _lets_in(event.action, event.data):
             self.entered[event.target_id].add(hand)
+        if _shows_a_way_in(event):
+            self.opened[event.target_id].add(hand)
 
 
 def hands() -> Hands:
@@ -100,6 +105,17 @@ def hands() -> Hands:
     for event in lately:
         found.add(event)
     return found
+
+
+def openers() -> Links:
+    """Account -> the accounts that saw the link of its invitation or set its password, at any time. One query.
+
+    A confirmation at the console, or of the right to decide by a second admin, ends it.
+    """
+    found = Hands()
+    for event in _events([*OPENING, Action.ACCOUNT_CONFIRMED]).order_by("sequence"):
+        found.add(event)
+    return found.opened
 
 
 def _opens(action: str, data: Mapping[str, object]) -> bool:
@@ -124,6 +140,13 @@ def _lets_in(action: str, data: Mapping[str, object]) -> bool:
     return action != Action.USER_ROLES_CHANGED
 
 
+def _shows_a_way_in(event: AuditEvent) -> bool:
+    """Return whether its actor saw a link or a password. A mailed link is seen by the owner of the address only."""
+    if event.action == Action.USER_INVITED:
+        return not event.data or bool(event.data.get("problem")) or not is_genuine(event)
+    return event.action == Action.USER_PASSWORD_RESET or event.data.get("kind") == ChangeKind.PASSWORD
+
+
 def _was_confirmed(event: AuditEvent) -> bool:
     """Return whether a second admin, who had no part in the account, confirmed its right to decide."""
     grant = event.action == Action.RIGHTS_TOOK_EFFECT and event.data.get("kind") == ChangeKind.GRANT
@@ -139,6 +162,12 @@ def tied_to(accounts: Iterable[int], known: Hands | None = None) -> set[int]:
     makers = _reached(mine, made_by.entered)
     siblings = _reached(makers, _turned(made_by.entered))
     return (_reached(mine, made_by.changed) | _reached(mine, _turned(made_by.changed)) | siblings) - mine
+
+
+def opened_with(accounts: Iterable[int]) -> set[int]:
+    """All accounts that somebody who uses one of these could have opened, or the other way round. These, too."""
+    links = openers()
+    return _reached(_reached(set(accounts), links), _turned(links))
 
 
 def refuse_tied(parties: Collection[int], *, actor: User, identities: Mapping[int, Identity]) -> None:

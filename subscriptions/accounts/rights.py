@@ -134,8 +134,8 @@ def _why_not(user: User, permission: str) -> str:
     if user.is_superuser or holders_of(ADMINISTERING).filter(pk=user.pk).exists():
         return _("Your account administers accounts, so it cannot decide. An Approver must decide.")
     return _(
-        "Your right to decide has not taken effect. A second admin can confirm it under “Changes of rights”, or it "
-        "takes effect a day after the mails about it."
+        "Your right to decide has not taken effect. A second admin can confirm it under “Changes of rights”, or an "
+        "operator at the console (confirm_account)."
     )
 
 

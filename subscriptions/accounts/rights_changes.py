@@ -1,8 +1,8 @@
 """Changes of rights: they wait until a second admin confirms them, or a day has passed since the mails about them.
 
-A role is given at once, and only its right to decide waits. A new address, a new password and the superuser status of
-an account that decides are kept in the change, and written when it takes effect. A right that somebody gave outside of
-the pages is found by the sweep, and waits in the same way.
+A role is given at once, and only its right to decide waits, also until the person has joined (see `joining`). A new
+address, a new password and the superuser status of an account that decides are kept in the change, and written when it
+takes effect. A right that somebody gave outside of the pages is found by the sweep, and waits in the same way.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
-from licensehub.audit.models import AuditEvent
 from licensehub.database.clock import database_now
 from licensehub.sign_in import generations
 from licensehub.sign_in.factors import credentials
 from subscriptions.accounts import rights, scope, signed_rights
+from subscriptions.accounts.joining import has_joined, joining_of
 from subscriptions.accounts.mailbox import mailbox
-from subscriptions.accounts.origins import tied_to
+from subscriptions.accounts.origins import opened_with, openers, tied_to
 from subscriptions.accounts.persons import find_everywhere
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import ChangeKind, ChangeState, DecidingRight, RightsChange
@@ -32,8 +33,11 @@ from subscriptions.models.rights import WAIT
 logger = logging.getLogger(__name__)
 
 ACCOUNTS = "auth.change_user"
+NOT_JOINED = gettext_lazy(
+    "{account} has not joined: nobody can sign in with this account yet. Until then, the right to decide does not take "
+    "effect."
+)
 LOST = "The account has no role with this right any more, or is deactivated."
-FIRST = "The first right to decide of this installation: nobody could confirm it."
 CONSOLE = "Set up at the console."
 BY_SIGN_ON = "By a group of the company's sign-on."
 
@@ -67,8 +71,8 @@ def ask(
 def follow(*, actor: Actor, accounts: QuerySet[User] | None = None, at_once: str = "") -> None:
     """Compare the rights with the roles of all accounts, or of these: call it after roles have changed.
 
-    Rights of accounts that lost the role end. New ones wait, except the first one of an installation. `at_once` is the
-    reason why an operator at the console need not wait.
+    Rights of accounts that lost the role end. New ones wait. `at_once` is the reason why an operator at the console
+    need not wait.
     """
     everybody = User.objects.all() if accounts is None else accounts
     able = rights.able().filter(pk__in=everybody.values("pk"))
@@ -81,19 +85,12 @@ def follow(*, actor: Actor, accounts: QuerySet[User] | None = None, at_once: str
             _close(change, ChangeState.WITHDRAWN, Action.RIGHTS_WITHDRAWN, actor=actor, comment=LOST)
         effective = DecidingRight.objects.filter(ended_at=None)
         for user in able.exclude(pk__in=effective.values("pk")).order_by("pk"):
-            reason = at_once or (FIRST if _nobody_ever_decided() else "")
             waiting = grants.filter(account=user).first()
             change = waiting or ask(user, ChangeKind.GRANT, actor=actor, after=_roles_of(user))
-            if reason:
-                if reason != BY_SIGN_ON:  # that one has its mails
+            if at_once:
+                if at_once != BY_SIGN_ON:  # that one has its mails
                     RightsChange.objects.filter(pk=change.pk, announced_at=None).update(announced_at=Now())
-                _take_effect(change, actor=None, comment=reason)
-
-
-def _nobody_ever_decided() -> bool:
-    """Rows can be deleted in the database, so the audit must have no grant either."""
-    granted = AuditEvent.objects.filter(action=Action.RIGHTS_TOOK_EFFECT.value)
-    return not DecidingRight.objects.exists() and not granted.exists()
+                _take_effect(change, actor=None, comment=at_once)
 
 
 def follow_all() -> None:
@@ -178,9 +175,11 @@ def take_due() -> int:
     """
     done, failed = 0, None
     for change in RightsChange.objects.due():
-        announced = signed_rights.announced_at(change)
-        if announced is None or announced > database_now() - WAIT:
+        announced = signed_rights.announcement(change)
+        if announced is None or announced.at > database_now() - WAIT:
             logger.error("%s waits, and its row has another time of the mails than the audit", change)
+            continue
+        if why_not_by_time(change):
             continue
         try:
             _take_effect(change, actor=None)
@@ -200,17 +199,57 @@ def why_not_confirm(change: RightsChange, actor: User) -> str:
     """Return why this user cannot confirm the change; empty when they can. Only somebody with no part in it can."""
     if not actor.has_perm(ACCOUNTS) or not scope.is_inside(actor, None):
         return _("Only a second admin can confirm this change.")
-    if _same(actor, change.asked_by):
+    if sentence := _part_in(change, actor):
+        return sentence
+    if change.kind == ChangeKind.GRANT and not has_joined(change.account):
+        return NOT_JOINED.format(account=change.account.get_username())
+    return ""
+
+
+def _part_in(change: RightsChange, user: User) -> str:
+    """Return the part that this user has, or may have, in the change; empty without one."""
+    if _same(user, change.asked_by):
         return _("You asked for this change. Another admin must confirm it.")
-    if _same(actor, change.account):
+    if _same(user, change.account):
         return _("This change is about your own account. Another admin must confirm it.")
-    parties = {change.account_id, change.asked_by_id} - {None}
-    if actor.pk in tied_to(pk for pk in parties if pk is not None):
+    parties = {pk for pk in (change.account_id, change.asked_by_id) if pk is not None}
+    if user.pk in tied_to(parties):
         return _(
             "Your account is tied to one of these accounts: in the last 30 days, one of the two made or changed the "
             "other. Another admin must confirm this change."
         )
+    if user.pk in opened_with(parties):
+        return _(
+            "Your account and one of these could belong to one person: somebody saw the link of the invitation, or set "
+            "the password. Another admin must confirm this change, or an operator first confirms your account at the "
+            "console (confirm_account)."
+        )
     return ""
+
+
+def why_not_by_time(change: RightsChange) -> str:
+    """Return why a day is not enough for this change; empty when it is."""
+    if change.kind != ChangeKind.GRANT:
+        return ""
+    if not has_joined(change.account):
+        return NOT_JOINED.format(account=change.account.get_username())
+    if openers().get(change.account_id):
+        return _(
+            "Somebody else saw the link of the invitation, or set the password. So this right takes effect only when a "
+            "second admin confirms it, or an operator at the console (confirm_account)."
+        )
+    if change.announced_at and not _somebody_else_was_told(change):
+        return _(
+            "No mail about it reached somebody else who can refuse it. So this right takes effect only when a second "
+            "admin confirms it, or an operator at the console (confirm_account)."
+        )
+    return ""
+
+
+def _somebody_else_was_told(change: RightsChange) -> bool:
+    announced = signed_rights.announcement(change)
+    told = User.objects.filter(email__in=announced.data.get("to", ())) if announced else User.objects.none()
+    return any(may_refuse(user) and not _part_in(change, user) for user in told)
 
 
 def may_refuse(user: User) -> bool:
@@ -244,6 +283,8 @@ def _take_effect(change: RightsChange, *, actor: Actor, comment: str = "") -> No
         if change.kind == ChangeKind.GRANT:
             if not rights.able().filter(pk=user.pk).exists():
                 raise NotActionable(_("The account has no role with this right any more. Nothing was changed."))
+            if not has_joined(user):
+                raise NotActionable(NOT_JOINED.format(account=user.get_username()))
             DecidingRight.objects.update_or_create(user=user, defaults={"since": Now(), "ended_at": None})
         elif change.kind == ChangeKind.ADDRESS:
             _write(user, "email", change.before, change.after)
@@ -259,6 +300,8 @@ def _take_effect(change: RightsChange, *, actor: Actor, comment: str = "") -> No
         data = {**_data(change), "comment": comment, "confirmed_by": actor.get_username() if actor else ""}
         if change.kind == ChangeKind.PASSWORD:
             data[credentials.ONE] = credentials.of_password(user)
+        if change.kind == ChangeKind.GRANT:
+            data |= joining_of(user).as_data()
         record(Action.RIGHTS_TOOK_EFFECT, actor=None, target=user, data=data)
 
 

@@ -6,7 +6,7 @@ The rows of a role, of a right and of a change can be written in the database by
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from typing import Final
 
 from django.contrib.auth.models import User
 from django.utils.crypto import constant_time_compare, salted_hmac
@@ -17,21 +17,29 @@ from licensehub.audit.chain.signed import NotSigned, newest_signed
 from licensehub.audit.models import AuditEvent
 from subscriptions.models import ChangeKind, RightsChange
 
+# What the event of a right that took effect says about how it did.
+ABOUT_A_RIGHT: Final = ("comment", "confirmed_by", "joined_at", "seen_by")
+
 
 def is_granted(user: User) -> bool:
     """Whether the newest event about the account's right to decide is that it took effect, at its place in the chain.
 
     An event whose text was erased grants nothing.
     """
+    return grant_of(user) is not None
+
+
+def grant_of(user: User) -> AuditEvent | None:
+    """The event by which the account may decide now; None without one."""
     try:
         for event in _newest_first(user.pk, Action.RIGHTS_TOOK_EFFECT, Action.RIGHTS_ENDED):
             # The text of an event says which right it is about. So each one is checked before it is left out.
             newest_signed([event])
             if event.action == Action.RIGHTS_ENDED or event.data.get("kind") == ChangeKind.GRANT:
-                return event.action == Action.RIGHTS_TOOK_EFFECT and is_believed(event)
+                return event if event.action == Action.RIGHTS_TOOK_EFFECT and is_believed(event) else None
     except NotSigned:
-        return False
-    return False
+        return None
+    return None
 
 
 def was_asked(change: RightsChange) -> bool:
@@ -47,10 +55,9 @@ def was_asked(change: RightsChange) -> bool:
     )
 
 
-def announced_at(change: RightsChange) -> datetime | None:
-    """Return when the mails about it were handed over; None before that."""
-    said = _said(change, Action.RIGHTS_ANNOUNCED)
-    return said.at if said else None
+def announcement(change: RightsChange) -> AuditEvent | None:
+    """Return the event that the mails about it were handed over; None before that."""
+    return _said(change, Action.RIGHTS_ANNOUNCED)
 
 
 def passwords_digest(account_id: int, hashed: str) -> str:

@@ -36,6 +36,7 @@ from subscriptions.accounts.own_seat import (
 from subscriptions.accounts.rights import DECIDE, deciders, refuse_without
 from subscriptions.accounts.scope import effective_choice, refuse_outside
 from subscriptions.accounts.signed_identity import refuse_hidden
+from subscriptions.accounts.signed_rights import ABOUT_A_RIGHT, grant_of
 from subscriptions.approvals.closing import why_ended
 from subscriptions.approvals.deciders import reviewers_of
 from subscriptions.approvals.leaving import SEND_BACK, Keep, keep_seats
@@ -181,14 +182,15 @@ def _decide(
 
 
 def _account(actor: User) -> dict[str, Any]:
-    """The facts about the deciding account that an auditor asks for: its age, since when it may decide, and for which
-    profiles (ids; None for all).
+    """The facts about the deciding account that an auditor asks for: its age, since when it may decide and by which
+    event, and for which profiles (ids; None for all).
     """
-    origin, profiles = origin_of(actor), effective_choice(actor)
+    origin, profiles, grant = origin_of(actor), effective_choice(actor), grant_of(actor)
     return {
         "made_at": origin.made_at,
         "made_by": origin.made_by,
         "may_decide_since": DecidingRight.objects.get(user=actor).since,
+        "right": {name: grant.data.get(name) for name in ABOUT_A_RIGHT} if grant else {},
         "decides_for": None if profiles is None else sorted(profiles),
     }
 

@@ -22,7 +22,7 @@ from django.utils.translation import gettext_lazy as _
 from integrations.connectors.contract import english
 from licensehub.ui.csv_file import harmless
 from licensehub.ui.formatting import name_of
-from subscriptions.approvals.decides_for import decides_for
+from subscriptions.approvals.decides_for import decides_for, decides_since
 from subscriptions.evidence.scope import Scope
 from subscriptions.models import Direction, Notice, Reclaim, ReclaimRequest, RequestedRemoval
 
@@ -86,13 +86,13 @@ def _line(cells: list[str]) -> str:
 
 
 def _requests(scope: Scope) -> Iterator[Any]:
-    """Each request with `decides_for`: the profiles for which the deciding account may decide."""
+    """Each request with `decides_for` and `decides_since`, which the event of its decision says."""
     people = ("profile", "requested_by", "decided_by", "cap_raised_by", "repeats__removal__request")
     rows: Iterator[Any] = scope.requests.select_related(*people).iterator(CHUNK)
     while chunk := list(islice(rows, CHUNK)):
-        found = decides_for(chunk)
+        profiles, since = decides_for(chunk), decides_since(chunk)
         for row in chunk:
-            row.decides_for = found.get(row.pk, "")
+            row.decides_for, row.decides_since = profiles.get(row.pk, ""), since.get(row.pk, "")
             yield row
 
 
@@ -162,6 +162,7 @@ REQUESTS = Table(
         Field("decided_by", lambda row: _name(row.decided_by), _("Decided by")),
         Field("decided_by_account", lambda row: _account(row.decided_by)),
         Field("decides_for", lambda row: row.decides_for, _("Decides for")),
+        Field("decides_since", lambda row: row.decides_since, _("Right to decide")),
         Field("decided_at", lambda row: row.decided_at, _("Decided at")),
         Field("comment", lambda row: row.comment, _("Comment")),
         Field("valid_until", lambda row: row.valid_until),

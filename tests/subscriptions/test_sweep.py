@@ -11,6 +11,7 @@ from django.contrib.auth.models import Group
 from django.utils import timezone
 
 from integrations.installation.findings import findings
+from licensehub.audit.models import AuditEvent
 from subscriptions import sweep, tasks
 from subscriptions.accounts import rights_changes
 from subscriptions.models import ReclaimRequest, RightsChange
@@ -59,8 +60,8 @@ def test_an_error_in_one_step_is_reported_and_ends_no_other(
     first = RightsChange.objects.order_by("pk").first()
     take_effect = rights_changes._take_effect
     monkeypatch.setattr(RightsChangeQuerySet, "due", RightsChangeQuerySet.waiting)
-    long_ago = timezone.now() - timedelta(days=2)
-    monkeypatch.setattr(rights_changes.signed_rights, "announced_at", lambda change: long_ago)
+    announced = AuditEvent(at=timezone.now() - timedelta(days=2), data={"to": [bob.email]})
+    monkeypatch.setattr(rights_changes.signed_rights, "announcement", lambda change: announced)
 
     def take_some(change, **others) -> None:
         (failing(take_effect) if change.pk == first.pk else take_effect)(change, **others)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from typing import cast
+from urllib.parse import urlsplit
 
 from django.contrib.auth.models import Group, User
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
+from licensehub.site.accounts.invitations import link_for
 from subscriptions.models import ChangeState, RightsChange
 from subscriptions.sweep import repair
 from tests.support.organization import page, said
@@ -49,6 +51,16 @@ def invite(client: Client, name: str, *roles: str) -> User:
     words = {"first_name": name.title(), "last_name": "Ghost", "email": f"{name}@northwind.example", "groups": groups}
     client.post(reverse("admin:auth_user_add"), words)
     return User.objects.get(email=f"{name}@northwind.example")
+
+
+def join(user: User) -> Client:
+    """Choose a password with the link of the invitation. Returns the browser, which is signed in."""
+    client = Client()
+    page = client.get(urlsplit(link_for(User.objects.get(pk=user.pk))).path, follow=True)
+    words = {"new_password1": "a long and new one", "new_password2": "a long and new one"}
+    assert client.post(page.redirect_chain[-1][0], words)["Location"] == reverse("admin:index")
+    user.refresh_from_db()
+    return client
 
 
 def change_for(user: User, kind: str = "grant") -> RightsChange:

@@ -41,7 +41,7 @@ class RoleChange(Schema):
 
 
 class Granted(Schema):
-    """`waits`: the right to decide waits for a second admin, or for a day."""
+    """`waits`: the right to decide waits until the person has joined, and for a second admin or a day."""
 
     user: int
     username: str
@@ -60,7 +60,7 @@ def _granting(request: HttpRequest, permission: str) -> Caller:
 def _granted(user: User, detail: str) -> Granted:
     roles, waits = sorted(user.groups.values_list("name", flat=True)), rights.is_waiting(user)
     if waits:
-        detail += " The right to decide waits: a second admin can confirm it in the browser, or a day passes."
+        detail += " The right to decide waits until the person has joined, and for a second admin or a day."
     return Granted(user=user.pk, username=user.get_username(), roles=roles, waits=waits, detail=detail)
 
 
@@ -79,7 +79,7 @@ def invite(request: HttpRequest, sent: Invitation) -> Any:
 
 @router.post("/users/{pk}/roles", tags=TAGS, response=Granted, summary="Give and take roles of an account")
 def change_roles(request: HttpRequest, pk: Id, sent: RoleChange) -> Any:
-    """A right to decide waits until a second admin has confirmed it, or for a day."""
+    """A right to decide waits until the person has joined, and for a second admin or a day."""
     caller, user = _granting(request, "auth.change_user"), one_for(request, User, pk)
 
     def act() -> Granted:

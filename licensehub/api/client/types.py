@@ -141,7 +141,7 @@ class FindingOut(TypedDict):
 
 
 class Granted(TypedDict):
-    """`waits`: the right to decide waits for a second admin, or for a day."""
+    """`waits`: the right to decide waits until the person has joined, and for a second admin or a day."""
     user: int
     username: str
     roles: list[str]

@@ -46,7 +46,7 @@ def list_users(session: Session, most: int | None) -> None:
 @ROLE
 @json_option
 def invite(session: Session, email: str, first_name: str, last_name: str, roles: tuple[str, ...]) -> None:
-    """Invite a person, who gets a mail with a link. A right to decide waits for a second admin, or for a day."""
+    """Invite a person, who gets a mail with a link. A right to decide waits, also until they have joined."""
     body: bodies.Invitation = {"email": email, "first_name": first_name, "last_name": last_name, "roles": list(roles)}
     session.show(session.client.invite(body), _show_granted)
 

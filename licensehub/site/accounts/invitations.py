@@ -28,12 +28,11 @@ from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminPasswordWidge
 from integrations.connectors.contract import english, normalized
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
-from licensehub.audit.models import AuditEvent
 from licensehub.sign_in.factors import credentials
 from licensehub.sign_in.passwords.guessing import may_sign_in_locally
 from licensehub.site.accounts.scope_fields import ScopeFields
 from licensehub.translations.stored import translated
-from subscriptions.accounts.rights import deciders, refuse_both
+from subscriptions.accounts.rights import is_waiting, refuse_both
 from subscriptions.accounts.settings import mail_language_of
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.notices.mail import plain_mail
@@ -114,8 +113,8 @@ def link_for(user: User) -> str:
 def send(user: User, *, actor: User) -> str:
     """Mail a link to a person who was invited, outside of any transaction. Returns what happened, for the inviter.
 
-    Without a mail server the text has the link, to hand over in another way. An admin could open it, so not a second
-    one of an account that decides by now. Raises NotActionable.
+    Without a mail server the text has the link, to hand over in another way. The event says so, since the inviter could
+    open it: see `accounts.joining`. Raises NotActionable.
     """
     if not is_open(user):
         raise NotActionable(
@@ -124,23 +123,18 @@ def send(user: User, *, actor: User) -> str:
             )
         )
     link = link_for(user)
-    invited = AuditEvent.objects.filter(target_type=User._meta.label_lower, target_id=user.pk)
-    is_again = invited.filter(action=Action.USER_INVITED.value).exists()
     problem = _mail(user, link, actor)
     with transaction.atomic():
         record(Action.USER_INVITED, actor=actor, target=user, data={"to": user.email, "problem": problem})
     name = user.get_full_name()
-    if problem and is_again and deciders().filter(pk=user.pk).exists():
-        raise NotActionable(
-            _(
-                "The invitation was not mailed: {problem} {name} may decide already, so nobody else gets the link. "
-                "Take the right to decide away, invite the person again, and give the right when the person has joined."
-            ).format(problem=translated(problem), name=name)
-        )
     if problem:
-        return _(
-            "The invitation was not mailed: {problem} Give {name} this link, which works once, for {days}: {link}"
-        ).format(problem=translated(problem), name=name, days=_days(), link=link)
+        text = _("The invitation was not mailed: {problem} Give {name} this link, which works once, for {days}: {link}")
+        if is_waiting(user):
+            text += " " + _(
+                "You can see the link, so the right to decide takes effect only when {name} has joined, and a second "
+                "admin or an operator at the console has confirmed it afterwards."
+            )
+        return text.format(problem=translated(problem), name=name, days=_days(), link=link)
     return _("{name} gets a mail at {email} with a link, which works once, for {days}.").format(
         name=name, email=user.email, days=_days()
     )

@@ -25,7 +25,7 @@ def groups_named(names: Iterable[str]) -> list[Group]:
 
 
 def change_roles(user: User, *, add: Collection[str] = (), remove: Collection[str] = (), actor: User) -> bool:
-    """Give and take roles. A right to decide waits for a second admin, or for a day. Returns whether anything differs.
+    """Give and take roles. A right to decide waits, see `rights_changes`. Returns whether anything differs.
 
     Raises Refused.
     """

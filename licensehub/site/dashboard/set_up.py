@@ -248,8 +248,9 @@ def _second_person(profile: IntegrationProfile | None, user: User | AnonymousUse
     title = _("Invite a second person")
     pk = profile.pk if profile else None
     asking, deciding = people_with(REQUEST, pk), people_with(DECIDE, pk)
+    waiting = able().exclude(pk__in=people_with(DECIDE).values("pk"))
     ready = {account.pk: account for account in asking | deciding if account.email.strip()}
-    invited = [account for account in ready.values() if is_open(account)]
+    invited = [account for account in {*ready.values(), *waiting} if is_open(account)]
     joined = ready.keys() - {account.pk for account in invited}
     asks = set(asking.values_list("pk", flat=True)) & joined
     decides = set(deciding.values_list("pk", flat=True)) & joined
@@ -260,8 +261,11 @@ def _second_person(profile: IntegrationProfile | None, user: User | AnonymousUse
     if invited:
         text = _("{names} was invited and has not signed in yet.").format(names=names_of(invited))
         return Step(title, text, StepState.WAITING, ask=ask)
-    if waiting := able().exclude(pk__in=people_with(DECIDE).values("pk")):
-        text = _("The right of {names} to decide waits for a second admin, or for a day.")
+    if waiting:
+        text = _(
+            "{names} may not decide yet: a second admin has to confirm this right under “Changes of rights”, or an "
+            "operator at the console (confirm_account)."
+        )
         return Step(title, text.format(names=names_of(waiting)), StepState.WAITING, ask=ask)
     text = _("Somebody else has to approve each request: nobody approves their own. Both need an e-mail address.")
     return Step(title, text, StepState.NEXT, ask=ask)

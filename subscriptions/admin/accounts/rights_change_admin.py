@@ -21,10 +21,10 @@ from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import EMPTY, ago, badge, day_and_time, left, name_of, two_lines
 from licensehub.ui.lists.columns import ListColumn
 from licensehub.ui.lists.tabs import StateTab, StateTabs
-from subscriptions.accounts import rights_changes
+from subscriptions.accounts import joining, rights_changes
 from subscriptions.accounts.origins import origin_of
 from subscriptions.admin.widgets.actions import run_action
-from subscriptions.models import ChangeState, RightsChange
+from subscriptions.models import ChangeKind, ChangeState, RightsChange
 from subscriptions.models.rights import WAIT
 from subscriptions.notifications.accounts.rights_mail import sentence_of, values_of
 
@@ -47,7 +47,7 @@ def asked_by(change: RightsChange) -> str:
 
 
 def effective_at(change: RightsChange) -> datetime | None:
-    """The time of effect if nobody acts; None before the mails were handed over, and after the change has ended."""
+    """The earliest time of effect if nobody acts; None before the mails were handed over, and after it has ended."""
     waits = change.state == ChangeState.WAITING and change.announced_at is not None
     return change.announced_at + WAIT if waits and change.announced_at else None
 
@@ -88,7 +88,7 @@ class RightsChangeAdmin(StateTabs, ExportMixin, ReadOnlyAdmin):
         ListColumn(
             "until",
             [
-                (gettext_lazy("Takes effect"), effective_at),
+                (gettext_lazy("Takes effect at the earliest"), effective_at),
                 (gettext_lazy("Ended by"), lambda row: name_of(row.closed_by)),
                 (gettext_lazy("Ended"), lambda row: row.closed_at),
                 (gettext_lazy("Comment"), lambda row: row.comment),
@@ -123,7 +123,9 @@ class RightsChangeAdmin(StateTabs, ExportMixin, ReadOnlyAdmin):
             "asked_ago": ago(row.asked_at),
             "closed_by": name_of(row.closed_by),
             "origin": origin_of(row.account),
+            "joined": joining.sentence_of(row.account) if waits and row.kind == ChangeKind.GRANT else "",
             "effective_at": effective_at(row),
+            "why_not_by_time": rights_changes.why_not_by_time(row) if waits else "",
             "waits": waits,
             "why_not_confirm": why_not,
             "may_refuse": waits and rights_changes.may_refuse(user),
@@ -154,7 +156,8 @@ class RightsChangeAdmin(StateTabs, ExportMixin, ReadOnlyAdmin):
         if row.closed_at:
             return two_lines(name_of(row.closed_by) if row.closed_by else _("by time"), day_and_time(row.closed_at))
         if moment := effective_at(row):
-            return two_lines(day_and_time(moment), left(moment))
+            earliest = _("{moment} at the earliest").format(moment=day_and_time(moment))
+            return two_lines(earliest if row.kind == ChangeKind.GRANT else day_and_time(moment), left(moment))
         return _("a day after its mails")
 
 

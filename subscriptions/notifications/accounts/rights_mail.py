@@ -86,18 +86,24 @@ def message_about(change: RightsChange, user: User, address: str) -> EmailMessag
         "this mail off.\n"
     )
     waiting = _(
-        "{sentence}\n\nThis change takes effect when a second admin confirms it, or a day after this mail. Until "
-        "then, the account cannot use it to decide. Every admin and Approver can refuse it:\n\n{page}\n\nIf you do "
-        "not know about this change, refuse it now. You cannot switch this mail off.\n"
+        "{sentence}\n\n{when} Until then, the account cannot use it to decide. Every admin and Approver can refuse "
+        "it:\n\n{page}\n\nIf you do not know about this change, refuse it now. You cannot switch this mail off.\n"
     )
     for_some = _(
-        "{sentence}\n\nThis change takes effect when a second admin confirms it, or a day after this mail. Until "
-        "then, the account cannot use it to decide. Your roles hold for some profiles only, so you cannot open the "
-        "page of this change:\n\n{page}\n\nIf you do not know about this change, tell your admins, or an Approver for "
-        "all profiles. They can refuse it there. You cannot switch this mail off.\n"
+        "{sentence}\n\n{when} Until then, the account cannot use it to decide. Your roles hold for some profiles "
+        "only, so you cannot open the page of this change:\n\n{page}\n\nIf you do not know about this change, tell "
+        "your admins, or an Approver for all profiles. They can refuse it there. You cannot switch this mail off.\n"
     )
     text = by_sign_on if change.comment == BY_SIGN_ON else waiting if scope_of(user) is None else for_some
-    body = text.format(sentence=sentence_of(change), page=page)
+    if change.kind == ChangeKind.GRANT:
+        when = _(
+            "This right takes effect when a second admin confirms it after the person has joined. A day after this "
+            "mail it takes effect without an admin, if the person has joined then with a link or a password that "
+            "nobody else has seen."
+        )
+    else:
+        when = _("This change takes effect when a second admin confirms it, or a day after this mail.")
+    body = text.format(sentence=sentence_of(change), when=when, page=page)
     subject = _("LicenseHub: {what} for {account}").format(
         what=ChangeKind(change.kind).label, account=name_of(change.account)
     )

@@ -161,10 +161,11 @@ def test_a_second_person_is_there_when_one_can_ask_and_another_can_decide(run, s
     other.groups.add(Group.objects.get(name="Approver"))
     other.set_unusable_password()
     other.save()
-    assert (states(admin)[3], step(admin, 4).text[:34]) == ("waiting", "The right of Bea Ott to decide wai")
-    in_effect(other)
     assert (states(admin)[3], step(admin, 4).text) == ("waiting", "Bea Ott was invited and has not signed in yet.")
     User.objects.filter(pk=other.pk).update(last_login=timezone.now())
+    assert states(admin)[3] == "waiting"
+    assert "Bea Ott may not decide yet: a second admin has to confirm this right" in step(admin, 4).text
+    in_effect(other)
     assert (states(admin)[3], states(admin)[4]) == ("done", "next")
     profile = IntegrationProfile.objects.get()
     elsewhere = IntegrationProfile.objects.create(name="Northwind US", kind=profile.kind, organization_id="3074457999")

@@ -69,7 +69,6 @@ def test_an_invited_person_chooses_a_password_once_and_is_signed_in(invited):
     assert [*kept] == [
         ("user.created", "company.admin"),
         ("rights.asked", "company.admin"),
-        ("rights.took_effect", "LicenseHub"),
         ("user.invited", "company.admin"),
         ("user.joined", "zoe@northwind.example"),
         ("sign_in.done", "zoe@northwind.example"),
