@@ -199,57 +199,58 @@ def why_not_confirm(change: RightsChange, actor: User) -> str:
     """Return why this user cannot confirm the change; empty when they can. Only somebody with no part in it can."""
     if not actor.has_perm(ACCOUNTS) or not scope.is_inside(actor, None):
         return _("Only a second admin can confirm this change.")
-    if sentence := _part_in(change, actor):
-        return sentence
-    if change.kind == ChangeKind.GRANT and not has_joined(change.account):
-        return NOT_JOINED.format(account=change.account.get_username())
-    return ""
-
-
-def _part_in(change: RightsChange, user: User) -> str:
-    """Return the part that this user has, or may have, in the change; empty without one."""
-    if _same(user, change.asked_by):
+    if _same(actor, change.asked_by):
         return _("You asked for this change. Another admin must confirm it.")
-    if _same(user, change.account):
+    if _same(actor, change.account):
         return _("This change is about your own account. Another admin must confirm it.")
     parties = {pk for pk in (change.account_id, change.asked_by_id) if pk is not None}
-    if user.pk in tied_to(parties):
+    if actor.pk in tied_to(parties):
         return _(
             "Your account is tied to one of these accounts: in the last 30 days, one of the two made or changed the "
             "other. Another admin must confirm this change."
         )
-    if user.pk in opened_with(parties):
+    if actor.pk in opened_with(parties):
         return _(
             "Your account and one of these could belong to one person: somebody saw the link of the invitation, or set "
             "the password. Another admin must confirm this change, or an operator first confirms your account at the "
             "console (confirm_account)."
         )
+    if change.kind == ChangeKind.GRANT and not has_joined(change.account):
+        return NOT_JOINED.format(account=change.account.get_username())
     return ""
 
 
 def why_not_by_time(change: RightsChange) -> str:
     """Return why a day is not enough for this change; empty when it is."""
-    if change.kind != ChangeKind.GRANT:
-        return ""
-    if not has_joined(change.account):
+    is_grant = change.kind == ChangeKind.GRANT
+    if is_grant and not has_joined(change.account):
         return NOT_JOINED.format(account=change.account.get_username())
-    if openers().get(change.account_id):
+    if is_grant and openers().get(change.account_id):
         return _(
             "Somebody else saw the link of the invitation, or set the password. So this right takes effect only when a "
             "second admin confirms it, or an operator at the console (confirm_account)."
         )
     if change.announced_at and not _somebody_else_was_told(change):
         return _(
-            "No mail about it reached somebody else who can refuse it. So this right takes effect only when a second "
-            "admin confirms it, or an operator at the console (confirm_account)."
+            "No mail about it reached somebody else who can refuse it. So it takes effect only when a second admin "
+            "confirms it; a right to decide also when an operator confirms the account at the console "
+            "(confirm_account)."
         )
     return ""
 
 
 def _somebody_else_was_told(change: RightsChange) -> bool:
+    """Return whether a mail reached somebody who can refuse the change, and who has no part in it. The owner of an
+    account that decides already counts: a new address or password is not theirs.
+    """
     announced = signed_rights.announcement(change)
     told = User.objects.filter(email__in=announced.data.get("to", ())) if announced else User.objects.none()
-    return any(may_refuse(user) and not _part_in(change, user) for user in told)
+    gains = change.kind in (ChangeKind.GRANT, ChangeKind.SUPERUSER)
+    parties = [user for user in (change.asked_by, change.account if gains else None) if user is not None]
+    ids = {party.pk for party in parties}
+    involved = tied_to(ids) | opened_with(ids)
+    others = (user for user in told if user.pk not in involved and not any(_same(user, party) for party in parties))
+    return any(map(may_refuse, others))
 
 
 def may_refuse(user: User) -> bool:

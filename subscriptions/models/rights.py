@@ -57,7 +57,7 @@ class RightsChangeQuerySet(models.QuerySet["RightsChange"]):
 
 
 class RightsChange(models.Model):
-    """A change of an account that decides, or is to decide. It waits for a second admin, or for a day."""
+    """A change of an account that decides or will decide: it waits for a second admin, or for a day after its mails."""
 
     account = models.ForeignKey(
         settings.AUTH_USER_MODEL, verbose_name=_("account"), on_delete=models.PROTECT, related_name="rights_changes"

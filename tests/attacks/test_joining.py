@@ -147,7 +147,7 @@ def test_a_mailed_link_and_a_day_are_enough_when_others_were_told(bob, mallory, 
 
 
 def test_a_mail_to_a_ghost_of_the_inviter_tells_nobody(mallory, as_mallory):
-    """Control: without `_part_in`, the mail to the accomplice counts."""
+    """Control: without `involved`, the mail to the accomplice counts."""
     accomplice = invited(as_mallory, "accomplice", "Company admin")
     join(accomplice)
     zoe = invited(as_mallory, "zoe", "Approver")
@@ -218,6 +218,21 @@ def test_another_admin_who_saw_the_link_does_not_confirm_either(bob, mallory, as
     third = signed_in(person("third", "Company admin"))
     assert "mallory and second saw the link" in shown(third, zoe)
     assert "in effect now" in press(third, "confirm", change_for(zoe))
+
+
+@pytest.mark.parametrize("mails", [True, False])
+def test_the_password_of_an_approver_is_not_changed_by_time_when_nobody_was_told(
+    bob, mallory, as_mallory, settings, mails
+):
+    """Without a mail server, one admin sets it and waits for a day. With one, Bob gets the mail, and can refuse."""
+    settings.EMAIL_BACKEND = settings.EMAIL_BACKEND if mails else LOGGED_ONLY
+    typed = {"password1": NEW_PASSWORD, "password2": NEW_PASSWORD, "usable_password": "true"}
+    as_mallory.post(reverse("admin:auth_user_password_change", args=[bob.pk]), typed)
+    a_day_later()
+    assert User.objects.get(pk=bob.pk).check_password(NEW_PASSWORD) == mails
+    if not mails:
+        change = change_for(bob, "password")
+        assert "No mail about it reached" in text_of(as_mallory.get(page("rightschange", "change", change.pk)))
 
 
 def test_an_event_that_was_changed_shows_no_mailed_link(bob, mallory, as_mallory, settings):

@@ -1,7 +1,7 @@
 """The mails about a change of rights: at once, to those who decide, to the admins, and to the person concerned.
 
 Nobody can switch them off. The day after which a change takes effect begins when they were handed over, so it is later
-while the mail server is away. Without a mail server the page “Changes of rights” and its number in the menu have to do.
+while the mail server is away. Without a mail server nobody is told, so no change takes effect by time.
 """
 
 from __future__ import annotations
