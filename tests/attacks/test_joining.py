@@ -14,9 +14,9 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
+from integrations.mail_config import NOWHERE
 from licensehub.audit.models import AuditEvent
 from licensehub.audit.triggers import create, drop
-from licensehub.site.accounts.invitations import LOGGED_ONLY
 from subscriptions.accounts import rights, rights_changes
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.evidence.scope import scope_of_request
@@ -45,7 +45,7 @@ def as_mallory(mallory) -> Client:
 
 @pytest.fixture
 def no_mail_server(settings) -> None:
-    settings.EMAIL_BACKEND = LOGGED_ONLY
+    settings.EMAIL_BACKEND = NOWHERE[0]
 
 
 def may_decide(user: User) -> bool:
@@ -112,7 +112,7 @@ def test_the_first_approver_of_an_installation_is_confirmed_at_the_console(
     organization: Organization, alice, mallory, as_mallory, workers_called, settings, mails
 ):
     """One admin who installs LicenseHub. The mails reach nobody else, so a day proves nothing."""
-    settings.EMAIL_BACKEND = settings.EMAIL_BACKEND if mails else LOGGED_ONLY
+    settings.EMAIL_BACKEND = settings.EMAIL_BACKEND if mails else NOWHERE[1]
     first = invited(as_mallory, "first", "Approver")
     assert not may_decide(first)
     as_first = join(first)
@@ -163,7 +163,7 @@ def test_a_way_in_that_an_admin_saw_counts_when_the_role_comes_later(
     """First a role that decides nothing, then the way in, and the right a month later."""
     with monkeypatch.context() as broken:
         if seen == "link":
-            settings.EMAIL_BACKEND = LOGGED_ONLY
+            settings.EMAIL_BACKEND = NOWHERE[0]
         elif seen == "a refused mail":
             settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
             broken.setattr(smtp.EmailBackend, "open", refuse)
@@ -225,7 +225,7 @@ def test_the_password_of_an_approver_is_not_changed_by_time_when_nobody_was_told
     bob, mallory, as_mallory, settings, mails
 ):
     """Without a mail server, one admin sets it and waits for a day. With one, Bob gets the mail, and can refuse."""
-    settings.EMAIL_BACKEND = settings.EMAIL_BACKEND if mails else LOGGED_ONLY
+    settings.EMAIL_BACKEND = settings.EMAIL_BACKEND if mails else NOWHERE[1]
     typed = {"password1": NEW_PASSWORD, "password2": NEW_PASSWORD, "usable_password": "true"}
     as_mallory.post(reverse("admin:auth_user_password_change", args=[bob.pk]), typed)
     a_day_later()
@@ -237,7 +237,7 @@ def test_the_password_of_an_approver_is_not_changed_by_time_when_nobody_was_told
 
 def test_an_event_that_was_changed_shows_no_mailed_link(bob, mallory, as_mallory, settings):
     """Somebody with the database takes the reason out of the event, as if the link had been mailed."""
-    settings.EMAIL_BACKEND = LOGGED_ONLY
+    settings.EMAIL_BACKEND = NOWHERE[0]
     zoe = invited(as_mallory, "zoe", "Approver")
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
     join(zoe)

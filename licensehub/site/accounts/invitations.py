@@ -26,6 +26,7 @@ from django.utils.translation import gettext_lazy, ngettext, override
 from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
 from integrations.connectors.contract import english, normalized
+from integrations.mail_config import NOWHERE
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.sign_in.factors import credentials
@@ -39,7 +40,6 @@ from subscriptions.notices.mail import plain_mail
 from subscriptions.notices.transport import MailServer, NoServer
 
 DAYS = settings.PASSWORD_RESET_TIMEOUT // 86_400
-LOGGED_ONLY = "django.core.mail.backends.console.EmailBackend"
 TEXT = gettext_lazy("""Hello {name},
 
 {inviter} invites you to LicenseHub as {roles}. Choose a password, and you are signed in:
@@ -142,7 +142,7 @@ def send(user: User, *, actor: User) -> str:
 
 def _mail(user: User, link: str, actor: User) -> str:
     """Returns why the mail was not sent, or an empty text."""
-    if settings.EMAIL_BACKEND == LOGGED_ONLY:
+    if settings.EMAIL_BACKEND in NOWHERE:
         return english("no mail server is set up (EMAIL_URL).")
     with override(mail_language_of(user)):
         message = _message(user, link, actor)

@@ -16,26 +16,22 @@ from django.db import transaction
 from django.db.models import Exists
 from django.db.models.functions import Now
 from django.urls import reverse
-from django.utils import translation
 from django.utils.translation import gettext as _
 
 from integrations.scopes.account_scopes import scope_of
-from integrations.scopes.visibility import seen_by
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.ui.formatting import name_of
 from subscriptions.accounts.rights_changes import BY_SIGN_ON
 from subscriptions.accounts.scope import names_for_reader, profiles_in
-from subscriptions.accounts.settings import mail_language_of
 from subscriptions.models import ChangeKind, RightsChange
 from subscriptions.notices.mail import plain_mail
-from subscriptions.notices.transport import MailServer, NoServer
+from subscriptions.notices.transport import NoServer
+from subscriptions.notifications.accounts.mandatory_mail import hand_over
 from subscriptions.notifications.accounts.rights_readers import readers_of
 from subscriptions.reclaims.switches import Operation, control_allowing
 
 logger = logging.getLogger(__name__)
-
-LOGGED_ONLY = "django.core.mail.backends.console.EmailBackend"
 
 
 def anything_to_announce() -> bool:
@@ -47,7 +43,7 @@ def announce() -> int:
     done = 0
     for change in RightsChange.objects.filter(Exists(control_allowing(Operation.ASK)), announced_at=None):
         try:
-            sent, failed = _hand_over(change) if settings.EMAIL_BACKEND != LOGGED_ONLY else ([], {})
+            sent, failed = hand_over(readers_of(change), partial(message_about, change))
         except NoServer as error:
             logger.warning("The mails about %s wait for the mail server (%s)", change, error)
             return done
@@ -62,52 +58,42 @@ def announce() -> int:
     return done
 
 
-def _hand_over(change: RightsChange) -> tuple[list[str], dict[str, str]]:
-    """The addresses that the server took, and the others with its words."""
-    sent, failed = [], {}
-    with MailServer() as server:
-        for address, user in readers_of(change).items():
-            server.ready()
-            with translation.override(mail_language_of(user)), seen_by(partial(scope_of, user)):
-                message = message_about(change, user, address)
-            failure = server.hand_over(message)
-            if failure:
-                failed[address] = failure[1]
-            else:
-                sent.append(address)
-    return sent, failed
-
-
 def message_about(change: RightsChange, user: User, address: str) -> EmailMessage:
     page = settings.PUBLIC_URL + reverse("admin:subscriptions_rightschange_change", args=[change.pk])
-    by_sign_on = _(
-        "{sentence}\n\nThis right is in effect: a group of the company's sign-on gives the role. If you do not know "
-        "about it, have the group taken away at the provider, and tell your admins:\n\n{page}\n\nYou cannot switch "
-        "this mail off.\n"
-    )
-    waiting = _(
-        "{sentence}\n\n{when} Until then, the account cannot use it to decide. Every admin and Approver can refuse "
-        "it:\n\n{page}\n\nIf you do not know about this change, refuse it now. You cannot switch this mail off.\n"
-    )
-    for_some = _(
-        "{sentence}\n\n{when} Until then, the account cannot use it to decide. Your roles hold for some profiles "
-        "only, so you cannot open the page of this change:\n\n{page}\n\nIf you do not know about this change, tell "
-        "your admins, or an Approver for all profiles. They can refuse it there. You cannot switch this mail off.\n"
-    )
-    text = by_sign_on if change.comment == BY_SIGN_ON else waiting if scope_of(user) is None else for_some
-    if change.kind == ChangeKind.GRANT:
-        when = _(
-            "This right takes effect when a second admin confirms it after the person has joined. A day after this "
-            "mail it takes effect without an admin, if the person has joined then with a link or a password that "
-            "nobody else has seen."
-        )
-    else:
-        when = _("This change takes effect when a second admin confirms it, or a day after this mail.")
-    body = text.format(sentence=sentence_of(change), when=when, page=page)
+    body = _text_for(change, user).format(sentence=sentence_of(change), when=_when(change), page=page)
     subject = _("LicenseHub: {what} for {account}").format(
         what=ChangeKind(change.kind).label, account=name_of(change.account)
     )
     return plain_mail(address, subject, body)
+
+
+def _text_for(change: RightsChange, user: User) -> str:
+    if change.comment == BY_SIGN_ON:
+        return _(
+            "{sentence}\n\nThis right is in effect: a group of the company's sign-on gives the role. If you do not "
+            "know about it, have the group taken away at the provider, and tell your admins:\n\n{page}\n\nYou cannot "
+            "switch this mail off.\n"
+        )
+    if scope_of(user) is None:
+        return _(
+            "{sentence}\n\n{when} Until then, the account cannot use it to decide. Every admin and Approver can refuse "
+            "it:\n\n{page}\n\nIf you do not know about this change, refuse it now. You cannot switch this mail off.\n"
+        )
+    return _(
+        "{sentence}\n\n{when} Until then, the account cannot use it to decide. Your roles hold for some profiles "
+        "only, so you cannot open the page of this change:\n\n{page}\n\nIf you do not know about this change, tell "
+        "your admins, or an Approver for all profiles. They can refuse it there. You cannot switch this mail off.\n"
+    )
+
+
+def _when(change: RightsChange) -> str:
+    if change.kind != ChangeKind.GRANT:
+        return _("This change takes effect when a second admin confirms it, or a day after this mail.")
+    return _(
+        "This right takes effect when a second admin confirms it after the person has joined. A day after this mail it "
+        "takes effect without an admin, if the person has joined then with a link or a password that nobody else has "
+        "seen."
+    )
 
 
 def sentence_of(change: RightsChange) -> str:

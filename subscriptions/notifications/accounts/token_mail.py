@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from django.conf import settings
@@ -15,7 +16,6 @@ from django.contrib.auth.models import User
 from django.core.mail import EmailMessage
 from django.db import transaction
 from django.db.models import Exists
-from django.utils import translation
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -28,10 +28,9 @@ from licensehub.sign_in.tokens.tokens import open_tokens
 from licensehub.translations.stored import translated
 from licensehub.ui.formatting import day, name_of
 from subscriptions.accounts.scope import names_in
-from subscriptions.accounts.settings import mail_language_of
 from subscriptions.notices.mail import HEADERS
-from subscriptions.notices.transport import MailServer, NoServer
-from subscriptions.notifications.accounts.rights_mail import LOGGED_ONLY
+from subscriptions.notices.transport import NoServer
+from subscriptions.notifications.accounts.mandatory_mail import hand_over
 from subscriptions.reclaims.switches import Operation, control_allowing
 
 logger = logging.getLogger(__name__)
@@ -51,7 +50,8 @@ def tell() -> int:
     done = 0
     for token, days in _due():
         try:
-            sent, failed = _hand_over(token, days) if settings.EMAIL_BACKEND != LOGGED_ONLY else ([], {})
+            readers = {user.email.strip(): user for user in (token.made_by, token.user) if user.email.strip()}
+            sent, failed = hand_over(readers, partial(message_about, token, days))
         except NoServer as error:
             logger.warning("The mails about the API token %s wait for the mail server (%s)", token.pk, error)
             return done
@@ -85,22 +85,6 @@ def _note(token: ApiToken, days: int, data: dict[str, object]) -> bool:
         row = Row(ACCOUNT, token.user_id, token.user.get_username(), about)
         record_rows(Action.API_TOKEN_MAILED, actor=None, rows=[row])
     return True
-
-
-def _hand_over(token: ApiToken, days: int) -> tuple[list[str], dict[str, str]]:
-    """The addresses that the server took, and the others with its words."""
-    sent, failed = [], {}
-    readers = {user.email.strip(): user for user in (token.made_by, token.user) if user.email.strip()}
-    with MailServer() as server:
-        for address, user in readers.items():
-            server.ready()
-            with translation.override(mail_language_of(user)):
-                message = message_about(token, days, user, address)
-            if failure := server.hand_over(message):
-                failed[address] = failure[1]
-            else:
-                sent.append(address)
-    return sent, failed
 
 
 def message_about(token: ApiToken, days: int, user: User, address: str) -> EmailMessage:
