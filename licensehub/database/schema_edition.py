@@ -13,7 +13,7 @@ from django.apps import apps
 from django.db import connection, models
 from django.db.migrations.loader import MigrationLoader
 
-OURS: Final = ("audit", "integrations", "subscriptions", "sign_in", "ui")
+from licensehub.database.roles import OURS
 
 # Every user may read the catalogs, also one without a right to the table.
 COLUMNS_POSTGRESQL: Final = """
