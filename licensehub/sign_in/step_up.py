@@ -9,14 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
@@ -25,7 +23,7 @@ from licensehub.sign_in.events import record_for
 from licensehub.sign_in.factors import credentials
 from licensehub.sign_in.factors.forms import check_code, count_wrong, refuse_if_locked
 from licensehub.sign_in.forms import password_is_right
-from licensehub.sign_in.pages import page
+from licensehub.sign_in.pages import page, page_before
 from licensehub.sign_in.sessions import kept_forms
 
 # The key of the session: when the person last proved who they are.
@@ -104,7 +102,7 @@ def confirm(request: HttpRequest, user: User) -> HttpResponse | None:
         "is_page": request.method == "GET" or PAGE in request.POST,
         "ways": ways,
         "js_data": {"request_options": begin_authentication(user)} if PASSKEY in ways else {},
-        "back": _way_back(request),
+        "back": page_before(request),
         "is_confirmed": is_confirmed(request),
         "minutes": settings.STEP_UP_MINUTES,
     }
@@ -149,9 +147,3 @@ def _forget_fields(request: HttpRequest) -> None:
     for name in FIELDS:
         form.pop(name, None)
     request.POST = form  # type: ignore[assignment]  # a QueryDict like the one before
-
-
-def _way_back(request: HttpRequest) -> str:
-    referer = urlsplit(request.headers.get("Referer", ""))
-    same = referer.netloc == request.get_host() and referer.path.startswith("/")
-    return f"{referer.path}?{referer.query}".rstrip("?") if same else reverse("admin:index")

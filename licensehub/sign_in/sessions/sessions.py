@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib.auth import logout
@@ -22,13 +22,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import url_has_allowed_host_and_scheme
 
 from licensehub.audit.actions import Action
 from licensehub.sign_in.addresses import address_of
 from licensehub.sign_in.events import record_for
 from licensehub.sign_in.generations import generation_of, stored_generation
 from licensehub.sign_in.models import AccountSession
+from licensehub.sign_in.pages import page_before
 from licensehub.sign_in.sessions import kept_forms
 from licensehub.sign_in.sessions.devices import device_name
 from licensehub.sign_in.sessions.store import SessionStore, stored_key
@@ -140,17 +140,9 @@ def _ended(request: HttpRequest, user: User, why: str, *, may_keep: bool) -> Htt
         return HttpResponse(status=204, headers={"HX-Refresh": "true"})
     if kept:
         kept_forms.keep(request, kept, owner=user.pk)
-    query = urlencode({"next": _way_back(request), "ended": why})
+    way_back = request.get_full_path() if request.method in ("GET", "HEAD") else page_before(request)
+    query = urlencode({"next": way_back, "ended": why})
     return HttpResponseRedirect(f"{reverse('admin:login')}?{query}")
-
-
-def _way_back(request: HttpRequest) -> str:
-    """The page itself; for the address of a form, the page that it was on."""
-    if request.method in ("GET", "HEAD"):
-        return request.get_full_path()
-    parts = urlsplit(request.headers.get("Referer", ""))
-    ours = url_has_allowed_host_and_scheme(parts.geturl(), {request.get_host()}, require_https=request.is_secure())
-    return f"{parts.path}?{parts.query}".rstrip("?") if ours and parts.path.startswith("/") else reverse("admin:index")
 
 
 @dataclass(frozen=True, slots=True)
