@@ -5,8 +5,10 @@ from __future__ import annotations
 import socket
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
+from django.conf import settings
 from django.db.models import Q
 
 from integrations.models import Heartbeat, ProcessKind
@@ -49,6 +51,8 @@ def beat(kind: ProcessKind, name: str, *, queues: list[str] | None = None, **fac
     # Only these columns: a scheduler may change no other (`database.roles`).
     if not Heartbeat.objects.filter(kind=kind, name=name[:150]).update(**values):
         Heartbeat.objects.get_or_create(kind=kind, name=name[:150], defaults={**values, "started_at": now})
+    if settings.HEARTBEAT_FILE:
+        Path(settings.HEARTBEAT_FILE).touch()
 
 
 def started(kind: ProcessKind, name: str) -> None:

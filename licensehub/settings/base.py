@@ -206,6 +206,8 @@ BROKER_KEY = env.str("BROKER_KEY", default="")
 # The same on all hosts of one installation, and another one for a copy of the database.
 INSTANCE_ID = env.str("INSTANCE_ID", default="").strip()
 INSTANCE_ID_FILE = Path(env.str("INSTANCE_ID_FILE", default=str(VAR_DIR / "instance-id")))
+# Touched with each heartbeat of a worker or of beat, for a health check that asks nobody.
+HEARTBEAT_FILE = env.str("HEARTBEAT_FILE", default="").strip()
 
 # --- Connectors -------------------------------------------------------------------------------------------------------
 # One line for each: kind -> class. docs/adding-a-connector.md says what else a connector needs.

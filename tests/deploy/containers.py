@@ -22,7 +22,7 @@ from tests.deploy.units import read_environment
 from tests.deploy.users import Users, missing
 
 CODE, DATA, SOCKET = "/opt/licensehub", "/data", "/run/licensehub"
-PLACES = re.compile(r"(?<![\w./-])/(?:opt/licensehub|run/(?:secrets|licensehub)|data)(?=[/:\s]|$)")
+PLACES = re.compile(r"(?<![\w./-])/(?:opt/licensehub|run/(?:secrets|licensehub)|data|tmp)(?=[/:\s]|$)")
 PIP = ".venv/bin/pip install --require-hashes --requirement requirements.txt"
 
 

@@ -14,7 +14,7 @@ import pytest
 from licensehub.embedded.processes import free_port
 from tests.deploy import servers
 from tests.deploy.caddy import start_caddy, visitor
-from tests.deploy.container_files import FOLDER, image
+from tests.deploy.container_files import FOLDER, compose, image
 from tests.deploy.containers import Containers
 from tests.deploy.host import Host
 from tests.deploy.test_host import LATE
@@ -53,6 +53,7 @@ def test_the_commands_of_the_containers_work_together(containers: Containers) ->
         done = containers.run("migrate")
         assert done.returncode == 0, done.stdout + done.stderr
         assert containers.run("web", image().health).returncode != 0, "nobody answers yet"
+        assert ask(containers, "worker") and ask(containers, "beat"), "no heartbeat yet"
         hub = stack.enter_context(servers.as_administrator(cluster))
         assert hub.execute(LATE).rowcount == 1
         for service, number in (("web", 1), ("worker", 1), ("worker", 2), ("beat", 1)):
@@ -60,6 +61,8 @@ def test_the_commands_of_the_containers_work_together(containers: Containers) ->
         host.wait_until(lambda: containers.run("web", image().health).returncode == 0, "an answer to the health check")
         # The doctor is a process of three seconds, which the others must not wait for again and again.
         host.wait_until(lambda: wrong(containers) == {}, "processes that work together", seconds=90, pause=3)
+        for service in ("worker", "beat"):
+            assert ask(containers, service) == 0
         look_through_caddy(containers)
         # Each wrote into its own volumes only, and did in the database what its user may do.
         data = host.path("/data")
@@ -67,6 +70,13 @@ def test_the_commands_of_the_containers_work_together(containers: Containers) ->
         assert "permission denied" not in (cluster.folder / "log").read_text()
         names = ["caddy", "web-1", "beat-1", "worker-2", "worker-1", "valkey"]
         assert host.stop() == dict.fromkeys(names, 0)
+
+
+def ask(containers: Containers, service: str) -> int:
+    """The exit code of the health check of the service."""
+    kind, command = compose()["services"][service]["healthcheck"]["test"]
+    assert kind == "CMD-SHELL"
+    return containers.run(service, ["sh", "-c", command]).returncode
 
 
 def look_through_caddy(containers: Containers) -> None:

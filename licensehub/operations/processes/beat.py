@@ -48,7 +48,7 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]  # it has no types
             self._next = time.monotonic() + processes.EVERY_SECONDS
             try:
                 processes.beat(ProcessKind.BEAT, self._name)
-            except DatabaseError as error:
+            except (DatabaseError, OSError) as error:
                 log.warning("The heartbeat could not be written: %s", error)
         try:
             return super().tick(*args, **kwargs)

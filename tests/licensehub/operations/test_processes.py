@@ -92,6 +92,12 @@ def test_they_are_seen_while_they_live(celery_worker_process, beat):
     assert not scheduler.exists()
 
 
+def test_a_heartbeat_is_seen_by_a_health_check_that_asks_nobody(db, settings, tmp_path):
+    settings.HEARTBEAT_FILE = str(tmp_path / "heartbeat")
+    processes.beat(ProcessKind.BEAT, "gen7@one")
+    assert (tmp_path / "heartbeat").exists()
+
+
 def test_who_is_killed_is_missed(celery_worker_process, monkeypatch):
     worker = celery_worker_process()
     wait_until(Heartbeat.objects.filter(kind=ProcessKind.WORKER).exists, "no heartbeat")
