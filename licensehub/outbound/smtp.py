@@ -30,7 +30,11 @@ class _Lines:
         self.left -= 1
         if self.left < 0:
             raise OSError("The answer has too many lines.")
-        return self._file.readline(most)
+        line = self._file.readline(most)
+        if line and not line.endswith(b"\n"):
+            # "250" of "250 ok" would count as an answer, and a mail as taken.
+            raise OSError("The answer is cut off.")
+        return line
 
     def close(self) -> None:
         self._file.close()

@@ -12,7 +12,8 @@ import socket
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import chain, repeat
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -25,17 +26,24 @@ from licensehub.audit.anchors.bucket import Bucket
 from licensehub.audit.anchors.time_stamp import stamped_at
 from licensehub.audit.outside import NotTaken
 from licensehub.audit.stream import syslog
+from licensehub.outbound import pinned
+from licensehub.outbound.addresses import parse
 from licensehub.outbound.deadlines import Deadline
+from licensehub.outbound.pinned import Limits, NoAnswer
 from licensehub.outbound.sessions import PlainSession
 from subscriptions.notices.bounces import bounce_mailbox
 from subscriptions.notices.bounces.bounce_mailbox import read_bounces
 from subscriptions.notices.mail_failures import message_of
 from subscriptions.notices.transport import MailServer, NoServer
+from subscriptions.webhooks.guarded import policy
 from tests.support.anchors import act
 from tests.support.object_store import ObjectStore
 from tests.support.raw_server import RawServer, deaf_port, endless
 from tests.support.scripted_server import Reply, Seen
 from tests.support.time_stamp_authority import Authority
+from tests.support.webhooks import endpoint
+
+__all__ = ["endpoint"]
 
 # Seconds that the calls have here, and that they take at most on a busy machine. Without an end they take minutes.
 SHORT, LONGEST = 1.0, 8.0
@@ -107,15 +115,28 @@ def mail_by_smtp(settings):
     return settings
 
 
-@pytest.mark.parametrize("drips", [False, True])
-@pytest.mark.parametrize("tls", [False, True])
-def test_an_answer_of_the_mail_server_ends(raw, mail_by_smtp, drips, tls):
+# The beginning of a record of TLS that has 16,384 bytes.
+RECORD = b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc"
+ENDLESS_MAIL: dict[str, dict[str, Any]] = {
+    "greeting": {"greets": lambda: endless(b"220-and so on\r\n" * 1000)},
+    "greeting byte by byte": {"greets": lambda: endless(b"2"), "drips": True},
+    "TLS byte by byte": {"greets": lambda: (bytes([one]) for one in chain(RECORD, repeat(0))), "drips": True},
+    "answer": {"greets": lambda: [b"220 ready\r\n"], "answers": lambda line: endless(b"250-and so on\r\n" * 1000)},
+    "answer byte by byte": {
+        "greets": lambda: [b"220 ready\r\n"],
+        "answers": lambda line: endless(b"2"),
+        "drips": True,
+    },
+}
+
+
+@pytest.mark.parametrize("manner", ENDLESS_MAIL)
+def test_an_answer_of_the_mail_server_ends(raw, mail_by_smtp, manner):
     """Control: by `smtplib` it goes on for ever, and a fast one fills the memory with its lines."""
-    # Over TLS, bytes that look like the beginning of a record.
-    line = b"\x16\x03\x03\x40\x00" + b"\0" * 50 if tls else b"220-and so on\r\n"
-    server = raw(greets=lambda: endless(line[:1] if drips else line * 1000), drips=drips)
-    mail_by_smtp.EMAIL_PORT, mail_by_smtp.EMAIL_USE_SSL = server.port, tls
-    with ends_in_time(), takes_little_memory(), MailServer() as mails, pytest.raises(NoServer):
+    server = raw(**ENDLESS_MAIL[manner])
+    mail_by_smtp.EMAIL_PORT, mail_by_smtp.EMAIL_USE_SSL = server.port, manner.startswith("TLS")
+    many = None if ENDLESS_MAIL[manner].get("drips") else "too many lines"
+    with ends_in_time(), takes_little_memory(), MailServer() as mails, pytest.raises(NoServer, match=many):
         mails.ready()
 
 
@@ -225,6 +246,16 @@ def test_a_hostile_endpoint_of_anchors_and_streams(receiver, monkeypatch, db, ma
             with pytest.raises(NotTaken):
                 outgoing.post(receiver.url, b"{}", {})
     assert len(receiver.seen) == 1
+
+
+@pytest.mark.parametrize("manner", HOSTILE)
+def test_a_hostile_receiver_of_webhooks(endpoint, settings, manner):
+    endpoint.respond = lambda seen: HOSTILE[manner]
+    address, limits = parse(endpoint.address, policy()), Limits(total=SHORT)
+    with ends_in_time(), takes_little_memory(), suppress(NoAnswer):
+        found = pinned.post(address, ["127.0.0.1"], b"{}", {}, ca_bundle=settings.WEBHOOK_CA_BUNDLE, limits=limits)
+        assert len(found.body) <= limits.answer
+    assert len(endpoint.seen) == 1
 
 
 def test_no_answer_of_a_time_stamp_authority_does_more_than_to_be_refused(anchoring, settings, tmp_path):

@@ -137,7 +137,7 @@ def codes_of(user: User) -> list[str]:
 
 
 def test_a_recovery_code_that_is_sent_twice_at_once_opens_one_door(real_transactions, bob):
-    """Control: without the lock of the account's row, several browsers come in by one code."""
+    """Control on PostgreSQL: without the locks of the account and of its codes, several browsers come in."""
     [code, *_] = codes_of(bob)
     visitors = [Visitor(f"203.0.113.{number}") for number in range(6)]
     for visitor in visitors:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 import warnings
 from collections.abc import Iterator
@@ -44,20 +43,16 @@ def test_a_jpeg_of_many_scans_is_refused():
         checked_logo(honest[:last] + honest[last:-2] * 1000 + honest[-2:])
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
-def test_a_damaged_picture_is_shown_or_refused(kind):
-    """Control: among these, one has a rotation that is no number, which was an error 500."""
+def test_a_damaged_note_about_a_picture_is_no_error_of_ours():
+    """Control: with the errors of pictures alone, some of these kinds of a note are an error 500."""
     note = Image.Exif()
     note[0x0112], note[0x010E] = 6, "x" * 30
-    honest = picture(64, 64, kind, exif=note)
-    chance = random.Random(2)  # noqa: S311 - the same changes each time
+    honest = picture(64, 64, "JPEG", exif=note)
     with warnings.catch_warnings(action="ignore"):
-        for _ in range(3000):
-            given = bytearray(honest)
-            for _ in range(chance.choice((1, 2, 5, 20))):
-                given[chance.randrange(min(len(given), 300))] = chance.randrange(256)
-            with suppress(Refused):
-                checked_logo(bytes(given))
+        for place in range(20, 100):
+            for value in range(0, 256, 2):
+                with suppress(Refused):
+                    checked_logo(honest[:place] + bytes([value]) + honest[place + 1 :])
 
 
 # --- People to protect ------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import ssl
 from datetime import timedelta
 
 import pytest
@@ -24,8 +25,9 @@ from licensehub.audit.outside import NotTaken
 from licensehub.audit.triggers import create, drop
 from tests.support.anchors import act
 from tests.support.object_store import ObjectStore
-from tests.support.scripted_server import Reply
+from tests.support.scripted_server import Reply, ScriptedServer
 from tests.support.time_stamp_authority import Authority
+from tests.support.webhooks import write_certificate
 
 
 @pytest.fixture
@@ -138,6 +140,22 @@ def test_an_endpoint_gets_a_signed_body_and_no_redirect_is_followed(anchoring, s
     assert row.error == "The address is not https."
     assert row.failures == 2
     assert len(anchoring.in_file()) == 2, "the file took both meanwhile"
+
+
+def test_a_bucket_takes_the_same_over_tls(anchoring, bucket, settings, tmp_path, allow_http):
+    """botocore sends the checksum behind the body there."""
+    certificate = tmp_path / "bucket.pem"
+    write_certificate(certificate, "localhost")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    store = ObjectStore(ScriptedServer(tls=context))
+    allow_http(store.server.url)
+    settings.ANCHOR_S3_ENDPOINT = store.server.url.replace("127.0.0.1", "localhost")
+    settings.AUDIT_CA_BUNDLE = str(certificate)
+    anchor = anchoring.anchor()
+    [stored] = store.objects.values()
+    assert anchor.text().encode() in stored.body and stored.headers["x-amz-object-lock-mode"] == "COMPLIANCE"
+    store.server.stop()
 
 
 def test_a_bucket_keeps_locked_objects_and_is_read_back(anchoring, bucket):
