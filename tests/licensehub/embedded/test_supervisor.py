@@ -172,3 +172,9 @@ def test_a_link_in_the_place_of_the_runtime_folder_is_refused(tmp_path):
     (tmp_path / "run").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(CannotRunError, match="belongs to somebody else"):
         broker.own_folder(tmp_path / "run")
+
+
+def test_a_broker_that_does_not_run_is_asked_once(tmp_path, monkeypatch):
+    """By default, redis-py would try again for seconds, and the start of LicenseHub would wait for that."""
+    monkeypatch.setattr("redis.retry.sleep", lambda seconds: pytest.fail(f"It waits {seconds} s."))
+    assert not broker.answers(tmp_path / "valkey.sock")
