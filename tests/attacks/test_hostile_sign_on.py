@@ -7,10 +7,12 @@ import re
 import time
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
+import requests
 from allauth.socialaccount.models import SocialAccount
 from django.contrib.auth.models import User
 from django.urls import reverse
@@ -190,6 +192,22 @@ def test_a_provider_that_never_ends_its_answer_holds_no_page(provider, monkeypat
     with ends_in_time(), takes_little_memory():
         answer = sign_on(visitor)
     assert "cannot be believed" in text_of(answer, status=403) and nobody_came(visitor)
+
+
+def test_a_provider_that_hangs_leaves_threads_for_other_pages(provider, monkeypatch):
+    """Control: without the limit, eight strangers who begin a sign-on hold all threads of the web server."""
+    monkeypatch.setattr(provider_session, "SECONDS", 4.0)
+    provider.instead["/x"] = HOSTILE["byte by byte"]
+
+    def call(_: int) -> float:
+        began = time.monotonic()
+        with pytest.raises(requests.RequestException):
+            provider_session.ProviderSession().get(f"{provider.server.url}/x")
+        return time.monotonic() - began
+
+    with ThreadPoolExecutor(8) as pool:
+        taken = sorted(pool.map(call, range(8)))
+    assert taken[5] < 3 < taken[6] and len(provider.server.seen) == provider_session.CALLS
 
 
 ODD_JSON = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from io import BytesIO
+from threading import BoundedSemaphore
 from typing import Any, Final, NoReturn
 
 import requests
@@ -16,8 +17,13 @@ from licensehub.outbound.sessions import PlainSession
 
 SECONDS: Final = 10.0  # for one whole exchange, while somebody waits for the page
 TIMEOUT: Final = (5, 10)
+# Of the threads of a web process, so many wait for the provider: anybody can begin a sign-on, and the other pages stay.
+CALLS: Final = 2
+WAIT: Final = 0.25  # seconds for one of them
 MAX_ANSWER: Final = 256 * 1024  # bytes
 UNSTORABLE: Final = re.compile(r"\\u0000|[\ud800-\udfff]")
+
+_calls = BoundedSemaphore(CALLS)
 
 
 class ProviderSession(PlainSession):
@@ -30,6 +36,14 @@ class ProviderSession(PlainSession):
     def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:
         if not may_use(str(url)):
             raise requests.exceptions.InvalidSchema("The provider's address is not https.")
+        if not _calls.acquire(timeout=WAIT):
+            raise requests.ConnectionError("Others wait for the provider already.")
+        try:
+            return self._exchange(method, url, *args, **kwargs)
+        finally:
+            _calls.release()
+
+    def _exchange(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:
         kwargs |= {"timeout": TIMEOUT, "allow_redirects": False, "stream": True}
         with Deadline(SECONDS) as deadline, super().request(method, url, *args, **kwargs) as response:
             try:
