@@ -52,7 +52,8 @@ def approve(people: int = PEOPLE) -> list[Row]:
     from subscriptions.models import RemovalCandidate
 
     asks, raises, decides = (
-        User.objects.create_user(name, f"{name}@bench.example", is_staff=True) for name in ("asks", "raises", "decides")
+        User.objects.create_user(name, f"{name}@bench.example", "a long password of " + name, is_staff=True)
+        for name in ("asks", "raises", "decides")
     )
     Group.objects.get(name="Approver").user_set.add(raises, decides)
     follow(actor=None, at_once=CONSOLE)
