@@ -281,29 +281,33 @@ def _take_effect(change: RightsChange, *, actor: Actor, comment: str = "") -> No
             )
         _close(change, ChangeState.EFFECTIVE, Action.RIGHTS_CONFIRMED if actor else None, actor=actor, comment=comment)
         user = User.objects.select_for_update().get(pk=change.account_id)
-        if change.kind == ChangeKind.GRANT:
-            if not rights.able().filter(pk=user.pk).exists():
-                raise NotActionable(_("The account has no role with this right any more. Nothing was changed."))
-            if not has_joined(user):
-                raise NotActionable(NOT_JOINED.format(account=user.get_username()))
-            DecidingRight.objects.update_or_create(user=user, defaults={"since": Now(), "ended_at": None})
-        elif change.kind == ChangeKind.ADDRESS:
-            _write(user, "email", change.before, change.after)
-            find_everywhere(user)
-        elif change.kind == ChangeKind.PASSWORD:
-            _write(user, "password", user.password, password)
-            generations.end_sessions(user)
-        elif change.kind == ChangeKind.SCOPE:
-            scope.take_effect(change)
-        else:
-            _write(user, "is_superuser", False, True)
-            generations.end_sessions(user)
         data = {**_data(change), "comment": comment, "confirmed_by": actor.get_username() if actor else ""}
-        if change.kind == ChangeKind.PASSWORD:
-            data[credentials.ONE] = credentials.of_password(user)
-        if change.kind == ChangeKind.GRANT:
-            data |= joining_of(user).as_data()
+        data |= _carry_out(change, user, password)
         record(Action.RIGHTS_TOOK_EFFECT, actor=None, target=user, data=data)
+
+
+def _carry_out(change: RightsChange, user: User, password: str) -> dict[str, object]:
+    """Do what was asked, with the locked account. Returns what the event says beside it. Raises NotActionable."""
+    if change.kind == ChangeKind.GRANT:
+        if not rights.able().filter(pk=user.pk).exists():
+            raise NotActionable(_("The account has no role with this right any more. Nothing was changed."))
+        if not has_joined(user):
+            raise NotActionable(NOT_JOINED.format(account=user.get_username()))
+        DecidingRight.objects.update_or_create(user=user, defaults={"since": Now(), "ended_at": None})
+        return joining_of(user).as_data()
+    if change.kind == ChangeKind.ADDRESS:
+        _write(user, "email", change.before, change.after)
+        find_everywhere(user)
+    elif change.kind == ChangeKind.SCOPE:
+        scope.take_effect(change)
+    elif change.kind == ChangeKind.PASSWORD:
+        _write(user, "password", user.password, password)
+        generations.end_sessions(user)
+        return {credentials.ONE: credentials.of_password(user)}
+    else:
+        _write(user, "is_superuser", False, True)
+        generations.end_sessions(user)
+    return {}
 
 
 def _write(user: User, field: str, before: object, after: object) -> None:
