@@ -90,12 +90,9 @@ def compare_rights(instance: User, update_fields: Any = None, **_: Any) -> None:
 
 def _is_new_hash(user: User, update_fields: Any) -> bool:
     """Whether Django stores the same password with a newer hash, which it does at a sign-in."""
-    return update_fields is not None and set(update_fields) == {"password"} and _raw_password_of(user) is None
-
-
-def _raw_password_of(user: User) -> str | None:
-    """Django keeps it from `set_password` to `save`."""
-    return getattr(user, "_password", None)
+    # Django keeps the typed password from `set_password` to `save`.
+    typed = getattr(user, "_password", None)
+    return update_fields is not None and set(update_fields) == {"password"} and typed is None
 
 
 @receiver(post_save, sender=User)

@@ -1,4 +1,4 @@
-"""The protections of one person by their signed events: who ends, changes or deletes the row of one ends none."""
+"""The protections of one person by their signed events. Somebody who changes or deletes a row ends none of them."""
 
 from __future__ import annotations
 
@@ -38,19 +38,16 @@ def _signed_protections(person: Subscription) -> list[tuple[dict[str, Any], Audi
     named = Q(data__value__in=[value for value in values if value]) | Q(data__external_id=person.external_id)
     bound = Q(action=Action.PROTECTION_BOUND.value, data__to=person.external_id)
     of_protections = AuditEvent.objects.filter(target_type=Protection._meta.label_lower)
-    found = of_protections.filter(made & named | bound).values_list("target_id", flat=True)
+    found = of_protections.filter((made & named) | bound).values_list("target_id", flat=True)
     about = of_protections.filter(target_id__in=[*found], action__in=[action.value for action in ABOUT])
     facts: dict[int, dict[str, Any]] = defaultdict(dict)
     last: dict[int, AuditEvent] = {}
     for event in about.order_by("sequence"):
         newest_signed([event])
-        facts[event.target_id] |= _said_by(event)
+        is_bound = event.action == Action.PROTECTION_BOUND
+        facts[event.target_id] |= {"external_id": event.data.get("to", "")} if is_bound else event.data
         last[event.target_id] = event
     return [(facts[pk], event) for pk, event in last.items() if event.action != Action.PROTECTION_ENDED]
-
-
-def _said_by(event: AuditEvent) -> dict[str, Any]:
-    return {"external_id": event.data.get("to", "")} if event.action == Action.PROTECTION_BOUND else {**event.data}
 
 
 def _covers(facts: dict[str, Any], person: Subscription) -> bool:

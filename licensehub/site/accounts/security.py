@@ -59,6 +59,7 @@ class Way:
 
 def security(request: HttpRequest) -> HttpResponse:
     user = signed_in(request)
+    linked = set(SocialAccount.objects.filter(user=user).values_list("provider", flat=True))
     context: dict[str, Any] = {
         **admin.site.each_context(request),
         "title": _("Your account"),
@@ -68,7 +69,7 @@ def security(request: HttpRequest) -> HttpResponse:
         "needs_factor": second_factor.is_needed(user),
         "has_app": Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP).exists(),
         "link_token": link_token(request),
-        "linkable": [one for one in providers() if not _is_linked(user, one.key)],
+        "linkable": [one for one in providers() if one.key not in linked],
         "browsers": [_browser_row(row) for row in sessions.browsers_of(user, request)],
         "idle_minutes": settings.SESSION_IDLE_MINUTES,
         "hours": settings.SESSION_HOURS,
@@ -122,10 +123,6 @@ def _codes(row: Authenticator) -> Way:
     made = _("Made {day}.").format(day=day(row.created_at))
     name, address = second_factor.method_name(row.type), reverse("mfa_generate_recovery_codes")
     return Way("pin", name, f"{detail} {made}", _("Make new ones"), address)
-
-
-def _is_linked(user: User, key: str) -> bool:
-    return SocialAccount.objects.filter(user=user, provider=key).exists()
 
 
 def _browser_row(row: sessions.SignedInBrowser) -> dict[str, Any]:

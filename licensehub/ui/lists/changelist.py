@@ -93,9 +93,10 @@ class NamedChangeList(ChangeList):
 
     def _query_string(self, new_params: Any, remove: Any) -> str:
         given = dict(self.filter_params)
-        for name in remove or ():
-            for known in [known for known in given if known == name or (name.endswith("_") and known.startswith(name))]:
-                del given[known]
+        for removed in remove or ():
+            for name in list(given):
+                if name == removed or (removed.endswith("_") and name.startswith(removed)):
+                    del given[name]
         given |= new_params or {}
         if ORDER_VAR in (new_params or {}):
             given[ORDER_VAR] = self._by_name(str(given[ORDER_VAR] or ""))
