@@ -12,19 +12,24 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from licensehub.audit.actions import Action
 from licensehub.audit.models import AuditEvent
-from licensehub.sign_in.factors import credentials
 from licensehub.ui.formatting import day_and_time, name_of
 from licensehub.ui.names import joined
 from subscriptions.accounts.origins import openers
 
 
 def has_joined(user: User) -> bool:
-    """Return whether there is anything with which somebody can sign in, e.g. a password."""
-    return bool(credentials.of_account(user))
+    """Return whether somebody has signed in, or can. A worker asks this, too, and may read no factors and no links."""
+    made_by_sign_on = _events_about(user).filter(action=Action.ACCOUNT_BY_SIGN_ON.value)
+    return user.has_usable_password() or user.last_login is not None or made_by_sign_on.exists()
+
+
+def _events_about(user: User) -> QuerySet[AuditEvent]:
+    return AuditEvent.objects.filter(target_type=User._meta.label_lower, target_id=user.pk)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,7 @@ class Joining:
 
 def joining_of(user: User) -> Joining:
     """Read how the owner of this account joined. Four queries."""
-    about = AuditEvent.objects.filter(target_type=User._meta.label_lower, target_id=user.pk).order_by("-sequence")
+    about = _events_about(user).order_by("-sequence")
     accepted = about.filter(action=Action.USER_JOINED.value).first()
     invited = [event.data for event in about.filter(action=Action.USER_INVITED.value)]
     only_mailed = invited and not any(data.get("problem") for data in invited)

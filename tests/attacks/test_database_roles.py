@@ -11,6 +11,7 @@ from datetime import timedelta
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.test import Client
@@ -34,6 +35,7 @@ from licensehub.operations.processes.beat import Scheduler
 from licensehub.operations.tasks import send_mail_trial
 from subscriptions import tasks
 from subscriptions.accounts import rights_changes
+from subscriptions.accounts.rights import deciders
 from subscriptions.activity.retention import thin_past_activity
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
@@ -300,7 +302,7 @@ def test_a_process_with_the_user_of_another_one_is_found(roles):
 
 
 @on_postgresql
-def test_a_worker_ends_sessions_that_it_may_not_read(roles):
+def test_a_worker_ends_sessions_that_it_may_not_read(roles, bob):
     dave, client = person("dave", "Auditor"), Client()
     client.post(reverse("admin:login"), {"username": "dave", "password": "a long password of dave"})
     assert client.get(reverse("admin:index")).status_code == 200
@@ -311,6 +313,19 @@ def test_a_worker_ends_sessions_that_it_may_not_read(roles):
         tasks.sweep()
     with acting(Role.WEB):
         assert client.get(reverse("admin:index"))["Location"].startswith(reverse("admin:login"))
+
+
+@on_postgresql
+def test_a_worker_lets_the_right_of_a_person_who_joined_take_effect(roles, bob, carol):
+    """It may read neither factors nor links to the sign-on."""
+    dave = person("dave", "Auditor")
+    dave.groups.set([Group.objects.get(name="Approver")])
+    rights_changes.follow(actor=carol)
+    announced_a_day_ago()
+    assert refused(Role.WORKER, "SELECT FROM mfa_authenticator")
+    with acting(Role.WORKER):
+        tasks.sweep()
+    assert deciders().filter(pk=dave.pk).exists()
 
 
 @on_postgresql
