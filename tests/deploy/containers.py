@@ -129,7 +129,7 @@ class Containers:
         return self.host.start(f"{service}-{number}", words, environment, str(self.host.path(CODE)), stop_seconds=stops)
 
     def restart(self, service: str) -> None:
-        """As `docker compose up` does after an update: the former process must end without an error first."""
+        """Start it again, like `docker compose up` after an update. The former process must end without an error."""
         [former] = [one for one in self.host.running if one.name == f"{service}-1"]
         self.host.running.remove(former)
         assert former.stop() == 0, former.text()

@@ -29,7 +29,7 @@ def test_only_the_owner_of_the_files_can_read_them_and_nothing_changes_later(tmp
 
 
 def test_a_user_that_an_update_brings_gets_the_address_of_the_others(tmp_path: Path) -> None:
-    """As docs/deploy.md has it: `grep licensehub_beat` finds the statements that the database does not know yet."""
+    """`grep licensehub_beat`, as in docs/deploy.md, finds the statements that the database does not know yet."""
     make(tmp_path, "--database", "db:5432")
     web = tmp_path / "web" / "DATABASE_URL"
     web.write_text(f"{web.read_text().strip()}?sslmode=verify-full\n")

@@ -51,7 +51,7 @@ class Device:
     def answer(
         self, challenge: str, user: User, *, origin: str = "", host: str = "", kind: str = "webauthn.get"
     ) -> dict[str, Any]:
-        """What a browser sends after the person has touched the device."""
+        """The JSON that a browser sends after the person has touched the device."""
         client = CollectedClientData.create(kind, challenge, origin or self.origin)
         data = AuthenticatorData.create(self._host_hash(host or self.host), FLAG.UP | FLAG.UV, self._count())
         signature = self.key.sign(bytes(data) + sha256(bytes(client)).digest(), ec.ECDSA(hashes.SHA256()))

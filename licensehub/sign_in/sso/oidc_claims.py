@@ -24,7 +24,7 @@ class Adapter(OpenIDConnectOAuth2Adapter):
 
     @property
     def openid_config(self) -> dict[str, Any]:
-        """What the provider says about itself. Raises OAuth2Error, and requests' exceptions."""
+        """The description that the provider gives of itself. Raises OAuth2Error, and requests' exceptions."""
         found: dict[str, Any] = super().openid_config
         if not all(isinstance(found.get(name), str) for name in ("issuer", "jwks_uri", *ENDPOINTS)):
             raise OAuth2Error("The provider does not name all of its addresses.")

@@ -74,7 +74,7 @@ def denies_address(claims: Mapping[str, Any]) -> bool:
 
 
 def link_token(request: HttpRequest) -> str:
-    """What only a page of this session knows, so that no other site starts a link to a company account of its own."""
+    """A value that only a page of this session knows. So no other site can start a link to its own company account."""
     return salted_hmac("licensehub.sign_in.sso.link", request.session.session_key or "").hexdigest()
 
 

@@ -175,6 +175,6 @@ def test_a_link_in_the_place_of_the_runtime_folder_is_refused(tmp_path):
 
 
 def test_a_broker_that_does_not_run_is_asked_once(tmp_path, monkeypatch):
-    """By default, redis-py would try again for seconds, and the start of LicenseHub would wait for that."""
+    """redis-py would try again for seconds by default, and the start of LicenseHub would wait for that."""
     monkeypatch.setattr("redis.retry.sleep", lambda seconds: pytest.fail(f"It waits {seconds} s."))
     assert not broker.answers(tmp_path / "valkey.sock")

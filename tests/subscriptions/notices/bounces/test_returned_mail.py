@@ -111,7 +111,7 @@ def test_a_report_in_the_mailbox_is_read_once(asking: Asking, silent, mailbox: M
 
 
 def test_an_odd_report_of_a_reader_stops_no_other(asking: Asking, silent, mailbox: Mailbox):
-    """Who got the mail has its token, and may write the report.
+    """A reader of the mail has its token, and may write the report.
 
     Control: as the report has it, PostgreSQL refuses the NUL, each task ends there, and the link is shown to others.
     """
