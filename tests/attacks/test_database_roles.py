@@ -13,14 +13,13 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
-from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.test import Client
 from django.urls import reverse
 from django_celery_beat.models import PeriodicTask
 
 from integrations.installation import processes as heartbeats
 from integrations.models import CheckResult, Heartbeat, IntegrationProfile, MailTrial, ProcessKind
-from licensehub.audit.models import AuditEvent
 from licensehub.celery import app
 from licensehub.checks import database
 from licensehub.database import rights as database_rights
@@ -360,26 +359,6 @@ def test_each_table_is_declared():
         Role.WORKER: database_roles.ADD,
         Role.BEAT: database_roles.NOTHING,
     }
-
-
-@pytest.mark.skipif(not settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"), reason="PostgreSQL has no REPLACE")
-def test_sqlite_refuses_to_replace_an_event(db):
-    """REPLACE INTO, INSERT OR REPLACE and UPDATE OR REPLACE delete rows without the trigger of a DELETE."""
-    lifecycle.create_profile(name="Northwind", organization_id="1", kind="miro_enterprise", actor=None)
-    event = AuditEvent.objects.get()
-    columns = ", ".join(field.column for field in AuditEvent._meta.concrete_fields)
-    forged = columns.replace("actor_name", "'mallory'")
-    for statement in (
-        f"REPLACE INTO audit_auditevent ({columns}) SELECT {forged} FROM audit_auditevent",
-        f"INSERT OR REPLACE INTO audit_auditevent ({columns}) SELECT {forged} FROM audit_auditevent",
-        "UPDATE OR REPLACE audit_auditevent SET actor_name = 'mallory'",
-        "DELETE FROM audit_auditevent",
-    ):
-        with pytest.raises((IntegrityError, DatabaseError), match="append-only"), transaction.atomic():
-            sql(statement)
-    assert AuditEvent.objects.get().actor_name == event.actor_name
-    with pytest.raises(CommandError, match="SQLite has no roles"):
-        call_command("grant_roles")
 
 
 @on_postgresql

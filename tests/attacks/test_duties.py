@@ -44,17 +44,6 @@ from tests.support.rights import happened_earlier
 NEW_PASSWORD = "a password that Mallory knows"
 
 
-@pytest.fixture
-def mallory(db) -> User:
-    """The company admin who attacks. She asks for the reclaim herself."""
-    return person("mallory", "Company admin")
-
-
-@pytest.fixture
-def as_mallory(mallory) -> Client:
-    return signed_in(mallory)
-
-
 def a_month_later() -> None:
     """All events of accounts happened 31 days earlier."""
     happened_earlier(AuditEvent.objects.exclude(target_type="subscriptions.reclaimrequest"), timedelta(days=31))

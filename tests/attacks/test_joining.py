@@ -34,16 +34,6 @@ NEW_PASSWORD = "a password that Mallory knows"
 
 
 @pytest.fixture
-def mallory(db) -> User:
-    return person("mallory", "Company admin")
-
-
-@pytest.fixture
-def as_mallory(mallory) -> Client:
-    return signed_in(mallory)
-
-
-@pytest.fixture
 def no_mail_server(settings) -> None:
     settings.EMAIL_BACKEND = NOWHERE[0]
 

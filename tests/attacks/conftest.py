@@ -1,0 +1,21 @@
+"""The company admin who attacks."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from tests.support.account_pages import signed_in
+from tests.support.fixtures import person
+
+
+@pytest.fixture
+def mallory(db) -> User:
+    """She asks for the reclaim herself."""
+    return person("mallory", "Company admin")
+
+
+@pytest.fixture
+def as_mallory(mallory) -> Client:
+    return signed_in(mallory)
