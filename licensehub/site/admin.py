@@ -18,6 +18,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
@@ -49,6 +50,13 @@ admin.site.unregister([Authenticator, EmailAddress, SocialAccount, SocialApp, So
 
 
 class AccountForm(scope_fields.ScopeFields, UserChangeForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "password" in self.fields:
+            # unfold's own sentence has no German.
+            text = _('Only a digest of the password is stored. <a href="{address}">Set a new password</a>')
+            self.fields["password"].help_text = format_html(text, address="../password/")
+
     def clean_groups(self) -> QuerySet[Group]:
         groups: QuerySet[Group] = self.cleaned_data["groups"]
         invitations.check_roles(groups)

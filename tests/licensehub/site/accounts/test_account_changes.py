@@ -11,7 +11,9 @@ from django.urls import reverse
 
 from licensehub.audit.models import AuditEvent
 from licensehub.sign_in.factors import credentials
+from tests.support.account_pages import signed_in
 from tests.support.fixtures import person
+from tests.support.pages import text_of
 
 
 def events(action: str) -> list[dict[str, object]]:
@@ -100,3 +102,14 @@ def test_an_export_is_an_event_with_its_filter_and_count(db, sign_in, form):
     event = AuditEvent.objects.get(action="list.exported")
     assert (event.actor_name, event.target_label) == ("auditor", "users")
     assert client.get(reverse("admin:audit_auditevent_change", args=[event.pk])).status_code == 200
+
+
+def test_the_page_of_an_account_speaks_german_about_its_password(db):
+    """unfold's sentence is English in each language."""
+    bob = person("bob", "Auditor")
+    page = signed_in(person("carol", "Company admin")).get(
+        reverse("admin:auth_user_change", args=[bob.pk]), headers={"accept-language": "de"}
+    )
+    text = text_of(page)
+    assert "Vom Passwort ist nur ein Hash gespeichert." in text and ">Ein neues Passwort setzen</a>" in text
+    assert "Raw passwords" not in text
