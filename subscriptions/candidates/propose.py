@@ -157,15 +157,6 @@ def _open(
     *,
     reviews: Mapping[int, Mapping[str, Any]] | None = None,
 ) -> list[int]:
-    same = {
-        "profile_id": run.profile_id,
-        "run_id": run.pk,
-        "state": CandidateState.READY.value,
-        "close_reason": "",
-        "attention": "",
-        "created_at": now,
-        "state_changed_at": now,
-    }
     shared: dict[str, Any] = {
         "run": run.pk,
         "confirmed_at": _stamp(run.finished_at or run.started_at),
@@ -188,10 +179,24 @@ def _open(
             yield pk, row.pk, orjson.dumps(evidence).decode(), *texts
 
     with as_evidence():
-        columns = ("id", "subscription_id", "evidence", "person_text", "person_department", "person_cost_center")
-        insert(RemovalCandidate, columns, candidates(), same)
+        _insert(run, candidates(), now)
     record_rows(Action.CANDIDATE_PROPOSED, actor=None, rows=events)
     return ids
+
+
+def _insert(run: DownloadRun, rows: Iterator[tuple[Any, ...]], now: datetime) -> None:
+    """Insert Ready candidates. Each row has the values of `columns`."""
+    columns = ("id", "subscription_id", "evidence", "person_text", "person_department", "person_cost_center")
+    same = {
+        "profile_id": run.profile_id,
+        "run_id": run.pk,
+        "state": CandidateState.READY.value,
+        "close_reason": "",
+        "attention": "",
+        "created_at": now,
+        "state_changed_at": now,
+    }
+    insert(RemovalCandidate, columns, rows, same)
 
 
 def _former_reviews(rows: list[CandidateFacts]) -> dict[int, Mapping[str, Any]]:

@@ -24,8 +24,9 @@ from unfold.admin import ModelAdmin
 
 from licensehub.ui.csv_file import Column
 from licensehub.ui.formatting import EMPTY, day, day_and_time, number, two_lines
-from licensehub.ui.lists import filters, saved_views
+from licensehub.ui.lists import filters
 from licensehub.ui.lists.address import COLUMNS_VAR
+from licensehub.ui.models import ListColumns
 
 LONG = 40
 
@@ -136,8 +137,8 @@ class ColumnsMixin(ModelAdmin):
         """The columns that the account has chosen; read once for a page."""
         known: dict[str, list[str]] = request.__dict__.setdefault("chosen_columns", {})
         if self.of_list not in known:
-            user = request.user
-            known[self.of_list] = saved_views.chosen_columns(user, self.of_list) if isinstance(user, User) else []
+            rows = ListColumns.objects.filter(user=request.user.pk, name=self.of_list)
+            known[self.of_list] = list(rows.values_list("columns", flat=True).first() or ())
         return known[self.of_list]
 
     def chooser(self, request: HttpRequest) -> list[dict[str, Any]]:
@@ -162,6 +163,14 @@ class ColumnsMixin(ModelAdmin):
         columns = {column.name: column.for_file() for column in self.columns if column.name in plain}
         for row in rows if columns else ():
             row.plain_cells = {name: _cell([value(row) for _, value in made]) for name, made in columns.items()}
+
+
+def choose_columns(user: User, of_list: str, columns: Sequence[str]) -> None:
+    """Store the columns for this account. An empty choice brings the default columns back."""
+    if columns:
+        ListColumns.objects.update_or_create(user=user, name=of_list, defaults={"columns": [*columns]})
+    else:
+        ListColumns.objects.filter(user=user, name=of_list).delete()
 
 
 def _refuse_field(model: type[Model], name: str) -> None:

@@ -15,7 +15,7 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.database.clock import database_now
 from licensehub.ui.lists.address import COLUMNS_VAR, VIEW_VAR, query_of
-from licensehub.ui.models import ListColumns, SavedView
+from licensehub.ui.models import SavedView
 
 SHARE = "ui.share_savedview"
 # For one list and one owner, so that the menu stays short.
@@ -145,20 +145,3 @@ def _taken(name: str) -> ViewRefused:
 
 def _not_yours() -> ViewRefused:
     return ViewRefused(_("Only its owner may do this with a view. Nothing was changed."))
-
-
-# --- Columns ----------------------------------------------------------------------------------------------------------
-
-
-def chosen_columns(user: User, of_list: str) -> list[str]:
-    """The columns that the account has chosen; empty if it has chosen none."""
-    found = ListColumns.objects.filter(user=user, name=of_list).values_list("columns", flat=True).first()
-    return [str(name) for name in found or ()]
-
-
-def choose_columns(user: User, of_list: str, columns: Sequence[str]) -> None:
-    """Store the columns for this account. An empty choice brings the default columns back."""
-    if columns:
-        ListColumns.objects.update_or_create(user=user, name=of_list, defaults={"columns": [*columns]})
-    else:
-        ListColumns.objects.filter(user=user, name=of_list).delete()

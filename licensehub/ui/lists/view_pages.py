@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from licensehub.ui.admin import signed_in
 from licensehub.ui.lists import saved_views
 from licensehub.ui.lists.address import COLUMNS_VAR, VIEW_VAR, query_of
-from licensehub.ui.lists.columns import ColumnsMixin
+from licensehub.ui.lists.columns import ColumnsMixin, choose_columns
 from licensehub.ui.lists.id_filter import is_id
 from licensehub.ui.lists.saved_views import ViewRefused
 from licensehub.ui.models import SavedView
@@ -144,7 +144,7 @@ class ViewsMixin(ColumnsMixin):
             context = {"chooser": self.chooser(request), "address": request.GET.urlencode(), "save_url": save_url}
             return TemplateResponse(request, "admin/list_columns.html", context)
         chosen = self.known_columns(request, request.POST.getlist("column")) if "reset" not in request.POST else []
-        saved_views.choose_columns(user, self.of_list, chosen)
+        choose_columns(user, self.of_list, chosen)
         rest = QueryDict(request.POST.get("address", ""), mutable=True)
         rest.pop(COLUMNS_VAR, None)
         if VIEW_VAR in rest and chosen:
