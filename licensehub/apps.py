@@ -21,8 +21,8 @@ class LicenseHubConfig(AppConfig):
 
         `check_var_dir` reports a folder that cannot be made.
         """
-        from licensehub import celery  # noqa: F401
-        from licensehub.checks import configuration, database, folders, outside, sign_in, stored  # noqa: F401
+        from licensehub import celery  # noqa: F401 - importing makes it
+        from licensehub.checks import configuration, database, folders, outside, sign_in, stored  # noqa: F401 - importing registers them
 
         with contextlib.suppress(OSError):
             settings.VAR_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)

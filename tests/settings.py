@@ -42,7 +42,7 @@ os.environ.update(ENVIRONMENT)
 (Path(ENVIRONMENT["LICENSEHUB_VAR"]) / "static").mkdir(parents=True, exist_ok=True)
 
 from licensehub.settings import *  # noqa: E402, F403 - the environment comes first
-from licensehub.settings import DATABASES, STORAGES  # noqa: E402
+from licensehub.settings import DATABASES, STORAGES  # noqa: E402 - likewise
 
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

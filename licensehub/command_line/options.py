@@ -39,7 +39,7 @@ def list_options(command: F) -> F:
     def run(*args: Any, limit: int, everything: bool, **kwargs: Any) -> Any:
         return command(*args, most=None if everything else limit, **kwargs)
 
-    return run  # type: ignore[return-value]
+    return run  # type: ignore[return-value]  # click's decorators keep the function
 
 
 def examples(*lines: str) -> str:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import ParamSpec
 
 from django.contrib.auth.models import User
 
 from licensehub.configuration.reading import Entry, Place, Wrong
+
+Given = ParamSpec("Given")
 
 
 class Kind(StrEnum):
@@ -53,10 +56,10 @@ class Plan:
     ) -> None:
         self.changes.append(Change(kind, what, text, entry.place, right, do))
 
-    def guarded(self, section: Callable[[], None]) -> None:
-        """Run a part of a section. A mistake ends this part only, so that all mistakes are shown at once."""
+    def guarded(self, part: Callable[Given, None], *args: Given.args, **kwargs: Given.kwargs) -> None:
+        """Call the function of a part. A mistake ends this part only, so that all mistakes are shown at once."""
         try:
-            section()
+            part(*args, **kwargs)
         except Wrong as mistake:
             self.mistakes.append(mistake)
 

@@ -70,7 +70,7 @@ def as_yaml(found: dict[str, Any]) -> str:
 def plan_of(entry: Entry, *, prune: bool) -> Plan:
     """The differences and all mistakes. Nothing is written."""
     plan = Plan()
-    plan.guarded(lambda: _plan(entry, plan, prune))
+    plan.guarded(_plan, entry, plan, prune)
     return plan
 
 
@@ -80,10 +80,10 @@ def _plan(entry: Entry, plan: Plan, prune: bool) -> None:
     seen = set[int]()
     listed: dict[str, Entry] = found["profiles"].named() if "profiles" in found else {}
     for name, one in listed.items():
-        plan.guarded(lambda name=name, one=one: _plan_profile(name, one, plan, seen, prune))  # type: ignore[misc]
+        plan.guarded(_plan_profile, name, one, plan, seen, prune)
     for name, section in SECTIONS.items():
         if name in found:
-            plan.guarded(lambda name=name, section=section: section.plan(found[name], plan))  # type: ignore[misc]
+            plan.guarded(section.plan, found[name], plan)
 
 
 def _plan_profile(name: str, entry: Entry, plan: Plan, seen: set[int], prune: bool) -> None:
@@ -97,10 +97,9 @@ def _plan_profile(name: str, entry: Entry, plan: Plan, seen: set[int], prune: bo
     if profile.pk in seen:
         raise entry.wrong("This organization is in the file twice.")
     seen.add(profile.pk)
-    found = profile
     for part, section in {"connections": connections, "rule": rules, "schedules": schedules}.items():
         if part in parts:
-            plan.guarded(lambda part=part, section=section: section.plan(name, parts[part], found, plan))  # type: ignore[misc]
+            plan.guarded(section.plan, name, parts[part], profile, plan)
     for part, listed in {"prices": prices, "protections": protections}.items():
         if part in parts:
-            plan.guarded(lambda part=part, listed=listed: listed.plan(name, parts[part], found, plan, prune=prune))  # type: ignore[misc]
+            plan.guarded(listed.plan, name, parts[part], profile, plan, prune=prune)

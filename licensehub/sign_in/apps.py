@@ -15,4 +15,4 @@ class SignInConfig(AppConfig):
 
     def ready(self) -> None:
         """Importing connects the receivers of the signals of Django and axes."""
-        from licensehub.sign_in import receivers  # noqa: F401
+        from licensehub.sign_in import receivers  # noqa: F401 - importing connects them

@@ -80,7 +80,7 @@ def compare_rights(instance: User, update_fields: Any = None, **_: Any) -> None:
         return
     if _is_new_hash(instance, update_fields):
         former = User.objects.get(pk=instance.pk)
-        instance._was_signed = credentials.PASSWORD not in credentials.unsigned(former)  # type: ignore[attr-defined]
+        instance._was_signed = credentials.PASSWORD not in credentials.unsigned(former)  # type: ignore[attr-defined]  # read after the save
         return
     before = User.objects.filter(pk=instance.pk).values(*RIGHTS).first()
     instance._rights_changed = before is not None and any(  # type: ignore[attr-defined]  # read after the save

@@ -7,15 +7,15 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, ViewportSize, expect
 
 from subscriptions.models import Protection, ReclaimRule, RemovalCandidate
 from subscriptions.rules.protections import ProtectionInput, create_protection, protect_people
 from tests.support.browser import sign_in
 
 pytestmark = [pytest.mark.browser]
-NARROW = {"width": 390, "height": 844}
-WIDE = {"width": 1440, "height": 900}
+NARROW: ViewportSize = {"width": 390, "height": 844}
+WIDE: ViewportSize = {"width": 1440, "height": 900}
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_paste_lines_look_at_the_preview_and_confirm(manager, world, live_server
     page.get_by_role("button", name="Preview").click()
     expect(page.get_by_text("Nothing is stored yet.")).to_be_visible()
     for size in (WIDE, NARROW):
-        page.set_viewport_size(size)  # type: ignore[arg-type]
+        page.set_viewport_size(size)
         screenshot(page, f"protect-many-{size['width']}")
         assert fits(page)
     page.get_by_role("button", name="Protect 2 people").click()
@@ -123,7 +123,7 @@ def test_how_the_pages_look(manager, world, live_server, browser_page, screensho
         ("rule", f"reclaimrule/{rule}/change/"),
     ):
         for size in (WIDE, NARROW):
-            page.set_viewport_size(size)  # type: ignore[arg-type]
+            page.set_viewport_size(size)
             page.goto(f"{live_server.url}/admin/subscriptions/{address}")
             screenshot(page, f"{name}-{size['width']}")
             assert fits(page), (name, size)

@@ -14,6 +14,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import django
 
@@ -45,7 +46,7 @@ def hurry() -> None:
     read = float(os.environ["CHAOS_READ"])
     hasty = replace(connector.DEFAULT_LIMITS, read=read, backoff=0.1, max_backoff=0.4)
     init = connector.MiroConnector.__init__
-    init.__kwdefaults__ = {"limits": hasty}  # type: ignore[attr-defined]
+    init.__kwdefaults__ = {"limits": hasty}  # type: ignore[attr-defined]  # of each function
     if os.environ.get("CHAOS_LIMITS") != "on":
         rate_limit.MIN_HOLD = 0.2
         scim.READS = scim.WRITES = NO_LIMIT
@@ -64,11 +65,11 @@ def blindly_again() -> None:
 
     read_back = outcomes.read_back
 
-    def read_unless_queued(item: Reclaim, connector: object) -> str:
-        return str(item.state) if item.state == ReclaimState.QUEUED else read_back(item, connector)  # type: ignore[arg-type]
+    def read_unless_queued(item: Reclaim, connector: Any) -> str:
+        return str(item.state) if item.state == ReclaimState.QUEUED else read_back(item, connector)
 
     SignedState.refusal = lambda *_: ""  # type: ignore[method-assign]  # the audit knows that it was sent
-    engine.mark_in_doubt, engine.read_back, sweep.recover_sends = again, read_unless_queued, recover_sends  # type: ignore[assignment]
+    engine.mark_in_doubt, engine.read_back, sweep.recover_sends = again, read_unless_queued, recover_sends  # type: ignore[assignment]  # a control
 
 
 def _kill() -> None:

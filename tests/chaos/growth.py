@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import redis
 from django.db import connection
@@ -26,12 +27,12 @@ class Sample:
 
     @classmethod
     def take(cls, workers: Sequence[int], broker: redis.Redis, waiting: int) -> Sample:
-        info = broker.info()
+        info: Any = broker.info()
         return cls(
             worker_mb=max(map(_resident, workers), default=0.0),
-            broker_mb=info["used_memory"] / 2**20,  # type: ignore[index,operator]
+            broker_mb=info["used_memory"] / 2**20,
             connections=float(_connections()),
-            clients=float(info["connected_clients"]),  # type: ignore[index,arg-type]
+            clients=float(info["connected_clients"]),
             waiting=float(waiting),
             open_items=float(Reclaim.objects.filter(finished_at=None).count()),
         )

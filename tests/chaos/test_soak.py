@@ -91,7 +91,9 @@ class Soak:
 
     def _faults(self) -> list[tuple[str, Callable[[], object], Callable[[], object]]]:
         """The name of each fault, what it does, and how it ends."""
-        nothing = lambda: None  # noqa: E731
+
+        def nothing() -> None: ...
+
         found = [
             ("workers killed", self._kill_workers, nothing),
             ("beat away", self.beat.stop, self._beat_again),

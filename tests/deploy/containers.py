@@ -88,7 +88,7 @@ class Containers:
                 shutil.copy(Path("/etc", name), self.host.path("/etc") / name)
             reason = users.refused()
         if reason:
-            sys.__stderr__.write(f"\n!!! The containers run as the user of the test: {reason}\n")  # type: ignore[union-attr]
+            sys.__stderr__.write(f"\n!!! The containers run as the user of the test: {reason}\n")  # type: ignore[union-attr]  # pytest has one
             for folder in {folder for service in ours() for folder in mounts_of(service)} - {TEMPORARY}:
                 self.host.path(folder).mkdir(parents=True)
             return
@@ -120,8 +120,8 @@ class Containers:
     def run(self, service: str, command: list[str] | None = None) -> subprocess.CompletedProcess[str]:
         """Run the command of the service, or another one as `docker compose exec` does, to its end."""
         words = self._words(command or command_of(service), service)
-        where = {"cwd": self.host.path(CODE), "env": self._environment(service)}
-        return subprocess.run(words, **where, capture_output=True, text=True, timeout=180)  # type: ignore[call-overload, no-any-return]
+        env, place = self._environment(service), self.host.path(CODE)
+        return subprocess.run(words, cwd=place, env=env, capture_output=True, text=True, timeout=180)
 
     def start(self, service: str, number: int = 1) -> Process:
         words, environment = self._words(command_of(service), service), self._environment(service)

@@ -28,7 +28,7 @@ def pytest_configure() -> None:
     """From the first moment on, in each process of the run."""
     for name, guarded in (("connect", _guarded_connect), ("connect_ex", _guarded_connect_ex)):
         setattr(socket.socket, name, guarded)
-    requests.adapters.HTTPAdapter.send = _guarded_send  # type: ignore[method-assign]
+    requests.adapters.HTTPAdapter.send = _guarded_send  # type: ignore[method-assign]  # in all tests
 
 
 def _guarded_connect(self: socket.socket, address: Any) -> None:

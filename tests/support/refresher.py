@@ -29,7 +29,7 @@ def main(profile_id: int, rounds: int, folder: Path, index: int) -> None:
     from integrations.credentials import credential_store
     from integrations.models import IntegrationProfile
 
-    credential_store._budget = lambda url, share: NoLimit()  # type: ignore[assignment]
+    credential_store._budget = lambda url, share: NoLimit()  # type: ignore[assignment]  # in this process only
     (folder / f"ready-{index}").touch()
     for number in range(rounds):
         while not (folder / f"go-{number}").exists():

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -97,10 +98,13 @@ def endpoint(tmp_path: Path, settings, monkeypatch: pytest.MonkeyPatch, allow_ht
     server.stop()
 
 
-def wanted(name: str = "On call", **values: object) -> WebhookInput:
+def wanted(name: str = "On call", **values: Any) -> WebhookInput:
     """The entries of a webhook for the events that most tests raise."""
-    common = {"format": WebhookFormat.EVENT, "events": ("request.decided", "request.waits", "savings.monthly")}
-    return WebhookInput(name=name, **{**common, **values})  # type: ignore[arg-type]
+    common: dict[str, Any] = {
+        "format": WebhookFormat.EVENT,
+        "events": ("request.decided", "request.waits", "savings.monthly"),
+    }
+    return WebhookInput(name=name, **{**common, **values})
 
 
 def make_webhook(endpoint: Receiver, name: str = "On call", **values: object) -> tuple[Webhook, str]:

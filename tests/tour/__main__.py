@@ -109,7 +109,7 @@ class Tour:
             page.evaluate("document.fonts.ready")
             page.wait_for_timeout(400)
             take(page, self.blank, stop.path)
-            print(f"{stop.path.relative_to(ROOT)}  {stop.path.stat().st_size // 1000} KB")  # noqa: T201
+            print(f"{stop.path.relative_to(ROOT)}  {stop.path.stat().st_size // 1000} KB")  # noqa: T201 - what it wrote
 
     def at(self, username: str, path: str) -> Page:
         """The page at this path, as this person sees it."""
@@ -163,7 +163,7 @@ class Tour:
         page.locator("button.lh-reject").click()
         expect(page.get_by_text("Pause until a date").first).to_be_visible()
         page.get_by_label("Pause until a date").check()
-        page.locator("[name=pause_until]").fill(str(date.today() + timedelta(days=53)))  # noqa: DTZ011
+        page.locator("[name=pause_until]").fill(str(date.today() + timedelta(days=53)))  # noqa: DTZ011 - the day of this machine
         page.locator("dialog [name=comment]").fill("Quarter close runs until January 10. Please wait until then.")
         return page
 

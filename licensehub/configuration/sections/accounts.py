@@ -32,7 +32,7 @@ def _values(user: User) -> dict[str, Any]:
 
 def plan(entry: Entry, plan: Plan) -> None:
     for username, one in entry.named().items():
-        plan.guarded(lambda username=username, one=one: _plan(username, one, plan))  # type: ignore[misc]
+        plan.guarded(_plan, username, one, plan)
 
 
 def _plan(username: str, entry: Entry, plan: Plan) -> None:

@@ -19,7 +19,7 @@ CHANGE: Final = "integrations.change_connection"
 def plan(name: str, entry: Entry, profile: IntegrationProfile, plan: Plan) -> None:
     slots = {slot.name: slot for slot in profile.connector.slots}
     for slot, one in entry.only(*slots).items():
-        plan.guarded(lambda slot=slot, one=one: _plan(name, slot, one, profile, plan))  # type: ignore[misc]
+        plan.guarded(_plan, name, slot, one, profile, plan)
 
 
 def _plan(name: str, slot: str, entry: Entry, profile: IntegrationProfile, plan: Plan) -> None:

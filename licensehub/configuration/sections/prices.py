@@ -44,7 +44,7 @@ def _values(row: Price | PriceInput) -> dict[str, Any]:
 def plan(name: str, entry: Entry, profile: IntegrationProfile, plan: Plan, *, prune: bool) -> None:
     known, seen = stored(profile), set[tuple[str, date]]()
     for one in entry.items():
-        plan.guarded(lambda one=one: _plan(name, one, profile, known, seen, plan))  # type: ignore[misc]
+        plan.guarded(_plan, name, one, profile, known, seen, plan)
     for key, row in known.items():
         if key not in seen:
 
@@ -72,7 +72,7 @@ def _plan(
         valid_from=day_of(entry.required("valid_from")),
     )
     key = (wanted.license, wanted.valid_from)
-    if len(wanted.license) > Price._meta.get_field("license").max_length:  # type: ignore[operator]
+    if len(wanted.license) > (Price._meta.get_field("license").max_length or 0):
         raise entry.required("license").wrong("This is too long for a license type.")
     if key in seen:
         raise entry.wrong(f"A price of {wanted.license} from {wanted.valid_from} on is in the file already.")

@@ -63,7 +63,7 @@ def plan(name: str, entry: Entry, profile: IntegrationProfile, plan: Plan, *, pr
     }
     people = find_people(profile.pk, {normalized(text) for text in typed if "@" in text})
     for one in entry.items():
-        plan.guarded(lambda one=one: _plan(name, one, profile, known, seen, people, plan))  # type: ignore[misc]
+        plan.guarded(_plan, name, one, profile, known, seen, people, plan)
     for key, row in known.items():
         if key not in seen:
 

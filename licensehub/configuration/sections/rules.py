@@ -34,10 +34,14 @@ def plan(name: str, entry: Entry, profile: IntegrationProfile, plan: Plan) -> No
     if rule is None:
         plan.add(Kind.WAITS, f"{name}: rule", "the profile has to be connected and published first", entry)
         return
-    before, changed = terms_of(rule), dict[str, Any]()
+    before, given = terms_of(rule), dict[str, Any]()
+
+    def read(field: str, one: Entry) -> None:
+        given[field] = _value(rule, field, one)
+
     for field, one in entry.named().items():
-        plan.guarded(lambda field=field, one=one: changed.__setitem__(field, _value(rule, field, one)))  # type: ignore[misc]
-    changed = {field: value for field, value in changed.items() if not _same(before[field], value)}
+        plan.guarded(read, field, one)
+    changed = {field: value for field, value in given.items() if not _same(before[field], value)}
     if not changed:
         return
     by_license = changed.pop("by_license", None)

@@ -49,7 +49,7 @@ def dump_one(profile: IntegrationProfile, subflow: str) -> dict[str, Any] | None
 
 def plan(name: str, entry: Entry, profile: IntegrationProfile, plan: Plan) -> None:
     for subflow, one in entry.only(*TASKS).items():
-        plan.guarded(lambda subflow=subflow, one=one: _plan(name, subflow, one, profile, plan))  # type: ignore[misc]
+        plan.guarded(_plan, name, subflow, one, profile, plan)
 
 
 def _plan(name: str, subflow: str, entry: Entry, profile: IntegrationProfile, plan: Plan) -> None:

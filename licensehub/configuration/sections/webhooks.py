@@ -46,7 +46,7 @@ def _is_on(row: Webhook) -> bool:
 def plan(entry: Entry, plan: Plan) -> None:
     listed = entry.named()
     for name, one in listed.items():
-        plan.guarded(lambda name=name, one=one: _plan(name, one, plan))  # type: ignore[misc]
+        plan.guarded(_plan, name, one, plan)
     for row in Webhook.objects.exclude(name__in=listed).order_by("name"):
         plan.add(Kind.EXTRA, f"webhooks: {row.name}", "delete it in the browser, or add it to the file", entry)
 

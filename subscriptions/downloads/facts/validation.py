@@ -49,6 +49,7 @@ EMPTY = english(
     "if it happens again, check that {check}."
 )
 SHRUNK = english("{missing} of {before} known members are missing from this download, more than {limit}.")
+# Both may stand in one field.
 SHRUNK_AND_DOUBT = english(
     "{missing} of {before} known members are missing from this download, more than {limit}. {doubt}"
 )

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -127,8 +128,8 @@ def test_a_proxy_behind_tls_is_checked_as_the_vendor_is(drip: Drip) -> None:
     """The public authorities and those of the company are trusted."""
     context = Network(ca_bundle=str(drip.certificate)).tls_context(slot="rest")
     assert context is not None and context.cert_store_stats()["x509_ca"] > 50
-    adapter = sessions.PlainSession({}, context).get_adapter("https://api.miro.example")
-    proxy = adapter.proxy_manager_for("https://proxy.example:3128")  # type: ignore[attr-defined]
+    adapter: Any = sessions.PlainSession({}, context).get_adapter("https://api.miro.example")
+    proxy = adapter.proxy_manager_for("https://proxy.example:3128")
     assert proxy.proxy_config.ssl_context is proxy.connection_pool_kw["ssl_context"] is context
 
 
@@ -198,9 +199,9 @@ def test_the_check_of_the_proxy(url: str, right: bool) -> None:
     assert configuration.is_proxy(url) is right
 
 
-def test_the_check_of_the_certificates(tmp_path: Path, settings: object) -> None:
+def test_the_check_of_the_certificates(tmp_path: Path, settings: Any) -> None:
     good = tmp_path / "company.pem"
     write_certificate(good)
     for path, ids in ((good, []), (Path(__file__), ["licensehub.E025"]), (tmp_path / "none.pem", ["licensehub.E025"])):
-        settings.VENDOR_CA_BUNDLE = str(path)  # type: ignore[attr-defined]  # pytest-django's settings have no type
+        settings.VENDOR_CA_BUNDLE = str(path)
         assert [str(found.id) for found in configuration.check_network()] == ids

@@ -96,7 +96,7 @@ class Clocked:
         clocked = cls(budget)
         told = "{math.floor(tonumber(ARGV[4]) / 1000), tonumber(ARGV[4]) % 1000 * 1000}"
         script = budget._redis.register_script(_TAKE.replace("redis.call('TIME')", told))
-        budget._take = lambda *, keys, args: script(keys=keys, args=[*args, clocked.now])  # type: ignore[assignment]
+        budget._take = lambda *, keys, args: script(keys=keys, args=[*args, clocked.now])  # type: ignore[assignment]  # the clock of the test
         return clocked
 
     def take(self, **what: Any) -> float:

@@ -6,6 +6,7 @@ import json
 import logging
 import re
 import sys
+from typing import Any
 
 import pytest
 from django.urls import reverse
@@ -117,8 +118,8 @@ def test_no_secret_stands_in_a_line(formatter, settings, monkeypatch):
     settings.EMAIL_HOST_PASSWORD = HIDDEN
     settings.BROKER_KEY = "the-broker-key-of-this-test-only"
 
-    def written(message: str, *arguments: object, exc_info: object = None) -> str:
-        record = logging.LogRecord("x", logging.ERROR, "x.py", 1, message, arguments, exc_info)  # type: ignore[arg-type]
+    def written(message: str, *arguments: object, exc_info: Any = None) -> str:
+        record = logging.LogRecord("x", logging.ERROR, "x.py", 1, message, arguments, exc_info)
         return formatter.format(record)
 
     for secret in ("eyJhbGciOi.J9.abcdef-123", "plain-and-long-0123456789"):

@@ -222,7 +222,10 @@ def test_what_became_of_each_person_decides(empty, admin_user):
     again = person(99, active=3, email="person9@northwind.example")
     download(empty, [*people.values(), again], at=ago(1))
     rows = {row.external_id: row for row in Subscription.objects.select_related("profile", "first_run")}
-    of = lambda name: rows[str(3074457340000000000 + number[name])]  # noqa: E731
+
+    def of(name: str) -> Subscription:
+        return rows[str(3074457340000000000 + number[name])]
+
     Subscription.objects.filter(external_id=again.external_id).update(former=of("again"))
     Subscription.objects.filter(pk=of("sole").pk).update(sole_admin_of="Sales")
     taken(of("reclaimed"), admin_user, at=ago(40))

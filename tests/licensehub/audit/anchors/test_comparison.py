@@ -14,7 +14,6 @@ from licensehub.audit.anchors.write import send_anchors, write_anchor
 from licensehub.audit.findings import Problem, audit_findings
 from licensehub.audit.models import AuditEvent, Destination, StoredAnchor
 from licensehub.audit.tasks import anchor_hourly, send_outside
-from tests.licensehub.audit.anchors.test_destinations import bucket  # noqa: F401 - a fixture
 from tests.support.anchors import act
 
 
@@ -23,7 +22,7 @@ def wrong() -> dict[str, str]:
     return {row.name: row.wrong for row in Destination.objects.exclude(wrong="")}
 
 
-def test_copies_that_agree_are_no_finding(anchoring, bucket):  # noqa: F811
+def test_copies_that_agree_are_no_finding(anchoring, bucket):
     for _ in range(3):
         act()
         anchor_hourly()
@@ -52,7 +51,7 @@ def test_the_database_knows_what_the_file_has_taken(anchoring, how):
     assert wrong() == {}
 
 
-def test_the_bucket_knows_what_file_and_database_have_lost(anchoring, bucket):  # noqa: F811
+def test_the_bucket_knows_what_file_and_database_have_lost(anchoring, bucket):
     """Somebody with the database and the disk removes the last anchor from both."""
     for _ in range(3):
         anchoring.anchor()
@@ -64,7 +63,7 @@ def test_the_bucket_knows_what_file_and_database_have_lost(anchoring, bucket):  
     assert wrong() == {}, "the control: without the bucket nobody knows"
 
 
-def test_a_wrong_signature_is_found_in_every_copy(anchoring, bucket):  # noqa: F811
+def test_a_wrong_signature_is_found_in_every_copy(anchoring, bucket):
     anchor = anchoring.anchor()
     forged = Anchor.signed(
         new_keys(), sequence=anchor.sequence, hash=anchor.hash, at=anchor.at, count=anchor.count, instance=""

@@ -56,16 +56,14 @@ def go_on(miro: Client, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     return event
 
 
-def test_hanging_before_and_after(miro: Client, go_on: threading.Event) -> None:
-    member = miro.ordinary()
-    for kind, applied in (("hang", 0), ("hang_after", 1)):
-        go_on.clear()
-        miro.control.fault(kind, seconds=1)
-        with pytest.raises(requests.ReadTimeout):
-            miro.patch(member.id, timeout=0.1)
-        go_on.set()
-        until(lambda kind=kind: miro.control.requests()[-1]["fault"] == kind)  # type: ignore[misc]
-        assert transitions(miro) == applied
+@pytest.mark.parametrize(("kind", "applied"), [("hang", 0), ("hang_after", 1)])
+def test_hanging_before_and_after(miro: Client, go_on: threading.Event, kind: str, applied: int) -> None:
+    miro.control.fault(kind, seconds=1)
+    with pytest.raises(requests.ReadTimeout):
+        miro.patch(miro.ordinary().id, timeout=0.1)
+    go_on.set()
+    until(lambda: miro.control.requests()[-1]["fault"] == kind)
+    assert transitions(miro) == applied
 
 
 def test_a_late_write(miro: Client, go_on: threading.Event) -> None:
