@@ -171,7 +171,8 @@ def write_env(path: Path) -> None:
 
 def compile_catalogs() -> None:
     """Compile the translations that are missing or older than their sources. The repository does not contain them."""
-    sources = ROOT.glob("*/locale/*/LC_MESSAGES/django.po")
+    folders = ("*", "integrations/connectors/*")
+    sources = (path for folder in folders for path in ROOT.glob(f"{folder}/locale/*/LC_MESSAGES/django.po"))
     compiled = {path: path.with_suffix(".mo") for path in sources}
     if all(mo.exists() and mo.stat().st_mtime >= po.stat().st_mtime for po, mo in compiled.items()):
         return

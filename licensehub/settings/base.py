@@ -313,6 +313,7 @@ DEFAULT_LANGUAGE = reader.one_of("DEFAULT_LANGUAGE", "en", [code for code, _ in 
 FORMAT_MODULE_PATH = ["licensehub.formats"]
 # Named here, so that our translations come before those of Django and unfold, e.g. of "History".
 LOCALE_PATHS = [BASE_DIR / area / "locale" for area in ("templates", "licensehub", "subscriptions")]
+LOCALE_PATHS += [BASE_DIR.joinpath(*path.split(".")[:-2], "locale") for path in CONNECTORS.values()]
 # Each person reads pages in their own: see licensehub.site.middleware.time_zone.
 TIME_ZONE = reader.time_zone("TIME_ZONE", "UTC")
 USE_TZ = True

@@ -49,8 +49,14 @@ class Area:
         return settings.BASE_DIR / self.name / "locale" / language / "LC_MESSAGES" / "django.po"
 
 
+# Each connector has the strings of its vendor in its own folder.
+CONNECTORS: Final = sorted(
+    path.parent.relative_to(settings.BASE_DIR).as_posix()
+    for path in settings.BASE_DIR.glob("integrations/connectors/*/connector.py")
+)
 AREAS: Final = (
     Area("licensehub", ("licensehub", "integrations", "templates", "subscriptions/notices")),
+    *(Area(folder, (folder,)) for folder in CONNECTORS),
     Area("subscriptions", ("subscriptions",)),
     Area("templates", ("templates/admin", "subscriptions/admin")),
 )

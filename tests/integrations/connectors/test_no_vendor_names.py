@@ -1,4 +1,4 @@
-"""No vendor's name is used outside of its folder, neither in code nor in templates."""
+"""No vendor's name is used outside of its folder: in no code, no template and no translation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 CONNECTORS = ROOT / "integrations" / "connectors"
 SEARCHED = ("licensehub", "integrations", "subscriptions", "templates")
-ENDINGS = {".py", ".html", ".txt", ".css", ".js", ".svg"}
+ENDINGS = {".py", ".html", ".txt", ".css", ".js", ".svg", ".po"}
 # The line that registers it.
 ALLOWED = {"licensehub/settings/base.py": r'^    "(\w+)": "integrations\.connectors\.\w+\.connector\.\w+",$'}
 
@@ -55,6 +55,7 @@ def test_no_vendor_is_named_outside_of_its_folder():
         ("subscriptions/reclaims/engine.py", 'TEXT = "Look in Miro"'),
         ("templates/admin/index.html", "<p>Connect to MIRO</p>"),
         ("licensehub/settings/base.py", 'KIND = "miro_enterprise"'),
+        ("licensehub/locale/de/LC_MESSAGES/django.po", 'msgstr "Mit Miro verbinden"'),
         ("integrations/connectors/http.py", "from integrations.connectors.miro import rest"),
         ("integrations/connectors/paper/connector.py", "from integrations.connectors.miro import rest"),
     ],

@@ -117,6 +117,8 @@ def test_our_translation_comes_before_those_of_libraries(language):
 def test_each_file_belongs_to_one_catalog():
     areas = {
         "subscriptions/notices/answers.py": "licensehub",
+        "integrations/connectors/contract/texts.py": "licensehub",
+        "integrations/connectors/miro/texts.py": "integrations/connectors/miro",
         "subscriptions/admin/widgets/badges.py": "templates",
         "subscriptions/models/rules/rule.py": "subscriptions",
         "templates/admin/index.html": "templates",
