@@ -83,11 +83,7 @@ def show_json(value: object) -> None:
 def as_json(value: object) -> str:
     """JSON that is safe to show in a terminal: what is not printable stands in it as an escape."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
-    return "".join(sign if sign.isprintable() or sign == "\n" else _escaped(sign) for sign in text)
-
-
-def _escaped(sign: str) -> str:
-    return json.dumps(sign)[1:-1]
+    return "".join(sign if sign.isprintable() or sign == "\n" else json.dumps(sign)[1:-1] for sign in text)
 
 
 def note(text: str) -> None:

@@ -6,7 +6,7 @@ that do not belong to the scope are there by their digest only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import TextIOWrapper
 from pathlib import Path
@@ -88,13 +88,10 @@ def _erasures_of(scope: Scope) -> list[int]:
 
 def _genuine(keys: Keys, first: int, needed: int) -> Iterator[Anchor]:
     """The anchors from the first event on, up to the first one that proves the last event."""
-    for anchor in _stored(first):
+    rows = StoredAnchor.objects.filter(sequence__gte=first).order_by("sequence", "pk")
+    for row in rows.iterator(chunk_size=500):
+        anchor = anchor_of(row)
         if anchor.is_genuine(keys):
             yield anchor
             if anchor.sequence >= needed:
                 return
-
-
-def _stored(first: int) -> Iterable[Anchor]:
-    rows = StoredAnchor.objects.filter(sequence__gte=first).order_by("sequence", "pk")
-    return (anchor_of(row) for row in rows.iterator(chunk_size=500))

@@ -57,14 +57,16 @@ def common_context(
     kind: NoticeKind,
 ) -> dict[str, Any]:
     """The context that mail, page and preview share: the company, the time and the texts. The preview has no person."""
-    over = deadline <= database_now()
+    over, activity = deadline <= database_now(), texts.never_used
+    if last_activity:
+        activity = texts.last_used.format(day=day(last_activity), ago=ago(last_activity))
     context: dict[str, Any] = {
         **company_context(row),
         "organization": row.name or organization,
         "texts": texts,
         "first_name": first_name,
         "last_activity": last_activity,
-        "activity": _activity(texts, last_activity),
+        "activity": activity,
         "deadline": deadline,
         "deadline_in": _deadline_in(deadline),
         "over": over,
@@ -93,10 +95,6 @@ def _wording(kind: NoticeKind, context: Mapping[str, Any], own: Mapping[str, str
         "contact": context["contact_name"],
     }
     return wording(kind, values, own)
-
-
-def _activity(texts: Texts, last: datetime | None) -> str:
-    return texts.last_used.format(day=day(last), ago=ago(last)) if last else texts.never_used
 
 
 def _days_left(deadline: datetime) -> int:

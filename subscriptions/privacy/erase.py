@@ -197,7 +197,8 @@ def _clean_rows_of(person: Person, words: Words) -> int:
     changed += person.candidates.exclude(person_text="").update(person_text="")
     for rows in (person.candidates, person.removals):
         for pk, evidence in rows.values_list("pk", "evidence"):
-            changed += rows.model._default_manager.filter(pk=pk).update(evidence=_clean_evidence(evidence, words))
+            cleaned = {**words.cleaned(evidence), "name": "", "email": "", "erased": True}
+            changed += rows.model._default_manager.filter(pk=pk).update(evidence=cleaned)
     # Other people's manager, by the vendor's id or by the name of the directory.
     names = [row.name for row in person.rows if row.name]
     managed = Subscription.objects.filter(models.Q(manager_id__in=person.external_ids) | models.Q(manager__in=names))
@@ -211,11 +212,6 @@ def _clean_rows_of(person: Person, words: Words) -> int:
         first_name="", last_name="", email=""
     )
     return changed
-
-
-def _clean_evidence(evidence: dict[str, Any], words: Words) -> dict[str, Any]:
-    cleaned: dict[str, Any] = words.cleaned(evidence)
-    return {**cleaned, "name": "", "email": "", "erased": True}
 
 
 # --- Texts of all tables ----------------------------------------------------------------------------------------------

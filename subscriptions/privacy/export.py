@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
-from django.contrib.auth.models import User
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models, transaction
 from django.db.models import QuerySet
@@ -28,6 +27,7 @@ from subscriptions.privacy.person import Person
 
 FORMAT = "licensehub-person-export-1"
 as_json = json.JSONEncoder(ensure_ascii=False, indent=2, sort_keys=True, default=DjangoJSONEncoder().default).encode
+OF_ACCOUNT = ("username", "first_name", "last_name", "email", "is_active", "date_joined", "last_login")
 # Secrets, marks of processes, and colleagues.
 LEFT_OUT = frozenset(
     {"password", "token", "lease_until", "signature", "created_by", "ended_by", "dropped_by", "linked_by"}
@@ -63,7 +63,7 @@ def held_on(person: Person) -> dict[str, list[dict[str, Any]]]:
         "reclaims": list(_rows(person.reclaims)),
         "protections": list(_rows(person.protections)),
         "downloads": staged,
-        "accounts": [*_accounts(person.accounts), *_rows(links)],
+        "accounts": [*person.accounts.values(*OF_ACCOUNT), *_rows(links)],
         "events": list(_events(person)),
     }
 
@@ -73,11 +73,6 @@ def _rows(rows: QuerySet[Any]) -> Iterator[dict[str, Any]]:
     names = [field.name for field in rows.model._meta.concrete_fields if field.name not in LEFT_OUT]
     names = [name for name in names if not isinstance(rows.model._meta.get_field(name), models.CompositePrimaryKey)]
     yield from rows.values(*names).iterator(chunk_size=2000)
-
-
-def _accounts(accounts: QuerySet[User]) -> Iterator[dict[str, Any]]:
-    names = ("username", "first_name", "last_name", "email", "is_active", "date_joined", "last_login")
-    return iter(accounts.values(*names))
 
 
 def _events(person: Person) -> Iterator[dict[str, Any]]:

@@ -42,12 +42,9 @@ def rows_of_file(data: dict[str, Any]) -> list[dict[str, Any]]:
     amounts_of, savings_of = together["amounts"], together["savings"]
     currencies = sorted({*amounts_of, *savings_of})
     rows = [{**together, **_money(together, currencies[0])} if currencies else together]
-    rows += [{**dict.fromkeys(COUNTS, 0), **_words(together), **_money(together, one)} for one in currencies[1:]]
+    words = {name: together[name] for name in ("department", "cost_center", "groups")}
+    rows += [{**dict.fromkeys(COUNTS, 0), **words, **_money(together, one)} for one in currencies[1:]]
     return [*data["lines"], *rows]
-
-
-def _words(together: dict[str, Any]) -> dict[str, Any]:
-    return {name: together[name] for name in ("department", "cost_center", "groups")}
 
 
 def _money(together: dict[str, Any], currency: str) -> dict[str, str]:

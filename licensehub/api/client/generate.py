@@ -100,7 +100,7 @@ def _method(path: str, method: str, operation: Mapping[str, Any]) -> str:
     passed += [f"query={{{values}}}"] if values else []
     passed += ["body=body"] if body else (["body={}"] if method != "get" else [])
     passed += ["idempotency_key=idempotency_key"] if method != "get" else []
-    kind = _typed(answer)
+    kind = f"types.{type_of(answer)}" if "$ref" in answer else type_of(answer)
     return (
         f"\n    def {operation['operationId']}({arguments}) -> {kind}:\n"
         f'        """{operation["summary"]}."""\n'
@@ -113,10 +113,6 @@ def _body(operation: Mapping[str, Any]) -> Mapping[str, Any] | None:
     found: Mapping[str, Any] | None
     found = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
     return found
-
-
-def _typed(schema: Mapping[str, Any]) -> str:
-    return f"types.{type_of(schema)}" if "$ref" in schema else type_of(schema)
 
 
 def _parameters(operation: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:

@@ -310,10 +310,7 @@ class Chain:
         self.events += 1
         self.next, self.hash = sequence + 1, stored
         if sequence in self._known:
-            self._compare(sequence)
-
-    def _compare(self, sequence: int) -> None:
-        self._compared += [(point, point.hash == self.hash) for point in self._known.get(sequence, ())]
+            self._compared += [(point, point.hash == self.hash) for point in self._known[sequence]]
 
     def _check_time(self, sequence: int, moment: datetime) -> None:
         if self.now is None:

@@ -68,13 +68,10 @@ def send(receiver: Receiver, events: Sequence[AuditEvent]) -> None:
         if receiver.kind == "udp":
             _send_datagrams(receiver, events)
         else:
-            _send_stream(receiver, b"".join(_framed(message_of(event)) for event in events))
+            messages = map(message_of, events)
+            _send_stream(receiver, b"".join(f"{len(message)} ".encode() + message for message in messages))
     except OSError as error:  # ssl.SSLError is one
         raise NotTaken(f"The syslog receiver cannot be reached ({type(error).__name__}).") from error
-
-
-def _framed(message: bytes) -> bytes:
-    return f"{len(message)} ".encode() + message
 
 
 def _send_datagrams(receiver: Receiver, events: Sequence[AuditEvent]) -> None:

@@ -63,7 +63,9 @@ def health_strip(
         found.append(_reconciled(profile))
     if user.has_perm("audit.view_auditevent"):
         found += audit_health()
-    return [*found, _sending(), *_installation()]
+    # What an operator must repair, e.g. the clock of a host.
+    repairs = [Health("build", _("Needs a repair"), translated(finding.text), "error") for finding in findings()]
+    return [*found, _sending(), *repairs]
 
 
 def _few_free(profile: IntegrationProfile) -> list[Health]:
@@ -96,11 +98,6 @@ def _sending() -> Health:
     if control.stopped:
         return Health("front_hand", pgettext("switch", "Sending"), _("stopped"), "error", link)
     return Health("front_hand", pgettext("switch", "Sending"), _("allowed; stop all"), "ok", link)
-
-
-def _installation() -> list[Health]:
-    """Return what an operator must repair, e.g. the clock of a host."""
-    return [Health("build", _("Needs a repair"), translated(finding.text), "error") for finding in findings()]
 
 
 def _last_download(newest: DownloadRun | None, last: DownloadRun | None) -> Health:

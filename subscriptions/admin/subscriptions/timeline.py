@@ -73,7 +73,7 @@ def timeline(row: Subscription, threshold: int, changes: Mapping[Subscription, S
         last_label_x=LEFT if last_x is None else last_x,
         last_anchor=_anchor(LEFT if last_x is None else last_x),
         changes=sum(map(len, changes.values())),
-        thinned_before=_thinned_before(row),
+        thinned_before=day(thinned) if (thinned := thinned_before(row.profile)) else "",
         removed_before=day(removed) if (removed := removed_before(row.profile)) else "",
         summary=_summary(row, threshold, crossed if over else None),
     )
@@ -84,11 +84,6 @@ def _last_label(row: Subscription, since: datetime | None) -> str:
         return ""
     text = _("{day}, last activity") if row.last_activity_at else _("{day}, assigned, never active")
     return text.format(day=day(since))
-
-
-def _thinned_before(row: Subscription) -> str:
-    moment = thinned_before(row.profile)
-    return day(moment) if moment else ""
 
 
 def _anchor(x: float) -> str:

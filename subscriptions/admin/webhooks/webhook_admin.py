@@ -129,7 +129,8 @@ class WebhookAdmin(ReadOnlyAdmin):
         return self._show(request, get_object_or_404(Webhook, pk=pk))
 
     def _show(self, request: HttpRequest, row: Webhook, *, made: str = "", replaying: ReplayForm | None = None) -> Any:
-        following = "" if made or is_at_rest(row) else live.address(self._live(row), state_of_page(row))
+        address = reverse("admin:integrations_webhook_live", args=[row.pk])
+        following = "" if made or is_at_rest(row) else live.address(address, state_of_page(row))
         context = {
             **detail(row, request),
             "made": made,
@@ -138,9 +139,6 @@ class WebhookAdmin(ReadOnlyAdmin):
             "live_url": following,
         }
         return self._render(request, "page", context)
-
-    def _live(self, row: Webhook) -> str:
-        return reverse("admin:integrations_webhook_live", args=[row.pk])
 
     def live(self, request: HttpRequest, pk: int) -> HttpResponse:
         _refuse_without(request, SEES)

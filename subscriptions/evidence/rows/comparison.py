@@ -90,7 +90,7 @@ def _verify(table: SignedTable) -> Iterator[RowFinding]:
         signed = _signed(table, events.filter(target_id__lte=last) if last else events)
         for row in rows:
             yield from _compare(table, row, signed.pop(row.pk, _Signed()))
-        yield from (finding for pk, left in signed.items() if left.last for finding in _gone(table, pk, left))
+        yield from (RowFinding(table.label, pk, ROW, None, GONE, left.last) for pk, left in signed.items() if left.last)
         if last is None:
             return
         before = last
@@ -105,10 +105,6 @@ def _signed(table: SignedTable, events: QuerySet[AuditEvent]) -> dict[int, _Sign
     for event in events.order_by("target_id", "sequence").iterator(chunk_size=CHUNK):
         found[event.target_id].add(event, table)
     return dict(found)
-
-
-def _gone(table: SignedTable, pk: int, signed: _Signed) -> Iterator[RowFinding]:
-    yield RowFinding(table.label, pk, ROW, None, GONE, signed.last)
 
 
 def _compare(table: SignedTable, row: Any, signed: _Signed) -> Iterator[RowFinding]:
