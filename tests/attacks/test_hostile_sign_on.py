@@ -123,7 +123,7 @@ def jwt_of(claims: dict[str, Any]) -> str:
 
 
 class Provider:
-    """Answers what a test says. `token` and `claims` change the honest answers; `whole` takes the place of all."""
+    """Answers what a test says. It ignores PKCE. A code is the nonce for which it was made."""
 
     def __init__(self) -> None:
         self.server = ScriptedServer()
@@ -145,7 +145,8 @@ class Provider:
         if path == "/userinfo":
             return Reply(data={**claims, **self.userinfo})
         times = {"iat": int(time.time()), "exp": int(time.time()) + 300}
-        id_token = jwt_of({"iss": url, "aud": "licensehub", **times, **claims, **self.id_token})
+        [nonce] = parse_qs(seen.body.decode())["code"]
+        id_token = jwt_of({"iss": url, "aud": "licensehub", "nonce": nonce, **times, **claims, **self.id_token})
         return Reply(
             data={"access_token": "a", "token_type": "Bearer", "id_token": id_token, **self.token},
             headers={"Content-Type": "application/json"},
@@ -172,9 +173,17 @@ def sign_on(visitor: Visitor, query: str = "") -> Any:
     away = visitor.client.get(reverse("openid_connect_login", args=["oidc"]) + query)
     if away.status_code != 302:
         return away
-    [state] = parse_qs(urlsplit(away["Location"]).query)["state"]
-    back = reverse("openid_connect_callback", args=["oidc"])
-    return visitor.client.get(f"{back}?{urlencode({'code': 'c', 'state': state})}")
+    return visitor.client.get(return_with(**asked_of(away)))
+
+
+def asked_of(away: Any) -> dict[str, str]:
+    """The state and the code that the provider sends back for this redirect."""
+    asked = parse_qs(urlsplit(away["Location"]).query)
+    return {"state": asked["state"][0], "code": asked["nonce"][0]}
+
+
+def return_with(*, state: str, code: str) -> str:
+    return f"{reverse('openid_connect_callback', args=['oidc'])}?{urlencode({'code': code, 'state': state})}"
 
 
 def test_the_scripted_provider_is_one(provider):
@@ -240,6 +249,11 @@ WRONG: dict[str, dict[str, dict[str, Any]]] = {
     "a name that is none": {"userinfo": {"name": {"first": 1}}},
     "an address that is none": {"userinfo": {"email": ["zoe@northwind.example"]}},
     "another audience": {"id_token": {"aud": "wiki"}},
+    "no nonce": {"id_token": {"nonce": None}},
+    "another nonce": {"id_token": {"nonce": "x" * 64}},
+    "a nonce that is none": {"id_token": {"nonce": ["x"]}},
+    "no id token": {"token": {"id_token": None}},
+    "an empty id token": {"token": {"id_token": ""}},
     "another issuer": {"id_token": {"iss": "https://evil.example"}},
     "expired": {"id_token": {"exp": 1}},
     "an id token that is none": {"token": {"id_token": "x.y"}},
@@ -261,6 +275,21 @@ def test_a_wrong_claim_lets_nobody_in(provider, name):
     visitor = Visitor()
     assert sign_on(visitor).status_code in (400, 403), name
     assert nobody_came(visitor)
+
+
+def test_a_stolen_code_opens_nothing_in_another_browser(provider):
+    """The provider ignores PKCE. Somebody puts a code of Zoë's browser into the answer to an own sign-on.
+
+    Control: without the nonce, the thief is in as Zoë.
+    """
+    start = reverse("openid_connect_login", args=["oidc"])
+    victim, thief = Visitor(), Visitor("10.1.4.22")
+    sign_on(victim)
+    stolen = asked_of(victim.client.get(start))["code"]
+    own = asked_of(thief.client.get(start))
+    assert thief.client.get(return_with(state=own["state"], code=stolen)).status_code == 403 and not thief.is_in()
+    assert SocialAccount.objects.count() == 1
+    assert sign_on(thief).status_code == 302 and thief.is_in()
 
 
 def test_groups_of_odd_kinds_give_no_role(provider):

@@ -9,6 +9,7 @@ from allauth.socialaccount.models import SocialAccount
 from allauth.socialaccount.providers.oauth2.client import OAuth2Error
 from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnectProvider
 from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOAuth2Adapter
+from django.utils.crypto import constant_time_compare, salted_hmac
 
 from licensehub.sign_in.sso.provider_session import is_storable
 
@@ -19,6 +20,8 @@ MAX_SUBJECT: Final = SocialAccount._meta.get_field("uid").max_length or 0
 
 
 class Adapter(OpenIDConnectOAuth2Adapter):
+    _nonce = ""
+
     def get_provider(self) -> OpenIDConnectProvider:
         return Claims(self.request, app=super().get_provider().app)
 
@@ -36,9 +39,30 @@ class Adapter(OpenIDConnectOAuth2Adapter):
             raise OAuth2Error("The provider's token is no text.")
         return super().parse_token({"access_token": data["access_token"]})
 
+    def get_access_token_data(self, *args: Any, pkce_code_verifier: str, **kwargs: Any) -> Any:
+        self._nonce = nonce_for(pkce_code_verifier)
+        return super().get_access_token_data(*args, pkce_code_verifier=pkce_code_verifier, **kwargs)
+
+    def complete_login(self, request: Any, app: Any, token: Any, **kwargs: Any) -> Any:
+        """Raises OAuth2Error without an id token: only its nonce says for which browser the provider made the code."""
+        if not kwargs["response"].get("id_token"):
+            raise OAuth2Error("The provider sent no id token.")
+        return super().complete_login(request, app, token, **kwargs)
+
+    def _decode_id_token(self, app: Any, id_token: str) -> dict[str, Any]:
+        found: dict[str, Any] = super()._decode_id_token(app, id_token)
+        if not constant_time_compare(str(found.get("nonce")), self._nonce):
+            raise OAuth2Error("The provider's id token was made for another sign-on.")
+        return found
+
 
 class Claims(OpenIDConnectProvider):
     oauth2_adapter_class = Adapter
+
+    def get_pkce_params(self) -> dict[str, str]:
+        """What the provider is asked beside the usual: PKCE, and a nonce."""
+        found: dict[str, str] = super().get_pkce_params()
+        return {**found, "nonce": nonce_for(found["code_verifier"])}
 
     def extract_uid(self, data: Mapping[str, Any]) -> str:
         """The subject. Raises OAuth2Error.
@@ -53,6 +77,15 @@ class Claims(OpenIDConnectProvider):
         if len(subjects) != 1 or not 0 < len(subject := str(subjects.pop())) <= MAX_SUBJECT:
             raise OAuth2Error("The provider does not name one subject.")
         return subject
+
+
+def nonce_for(code_verifier: str) -> str:
+    """The nonce of one sign-on, from the secret of it that only the browser's session has.
+
+    A provider that ignores PKCE still puts it into the id token, so a code that was stolen from somebody's browser
+    opens nothing in another one. https://openid.net/specs/openid-connect-core-1_0.html#NonceNotes
+    """
+    return salted_hmac("licensehub.sign_in.sso.nonce", code_verifier).hexdigest()
 
 
 def _has_texts(claims: Mapping[str, Any]) -> bool:
