@@ -16,14 +16,13 @@ from urllib.parse import urlsplit
 import click
 
 from licensehub.api.client import Client
-from licensehub.api.client.transport import send
+from licensehub.api.client.transport import is_safe, send
 
 URL: Final = "LICENSEHUB_URL"
 TOKEN: Final = "LICENSEHUB_TOKEN"  # noqa: S105 - the name of a variable
 TOKEN_FILE: Final = "LICENSEHUB_TOKEN_FILE"  # noqa: S105 - likewise
 DEFAULT_FILE: Final = Path("~/.config/licensehub/token")
 MAX_TOKEN: Final = 200
-LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
 # The limit of calls is one of a minute; a call waits for the next minute and no longer.
 RETRY_DELAY: Final = 5.0  # seconds
 MAX_WAIT: Final = 75.0  # seconds
@@ -46,7 +45,7 @@ def checked_url(url: str) -> str:
         host = None
     if host is None or parts.scheme not in ("https", "http") or parts.username or parts.query or parts.fragment:
         raise click.UsageError("The address of LicenseHub looks like https://licensehub.example.")
-    if parts.scheme == "http" and host not in LOOPBACK:
+    if not is_safe(url):
         raise click.UsageError("Over http, others could read the token. Use the https address.")
     return url
 

@@ -17,6 +17,7 @@ from licensehub.command_line.access import client_for
 
 T = TypeVar("T")
 PAGE: Final = 200
+MAX_PROFILES: Final = 10_000
 TRIES: Final = 3
 RETRY_DELAY: Final = 2.0  # seconds
 
@@ -57,7 +58,7 @@ class Session:
         """The id of a profile, by its id or by its name. Raises click.UsageError."""
         if given.isascii() and given.isdecimal():
             return int(given)
-        known = list(pages(self.client.profiles))
+        known = list(pages(self.client.profiles, MAX_PROFILES))
         for row in known:
             if row["name"] == given:
                 return int(row["id"])
@@ -70,9 +71,12 @@ def pages(call: Callable[..., Mapping[str, Any]], most: int | None = None, **giv
     cursor: str | None = None
     while most is None or most > 0:
         answer = call(cursor=cursor, limit=PAGE if most is None else min(PAGE, most), **given)
-        yield from answer["items"]
-        cursor = answer["next_cursor"]
-        if most is not None:
-            most -= len(answer["items"])
-        if cursor is None:
+        rows, following = answer["items"], answer["next_cursor"]
+        yield from rows
+        if following is None:
             return
+        if not rows or following == cursor:
+            raise ApiError(0, {"code": "not_licensehub", "detail": "The list has no end: its next page is this one."})
+        cursor = following
+        if most is not None:
+            most -= len(rows)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import click
 
@@ -54,7 +54,7 @@ def cell(value: object) -> str:
 def show_table(rows: Sequence[Row], columns: Sequence[Column], *, nothing: str = "Nothing found.") -> None:
     """The rows under their headings. Long cells are cut: `--json` has them whole."""
     if not rows:
-        click.echo(nothing)
+        say(nothing)
         return
     lines = [[name for name, _value in columns]]
     lines += [[_cut(cell(value(row))) for _name, value in columns] for row in rows]
@@ -70,7 +70,7 @@ def _cut(text: str) -> str:
 
 def show_values(row: Row, names: Iterable[tuple[str, object]]) -> None:
     """Names and values of one thing, one a line."""
-    shown = [(name, cell(value)) for name, value in names]
+    shown = [(printable(name), cell(value)) for name, value in names]
     width = max(len(name) for name, _value in shown)
     for name, value in shown:
         click.echo(f"{click.style(name.ljust(width), bold=True)}  {value}")
@@ -80,10 +80,28 @@ def show_json(value: object) -> None:
     click.echo(as_json(value))
 
 
-def as_json(value: object) -> str:
+def as_json(value: object, *, indent: int | None = 2) -> str:
     """JSON that is safe to show in a terminal: what is not printable stands in it as an escape."""
-    text = json.dumps(value, indent=2, ensure_ascii=False)
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    if text.isprintable():
+        return text
     return "".join(sign if sign.isprintable() or sign == "\n" else json.dumps(sign)[1:-1] for sign in text)
+
+
+def say(text: str) -> None:
+    """A sentence as the result."""
+    click.echo(printable(text))
+
+
+class Terminal:
+    """A file that may be a terminal. Another file gets each character, since a program may read it."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        self._is_one = file.isatty()
+
+    def write(self, text: str) -> None:
+        self._file.write("\n".join(map(printable, text.split("\n"))) if self._is_one else text)
 
 
 def note(text: str) -> None:

@@ -32,7 +32,8 @@ def serve(tools: Mapping[str, Tool], caller: Caller, read: IO[str], write: IO[st
     """Answer each line, until the input ends."""
     while line := read.readline(MAX_LINE):
         if line.strip() and (answer := answer_to(line, tools, caller)) is not None:
-            write.write(json.dumps(answer, ensure_ascii=False) + "\n")
+            # In ASCII, so that half a surrogate in a name is no error of the encoding.
+            write.write(json.dumps(answer) + "\n")
             write.flush()
 
 
@@ -40,7 +41,7 @@ def answer_to(line: str, tools: Mapping[str, Tool], caller: Caller) -> dict[str,
     """The answer to one message; None for a notification."""
     try:
         message = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return _error(None, PARSE_ERROR, "This line is no JSON message.")
     if not isinstance(message, dict) or not isinstance(message.get("method"), str):
         return _error(None, INVALID_REQUEST, "A message is an object with a method.")

@@ -94,7 +94,7 @@ def call(tool: Tool, arguments: Mapping[str, Any], caller: Caller) -> tuple[str,
         return f"Arguments that do not exist: {sorted(unknown)}. Missing: {sorted(missing)}.", True
     path = tool.path
     for name in tool.in_path:
-        if not str(arguments[name]).isdecimal():
+        if not (str(arguments[name]).isascii() and str(arguments[name]).isdecimal()):
             return f"{name} is a number.", True
         path = path.replace(f"{{{name}}}", str(arguments[name]))
     body = {name: arguments[name] for name in tool.in_body if name in arguments}
@@ -104,4 +104,6 @@ def call(tool: Tool, arguments: Mapping[str, Any], caller: Caller) -> tuple[str,
         found = caller.call(tool.method, path, query=query, body=None if tool.reads else body)
     except ApiError as error:
         return f"{error} ({error.code})", True
+    except UnicodeEncodeError:
+        return "An argument has half a character. Send it again as JSON in UTF-8.", True
     return json.dumps(found, ensure_ascii=False), False

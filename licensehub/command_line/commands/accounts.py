@@ -84,7 +84,7 @@ def _user(session: Session, given: str) -> int:
 
 
 def _show_granted(made: Any) -> None:
-    click.echo(output.printable(f"{made['username']}: {', '.join(made['roles']) or 'no role'}. {made['detail']}"))
+    output.say(f"{made['username']}: {', '.join(made['roles']) or 'no role'}. {made['detail']}")
 
 
 @users.command("changes", epilog=examples("licensehub users changes --state waiting"))

@@ -17,6 +17,9 @@ from licensehub.command_line.options import examples, json_option, list_options,
 
 EXPORTED: Final = ("subscriptions", "candidates", "requests", "history", "runs", "protections", "audit")
 
+# Half a surrogate in an answer has no form in UTF-8.
+FILE: Final = click.File("w", encoding="utf-8", errors="backslashreplace", lazy=False, atomic=True)
+
 
 @click.group()
 def subscriptions() -> None:
@@ -63,7 +66,7 @@ def _show_person(row: Any) -> None:
     output.show_values(row, [*((name, row[name]) for name in names), *verdict, ("why", row["verdict"]["reason"])])
     output.show_table(row["checks"], of("passed", "label as Check", "fact"))
     for sentence in row["protections"]:
-        click.echo(output.printable(sentence))
+        output.say(sentence)
 
 
 @click.command(epilog=examples("licensehub savings --year 2026"))
@@ -106,7 +109,7 @@ def audit(session: Session, most: int | None, **given: Any) -> None:
 @click.argument("what", type=click.Choice(EXPORTED))
 @profile_option
 @click.option("--format", "form", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True)
-@click.option("--output", "file", type=click.File("w", encoding="utf-8", lazy=False, atomic=True), default="-")
+@click.option("--output", "file", type=FILE, default="-")
 @click.pass_obj
 def export(session: Session, what: str, profile: str | None, form: str, file: IO[str]) -> None:
     """Write a whole list as CSV, or as one JSON object a line. A file is replaced only when all of it is there."""
@@ -133,7 +136,7 @@ def _write_csv(what: str, rows: Iterable[dict[str, Any]], file: IO[str]) -> None
     from licensehub.ui.csv_file import harmless
 
     columns = LISTS[what]
-    writer = csv.writer(file, lineterminator="\n")
+    writer = csv.writer(output.Terminal(file), lineterminator="\n")
     writer.writerow([name for name, _value in columns])
     for row in rows:
         writer.writerow([harmless(_plain(value(row))) for _name, value in columns])
@@ -145,4 +148,4 @@ def _plain(value: object) -> object:
 
 def _write_lines(what: str, rows: Iterable[dict[str, Any]], file: IO[str]) -> None:
     for row in rows:
-        file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        file.write(output.as_json(row, indent=None) + "\n")

@@ -72,7 +72,7 @@ def test_connections(session: Session, profile: str) -> None:
 
 def _show_findings(found: Any) -> None:
     output.show_table(found["findings"], of("level", "title", "detail", "next_step"))
-    click.echo(output.printable(found["detail"]))
+    output.say(found["detail"])
 
 
 @click.group()
@@ -122,4 +122,4 @@ def _show_preview(found: Any) -> None:
     output.show_table(
         [{"verdict": name, "now": now, "then": then} for name, now, then in rows], of("verdict", "now", "then")
     )
-    click.echo(output.printable(found["sentence"]))
+    output.say(found["sentence"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime
 from typing import IO, Any
 
@@ -115,13 +116,13 @@ def _text(file: IO[bytes]) -> str:
 def export_file(session: Session, profile: str) -> None:
     """Write the protected people of a profile as CSV, in the form that `import` reads."""
     found = session.client.protection_file(session.profile(profile))
-    session.show(found, lambda shown: click.echo(shown["text"], nl=False))
+    session.show(found, lambda shown: output.Terminal(sys.stdout).write(shown["text"]))
     output.note(f"{found['people']} protections of people. `licensehub dump` has those of domains and licenses, too.")
 
 
 def _show_effect(made: Any) -> None:
     numbers = ", ".join(map(str, made["protections"][:20])) or "none"
-    click.echo(
+    output.say(
         f"Protections: {numbers}. People with another verdict: {made['changed']}; candidates withdrawn: "
         f"{made['withdrawn']}; protected already: {made['already']}."
     )

@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
+from licensehub.api.client import ApiError
 from licensehub.command_line import output
-from licensehub.command_line.calls import Session, pages
+from licensehub.command_line.calls import TRIES, Session, pages
 from licensehub.command_line.lists import LISTS
 from licensehub.command_line.options import examples, json_option, list_options, profile_option, reason_option
 
@@ -59,13 +60,18 @@ def show_request(session: Session, request: int) -> None:
 
 
 def read_request(session: Session, request: int) -> dict[str, Any]:
-    """The request and its `people`: the list that its digest names. Read again if it changed in the meantime."""
-    while True:
+    """The request and its `people`: the list that its digest names. Read again if it changed in the meantime.
+
+    Raises ApiError.
+    """
+    for _ in range(TRIES):
         page = session.client.request_page(request)
         people = list(pages(lambda **given: session.client.people(request, **given)))
         again = session.client.request_page(request)
         if (page["digest"], page["revision"]) == (again["digest"], again["revision"]):
             return {**again, "listed": people}
+    detail = "This request changes again and again while it is read. Look at it in the browser."
+    raise ApiError(409, {"code": "changed", "detail": detail})
 
 
 def show_whole(found: dict[str, Any]) -> None:
@@ -98,4 +104,4 @@ def withdraw_request(session: Session, request: int) -> None:
 
 
 def show_done(made: Any) -> None:
-    click.echo(f"{made['number']} (id {made['request']}), {made['people']} people: {made['state']}.")
+    output.say(f"{made['number']} (id {made['request']}), {made['people']} people: {made['state']}.")

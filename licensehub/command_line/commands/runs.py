@@ -55,7 +55,7 @@ def start_run(session: Session, profile: str, reclaim: bool, wait: bool, timeout
     call = client.reclaim_now if reclaim else client.download_now
     noted = session.act(lambda key: call(pk, idempotency_key=key))
     if not wait:
-        session.show(noted, lambda shown: click.echo(output.printable(shown["detail"])))
+        session.show(noted, lambda shown: output.say(shown["detail"]))
         return
     ended = _wait(session, pk, after=last["id"] if last else 0, timeout=timeout)
     session.show(ended, lambda shown: output.show_table([shown], LISTS["runs"]))
@@ -100,7 +100,7 @@ def stop(session: Session, profile: str | None, everything: bool, reason: str) -
             return session.client.stop_everything({"reason": reason}, idempotency_key=key)
         return session.client.stop(pk, idempotency_key=key)
 
-    session.show(session.act(call), lambda shown: click.echo(output.printable(shown["detail"])))
+    session.show(session.act(call), lambda shown: output.say(shown["detail"]))
 
 
 @click.group()
@@ -136,4 +136,4 @@ def restore(session: Session, ids: tuple[int, ...], reason: str) -> None:
         return session.client.request_restore({"reclaims": list(ids), "reason": reason}, idempotency_key=key)
 
     made = session.act(call)
-    session.show(made, lambda shown: click.echo(f"{shown['number']} (id {shown['request']}): {shown['state']}."))
+    session.show(made, lambda shown: output.say(f"{shown['number']} (id {shown['request']}): {shown['state']}."))

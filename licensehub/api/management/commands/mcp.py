@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from licensehub.api.client.transport import Caller
+from licensehub.api.client.transport import Caller, is_safe
 from licensehub.api.management.commands.openapi import FILE
 from licensehub.api.mcp.server import serve
 from licensehub.api.mcp.tools import tools
@@ -32,5 +32,11 @@ class Command(BaseCommand):
         token = os.environ.get(TOKEN, "").strip()
         if not token:
             raise CommandError(f"Put an API token into the variable {TOKEN}. Its role Auditor reads everything.")
+        if not is_safe(options["url"]):
+            raise CommandError("--url begins with https://. Over http, others could read the token.")
+        try:
+            caller = Caller(options["url"], token)
+        except ValueError as error:
+            raise CommandError(f"{TOKEN}: {error}") from None
         document = json.loads((settings.BASE_DIR / FILE).read_text())
-        serve(tools(document), Caller(options["url"], token), sys.stdin, sys.stdout)
+        serve(tools(document), caller, sys.stdin, sys.stdout)
