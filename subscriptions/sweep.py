@@ -44,7 +44,7 @@ from subscriptions.notifications.events import raise_new
 from subscriptions.notifications.recipients import update
 from subscriptions.reclaims.direction import SPECS
 from subscriptions.reclaims.outcomes import mark_lapsed, mark_tampered, read_back
-from subscriptions.reclaims.signed_state import why_tampered
+from subscriptions.reclaims.signed.state import why_tampered
 from subscriptions.rules.evaluation import profiles_to_evaluate
 from subscriptions.rules.protections import end_run_out
 from subscriptions.schedules.schedules import profiles_with_due_slot

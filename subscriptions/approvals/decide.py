@@ -1,6 +1,6 @@
 """Approve or reject a request: one guarded UPDATE, and always a second person.
 
-An approval covers frozen evidence. It signs each person's item (see `reclaims.signatures`), and the send checks the
+An approval covers frozen evidence. It signs each person's item (see `reclaims.signed`), and the send checks the
 signature. `closing` holds how a request ends without a decision.
 """
 

@@ -38,8 +38,8 @@ from subscriptions.reclaims.direction import RECLAIM, RESTORE, spec_for
 from subscriptions.reclaims.engine import CLAIM
 from subscriptions.reclaims.holds import item_hold, profile_hold, try_connections
 from subscriptions.reclaims.recheck import Decision, recheck_in_order
-from subscriptions.reclaims.signatures import sign
-from subscriptions.reclaims.signed_state import why_tampered
+from subscriptions.reclaims.signed.signatures import sign
+from subscriptions.reclaims.signed.state import why_tampered
 
 # With one of these holds, people are not even rechecked.
 HOLDS_WITHOUT_RECHECK = (HoldReason.PAUSED, HoldReason.CONNECTION, HoldReason.LATER)

@@ -29,8 +29,8 @@ from subscriptions.models import (
     RequestState,
 )
 from subscriptions.models.reclaims.request import WAITING
-from subscriptions.reclaims.signed_state import OF_PERSON
-from subscriptions.reclaims.signed_switches import SIGNED_SWITCHES
+from subscriptions.reclaims.signed.state import OF_PERSON
+from subscriptions.reclaims.signed.switches import SIGNED_SWITCHES
 
 CHUNK = 2000
 OF_RIGHTS = (

@@ -45,7 +45,7 @@ from subscriptions.reclaims.outcomes import (
     requeue_after_error,
 )
 from subscriptions.reclaims.recheck import Decision, recheck
-from subscriptions.reclaims.signed_state import Tampered, refuse_hidden_protection, signed_or_tampered
+from subscriptions.reclaims.signed.state import Tampered, refuse_hidden_protection, signed_or_tampered
 from subscriptions.reclaims.switches import control_allowing, profiles_allowing
 from subscriptions.turns import Turn
 

@@ -15,7 +15,7 @@ from subscriptions.bulk_sql import insert, new_ids, set_column
 from subscriptions.errors import NotActionable
 from subscriptions.models import Reclaim, ReclaimRequest, ReclaimState, RemovalCandidate, RequestedRemoval
 from subscriptions.reclaims.direction import spec_for
-from subscriptions.reclaims.signatures import sign
+from subscriptions.reclaims.signed.signatures import sign
 
 BATCH = 5000
 

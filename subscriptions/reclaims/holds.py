@@ -13,7 +13,7 @@ from subscriptions.models import Direction, HoldReason, Reclaim
 from subscriptions.models.reclaims.reclaim import ReclaimQuerySet
 from subscriptions.reclaims import switches
 from subscriptions.reclaims.direction import spec_for
-from subscriptions.reclaims.signed_switches import signed_hold
+from subscriptions.reclaims.signed.switches import signed_hold
 from subscriptions.schedules.schedules import window_open, window_opens_at
 
 RETRY_DELAY = timedelta(seconds=60)

@@ -39,7 +39,7 @@ from subscriptions.models import (
 )
 from subscriptions.models.subscription import FACTS, REVIEWED_FACTS, comparable
 from subscriptions.reclaims import backup_guard
-from subscriptions.reclaims.signatures import is_signed
+from subscriptions.reclaims.signed.signatures import is_signed
 
 # The sentences become the outcome of an item, and of a dry run.
 NOT_KNOWN = english("Not sent: {vendor} no longer knows this person.")

@@ -17,7 +17,7 @@ from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import Protection, Reclaim, Subscription
 from subscriptions.reclaims.engine import reclaim_due
-from subscriptions.reclaims.signed_protections import hidden_protection
+from subscriptions.reclaims.signed.protections import hidden_protection
 from subscriptions.rules.binding import bind_protections
 from subscriptions.rules.protections import ProtectionInput, create_protection, end_protection
 from tests.support.attacks import attack

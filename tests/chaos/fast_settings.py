@@ -29,7 +29,7 @@ from subscriptions.downloads import follow_up_steps
 from subscriptions.downloads import run as downloading
 from subscriptions.models import DownloadRun, HoldReason, Reclaim, ReclaimState
 from subscriptions.reclaims import engine, holds, outcomes
-from subscriptions.reclaims.signed_state import SignedState
+from subscriptions.reclaims.signed.state import SignedState
 
 SOON = timedelta(seconds=1)
 NO_LIMIT = 1_000_000

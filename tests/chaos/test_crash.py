@@ -22,7 +22,7 @@ from subscriptions.models import Direction, Reclaim, ReclaimRequest, ReclaimRule
 from subscriptions.notices import delivery
 from subscriptions.reclaims import restores
 from subscriptions.reclaims.engine import reclaim_due
-from subscriptions.reclaims.signed_state import SignedState
+from subscriptions.reclaims.signed.state import SignedState
 from tests.chaos import fake_connector
 from tests.chaos.crashes import Crash, CrashPoint, crashing, undone
 from tests.chaos.fake_connector import MemoryConnector, Outcome

@@ -13,7 +13,7 @@ from subscriptions.downloads import outages
 from subscriptions.models import Reclaim
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.reclaims.recheck import Decision
-from subscriptions.reclaims.signed_state import SignedState
+from subscriptions.reclaims.signed.state import SignedState
 from tests.chaos import fake_connector
 from tests.chaos.crashes import Crash, CrashPoint, crashing
 from tests.chaos.fake_connector import Outcome

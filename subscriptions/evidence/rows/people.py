@@ -19,7 +19,7 @@ from subscriptions.candidates.request_digest import CARRIES_DIGEST, request_dige
 from subscriptions.candidates.signed_answers import NO_ANSWER, SignedAnswer, answer_in
 from subscriptions.evidence.rows.findings import RowFinding
 from subscriptions.models import ReclaimRequest, RemovalCandidate, RequestedRemoval, RequestState
-from subscriptions.reclaims.signatures import has_signature_of
+from subscriptions.reclaims.signed.signatures import has_signature_of
 
 REQUESTS_AT_ONCE = 200
 CHUNK = 2000  # people

@@ -30,7 +30,7 @@ from subscriptions.models import (
     Subscription,
 )
 from subscriptions.reclaims import enqueue
-from subscriptions.reclaims.signatures import is_signed, sign
+from subscriptions.reclaims.signed.signatures import is_signed, sign
 from tests.support.locks import wait_until_somebody_waits
 
 

@@ -16,7 +16,7 @@ from subscriptions.errors import NotActionable
 from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate, RequestedRemoval, Subscription
 from subscriptions.reclaims import outcomes, restores
 from subscriptions.reclaims.engine import reclaim_due
-from subscriptions.reclaims.signed_state import SignedState
+from subscriptions.reclaims.signed.state import SignedState
 from tests.support.fixtures import World, actions
 from tests.support.restoring import REASON, activated_by_us, id_of, reclaimed
 

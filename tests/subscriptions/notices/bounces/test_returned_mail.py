@@ -26,7 +26,7 @@ from subscriptions.notices.bounces import bounce_mailbox, returned_mail
 from subscriptions.notices.bounces.delivery_reports import HEADER, read_report
 from subscriptions.reclaims import engine, recheck
 from subscriptions.reclaims.engine import reclaim_due
-from subscriptions.reclaims.signed_state import SignedState
+from subscriptions.reclaims.signed.state import SignedState
 from tests.support.imap_server import Mailbox, mailbox
 from tests.support.notices import Asking, candidate_of, not_reached, people, text_of
 

@@ -31,8 +31,8 @@ from subscriptions.models import (
     RequestState,
 )
 from subscriptions.reclaims.direction import SPECS, spec_for
-from subscriptions.reclaims.signed_protections import hidden_protection
-from subscriptions.reclaims.signed_switches import SWITCH_ACTIONS, hold_by
+from subscriptions.reclaims.signed.protections import hidden_protection
+from subscriptions.reclaims.signed.switches import SWITCH_ACTIONS, hold_by
 
 # The events that say where a request stands.
 DECISIONS = (
