@@ -18,7 +18,7 @@ from licensehub import stopping
 # Each change of turns costs the vendor about two calls: the connection is opened anew, and one page is read again.
 SLOT_SECONDS = 15.0
 # A call waits at most this long (seconds) for the vendor's limit. The worker can be left only between two calls.
-LONGEST_WAIT_IN_A_CALL = 1.0
+MAX_WAIT_IN_A_CALL = 1.0
 
 
 class Turn:
@@ -58,4 +58,4 @@ class Turn:
 
     def ends_before(self, wait: float) -> bool:
         """Whether to leave the worker to others, and not to wait so many seconds for the vendor."""
-        return wait > LONGEST_WAIT_IN_A_CALL and self._others_work is not None and self._others_work()
+        return wait > MAX_WAIT_IN_A_CALL and self._others_work is not None and self._others_work()

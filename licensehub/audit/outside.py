@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=5)
 # The pause after a failure doubles from the first to the second.
-FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(minutes=15)
+FIRST_PAUSE, MAX_PAUSE = timedelta(minutes=1), timedelta(minutes=15)
 MAX_ERROR = 300  # characters
 
 
@@ -107,7 +107,7 @@ def _note_failure(name: str, token: uuid.UUID, reason: str) -> None:
     row = Destination.objects.filter(name=name, token=token).first()
     if row is None:
         return
-    pause = min(FIRST_PAUSE * 2 ** min(row.failures, 10), LONGEST_PAUSE)
+    pause = min(FIRST_PAUSE * 2 ** min(row.failures, 10), MAX_PAUSE)
     Destination.objects.filter(name=name, token=token).update(
         failing_since=Coalesce(F("failing_since"), Now()),
         failures=F("failures") + 1,

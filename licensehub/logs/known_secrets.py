@@ -20,7 +20,7 @@ OTHERS: Final = (
 # Addresses that may hold a password.
 ADDRESSES: Final = ("REDIS_URL", "CELERY_BROKER_URL", "BOUNCE_MAILBOX_URL", "VENDOR_PROXY", "AUDIT_PROXY", "SENTRY_DSN")
 # A shorter one would be found in every second word.
-SHORTEST: Final = 6
+MIN_LENGTH: Final = 6
 MASK: Final = "***"
 
 
@@ -31,7 +31,7 @@ def known_secrets() -> frozenset[str]:
     found += [word for name in ADDRESSES for word in _passwords(str(getattr(settings, name, "")))]
     found.append(str(settings.DATABASES["default"].get("PASSWORD") or ""))
     found += _as_mail_servers_see(settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD)
-    return frozenset(secret for secret in found if len(secret) >= SHORTEST)
+    return frozenset(secret for secret in found if len(secret) >= MIN_LENGTH)
 
 
 def without_secrets(text: str) -> str:

@@ -41,8 +41,8 @@ _LIST: Final = "; "
 _END: Final = re.compile(r"(?<=[.?!]) ")
 # A text with more sentences, or with longer ones, is not ours: people wrote it, e.g. as a reason. Searching it for our
 # strings would take seconds.
-_MOST_SENTENCES: Final = 12
-_LONGEST: Final = 400
+_MAX_SENTENCES: Final = 12
+_MAX_LENGTH: Final = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def translated(text: str) -> str:
 def _translated(text: str, language: str) -> str:
     """Translate sentence by sentence, and as one string with a long value; return the one with fewer English words."""
     sentences, done, begin = _END.split(text), [], 0
-    if len(sentences) > _MOST_SENTENCES:
+    if len(sentences) > _MAX_SENTENCES:
         return text
     while begin < len(sentences):
         # The longest part first: one string may have several sentences.
@@ -143,7 +143,7 @@ def _lookup(text: str, *, of_sentences: bool = False) -> str:
     exact, patterns = _known()
     if text in exact:
         return gettext(text)
-    if len(text) > _LONGEST:
+    if len(text) > _MAX_LENGTH:
         return ""
     for pattern in patterns:
         if pattern.letters in text and (found := (pattern.wide if of_sentences else pattern.text).fullmatch(text)):

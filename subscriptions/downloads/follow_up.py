@@ -24,7 +24,7 @@ from subscriptions.downloads import follow_up_steps, lease
 from subscriptions.downloads.parts import Part, Work
 from subscriptions.models import DownloadRun, RunState
 from subscriptions.models.download import STEPS, FollowUp
-from subscriptions.turns import LONGEST_WAIT_IN_A_CALL
+from subscriptions.turns import MAX_WAIT_IN_A_CALL
 
 STEP_FUNCTIONS: dict[FollowUp, Callable[[Work], None]] = {
     FollowUp.NAMES: follow_up_steps.read_names,
@@ -77,7 +77,7 @@ def resume(run_id: int, *, part: Part | None = None) -> DownloadRun | None:
 def _connector(profile: IntegrationProfile) -> Connector | None:
     """The connector; None if a person must repair the connection first. The verdicts need no connector."""
     try:
-        return credential_store.connector_for(profile, longest_wait=LONGEST_WAIT_IN_A_CALL)
+        return credential_store.connector_for(profile, longest_wait=MAX_WAIT_IN_A_CALL)
     except ConfigError as error:
         connection_state.mark_failed(profile, error)
         return None

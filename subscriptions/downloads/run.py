@@ -44,7 +44,7 @@ from subscriptions.models import DownloadRun, RunDoubt, RunState, Subscription
 from subscriptions.models.download import StartedBy
 from subscriptions.rules.moved_protections import move_protections
 from subscriptions.stats import run_stats, stats_of
-from subscriptions.turns import LONGEST_WAIT_IN_A_CALL
+from subscriptions.turns import MAX_WAIT_IN_A_CALL
 
 # Pages are stored after this time (seconds), or when there are this many, so that a killed run reads few pages again.
 STORE_EVERY = 0.25
@@ -95,7 +95,7 @@ def download_subscriptions(
 
 def _work_on(run: DownloadRun, profile: IntegrationProfile, progress: OnProgress | None, part: Part) -> None:
     try:
-        connector = credential_store.connector_for(profile, longest_wait=LONGEST_WAIT_IN_A_CALL)
+        connector = credential_store.connector_for(profile, longest_wait=MAX_WAIT_IN_A_CALL)
     except ConfigError as error:
         connection_state.mark_failed(profile, error)
         _stop(run, RunState.FAILED, error.message)

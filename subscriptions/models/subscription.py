@@ -219,7 +219,7 @@ class Subscription(models.Model):
         DownloadRun, on_delete=models.PROTECT, related_name="+", editable=False, db_index=False, db_constraint=False
     )
     facts_at = models.DateTimeField(_("facts of"), editable=False)
-    # The same person's row before this one, in this profile or an archived one: see downloads.former_accounts.
+    # The same person's row before this one, in this profile or an archived one: see downloads.facts.former_accounts.
     former = models.ForeignKey(
         "self",
         on_delete=models.PROTECT,

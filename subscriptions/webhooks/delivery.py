@@ -46,7 +46,7 @@ BACKOFF: Final = tuple(timedelta(minutes=one) for one in (1, 5, 15, 60, 180, 360
 MAX_PAUSE: Final = timedelta(minutes=15)
 MAX_RETRY_AFTER: Final = timedelta(hours=1)
 # A delivery is given up, and a webhook without any success is switched off, after this time.
-GIVE_UP_AFTER: Final = timedelta(days=3)
+MAX_TOTAL_WAIT: Final = timedelta(days=3)
 MAX_ANSWER: Final = 300  # characters that are kept
 BUSY: Final = (429, 503)
 
@@ -170,7 +170,7 @@ def _note_failure(
     """Write why it failed, and when it is tried again. A host that is down gets nothing else meanwhile."""
     now = database_now()
     pause = max(jittered(BACKOFF[min(row.tries_in_row, len(BACKOFF)) - 1]), at_least)
-    over = now - row.occurred_at >= GIVE_UP_AFTER and row.tries_in_row > len(BACKOFF)
+    over = now - row.occurred_at >= MAX_TOTAL_WAIT and row.tries_in_row > len(BACKOFF)
     state = DeliveryState.FAILED if over else DeliveryState.DUE
     with transaction.atomic():
         if _mine(row).update(state=state, due_at=now + pause, problem=problem, **_FREE, **outcome) != 1:
@@ -194,7 +194,7 @@ def repair() -> None:
     # A worker had them, or their event was written, while somebody switched the webhook off.
     off = Webhook.objects.exclude(state=WebhookState.ON)
     WebhookDelivery.objects.filter(webhook__in=off, state=DeliveryState.DUE).update(state=DeliveryState.HELD)
-    before = database_now() - GIVE_UP_AFTER
+    before = database_now() - MAX_TOTAL_WAIT
     for row in Webhook.objects.filter(state=WebhookState.ON, failing_since__lte=before):
         _switch_off(row)
 

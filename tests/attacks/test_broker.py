@@ -37,7 +37,7 @@ from tests.support.servers import WorkerProcess, start_worker
 
 pytestmark = pytest.mark.worker
 QUEUE = "download"
-PATIENCE = 30
+MAX_WAIT = 30
 
 
 @pytest.fixture(autouse=True)
@@ -103,7 +103,7 @@ def forged(profile: IntegrationProfile, user_id: int) -> list[dict[str, object]]
 
 
 def wait_until(condition, worker: WorkerProcess) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + MAX_WAIT
     while not condition():
         assert worker.process.poll() is None, worker.log.read_text(errors="replace")[-3000:]
         assert time.monotonic() < deadline, worker.log.read_text(errors="replace")[-3000:]
@@ -161,7 +161,7 @@ def test_control_without_signatures_a_forged_message_starts_a_task(one_profile, 
         valkey.lpush(QUEUE, json.dumps(message(tasks.reconcile_ledger.name, one_profile.pk)))
         wait_until(AuditEvent.objects.filter(action=Action.LEDGER_RECONCILED).exists, worker)
         valkey.lpush(QUEUE, b"no JSON")
-        worker.process.wait(timeout=PATIENCE)
+        worker.process.wait(timeout=MAX_WAIT)
         assert worker.process.returncode != 0
     finally:
         worker.kill()

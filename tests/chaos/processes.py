@@ -26,14 +26,14 @@ from tests.support.databases import Cluster
 from tests.support.servers import BrokerProcess, environment_for_children
 
 T = TypeVar("T")
-PATIENCE = 30.0
+MAX_WAIT = 30.0
 # More messages than this in the queue are of no use: each of them starts the same work.
 MAX_MESSAGES = 6
 
 
 def patiently(call: Callable[[], T]) -> T:
     """Also while the database is restarted."""
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + MAX_WAIT
     while True:
         try:
             return call()
@@ -45,14 +45,14 @@ def patiently(call: Callable[[], T]) -> T:
 
 
 class Workers:
-    """Celery workers with one process each, killed all at once; see `nursery`."""
+    """Celery workers with one process each, killed all at once; see `forked_workers`."""
 
     def __init__(self, log: Path, count: int, variables: dict[str, str]) -> None:
         self.killed = 0
         self._count = count
         self._running: list[int] = []
         with log.open("ab") as out:
-            self._nursery = subprocess.Popen(
+            self._forker = subprocess.Popen(
                 [sys.executable, "-m", "tests.chaos.forked_workers"],
                 env=environment_for_children(**variables),
                 cwd=settings.BASE_DIR,
@@ -63,10 +63,10 @@ class Workers:
             )
 
     def start(self) -> None:
-        assert self._nursery.stdin and self._nursery.stdout
-        self._nursery.stdin.write(f"{self._count}\n".encode())
-        self._nursery.stdin.flush()
-        self._running = json.loads(self._nursery.stdout.readline())
+        assert self._forker.stdin and self._forker.stdout
+        self._forker.stdin.write(f"{self._count}\n".encode())
+        self._forker.stdin.flush()
+        self._running = json.loads(self._forker.stdout.readline())
 
     @property
     def running(self) -> list[int]:
@@ -84,11 +84,11 @@ class Workers:
     def end(self) -> None:
         """No more workers."""
         self.kill()
-        self._nursery.communicate(timeout=PATIENCE)
+        self._forker.communicate(timeout=MAX_WAIT)
 
 
 class Beat:
-    """Rings the sweep every `every` seconds, as beat does every minute."""
+    """Enqueues the task `sweep` every `every` seconds, as beat does every minute."""
 
     def __init__(self, broker: BrokerProcess, *, every: float) -> None:
         self._broker, self._every = broker, every
@@ -123,7 +123,7 @@ def sandbox_process(*, members: int, seed: int) -> Iterator[dict[str, str]]:
         yield urls
     finally:
         process.terminate()
-        process.wait(timeout=PATIENCE)
+        process.wait(timeout=MAX_WAIT)
         if process.stdout:
             process.stdout.close()
 

@@ -43,11 +43,11 @@ class Plan:
 
     @property
     def members(self) -> int:
-        """Enough that as many people as are approved are none of our business."""
+        """Enough that more people are left alone than are approved."""
         return max(120, self.approved * 21 // 10)
 
     def variables(self) -> dict[str, str]:
-        """For `hurried`."""
+        """For `fast_settings`."""
         return {
             "CHAOS_DEFENSE_OFF": self.defense_off,
             "CHAOS_LEASE": str(self.lease),

@@ -28,7 +28,7 @@ from tests.support.scripted_server import ScriptedServer
 
 HASTY = Limits(connect=2, read=2, total=4, body=300_000, tries=2, backoff=0.001, max_backoff=0.002)
 # A loop may cost a few requests more than there are pages, each of them tried twice.
-MOST_REQUESTS = 4 * (bad_responses.PAGES + 4)
+MAX_REQUESTS = 4 * (bad_responses.PAGES + 4)
 
 
 class HastyMiro(MiroConnector):
@@ -106,7 +106,7 @@ def survive(server, profile, script: Script) -> list[str]:
         found.append(f"{Subscription.objects.exclude(gone_at=None).count()} people were marked gone")
     if script.bad and facts() != before:
         found.append("facts of a bad run were written")
-    if script.asked > MOST_REQUESTS:
+    if script.asked > MAX_REQUESTS:
         found.append(f"asked {script.asked} times")
     return found + after_it(server, profile, script, before)
 

@@ -7,13 +7,13 @@ import re
 from tests.tour.pictures import indexed
 from tests.tour.text import PAGE, PICTURES, ROOT, STOPS, tour
 
-MOST, MAX_BYTES = 12, 1_500_000
+MAX_PICTURES, MAX_BYTES = 12, 1_500_000
 
 
 def test_the_page_is_what_make_tour_writes_and_each_picture_exists():
     assert PAGE.read_text() == tour(), "run `make tour`"
     named = re.findall(r"\(images/tour/([\w-]+\.png)\)", PAGE.read_text())
-    assert named == [stop.path.name for stop in STOPS] and 0 < len(named) <= MOST
+    assert named == [stop.path.name for stop in STOPS] and 0 < len(named) <= MAX_PICTURES
     assert sorted(named) == sorted(path.name for path in PICTURES.iterdir())
     for stop in STOPS:
         head = stop.path.read_bytes()[:26]

@@ -192,7 +192,7 @@ def test_the_worker_waits_where_there_is_no_other_work(limit, worker, later, pro
 
 
 def test_a_short_wait_does_not_end_a_turn(limit, worker, later, profiles):
-    limit.seconds = turns.LONGEST_WAIT_IN_A_CALL
+    limit.seconds = turns.MAX_WAIT_IN_A_CALL
     worker(tasks.download_due, is_downloaded)
     assert later == []
     assert set(limit.waits) == {limit.seconds}
@@ -221,7 +221,7 @@ def test_a_download_waits_in_no_call_for_long(world, monkeypatch):
     run = world.download()
     DownloadRun.objects.filter(pk=run.pk).update(state="evaluating", follow_up="names", lease_until=timezone.now())
     follow_up.resume(run.pk)
-    assert seen == [{"longest_wait": turns.LONGEST_WAIT_IN_A_CALL}] * 2
+    assert seen == [{"longest_wait": turns.MAX_WAIT_IN_A_CALL}] * 2
     connector = make(world.profile, longest_wait=0.25)
     connector.validate()
     assert {session._longest_wait for session in connector._sessions} == {0.25}

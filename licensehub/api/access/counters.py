@@ -17,7 +17,7 @@ WINDOW: Final = 60  # seconds
 TIMEOUT: Final = 0.25  # seconds
 KEY: Final = "licensehub:api:"
 REMEMBERED: Final = 86_400  # seconds
-MOST_KNOWN: Final = 10_000
+MAX_KNOWN: Final = 10_000
 
 
 class Counters:
@@ -62,7 +62,7 @@ class Counters:
         if self._known.get(name, 0.0) > now + REMEMBERED / 2:
             return
         with self._lock:
-            if len(self._known) >= MOST_KNOWN:
+            if len(self._known) >= MAX_KNOWN:
                 self._known.clear()
             self._known[name] = now + REMEMBERED
         with suppress(RedisAway):

@@ -24,7 +24,7 @@ from licensehub.ui.lists.row_values import compared, row
 
 Rows = QuerySet[Any]
 # The largest primary key of any of our tables.
-LARGEST = 2**63 - 1
+MAX_ID = 2**63 - 1
 
 
 class InvalidCursor(Exception):
@@ -117,7 +117,7 @@ class Cursor:
         try:
             values = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
             *first, pk = values
-            if len(values) != len(order.columns) or type(pk) is not int or abs(pk) > LARGEST:
+            if len(values) != len(order.columns) or type(pk) is not int or abs(pk) > MAX_ID:
                 raise InvalidCursor(token)
             return cls((*(order.field.to_python(value) for value in first), pk))
         except (binascii.Error, ValueError, TypeError, ValidationError) as error:

@@ -24,7 +24,7 @@ from licensehub.ui.models import SavedView
 
 
 class ViewsMixin(ColumnsMixin):
-    """Adds the menus *Views* and *Columns*, which are in templates/admin/list_tools.html and list_views.html."""
+    """Adds the menus *Views* and *Columns*, which are in templates/admin/list_columns.html and list_views.html."""
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view

@@ -15,13 +15,13 @@ from integrations.models import Connection
 from tests.support.servers import environment_for_children
 
 PROCESSES = 20
-PATIENCE = 240.0  # seconds
+MAX_WAIT = 240.0  # seconds
 
 pytestmark = [pytest.mark.worker]
 
 
 def wait_for(folder: Path, pattern: str, count: int, running: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + MAX_WAIT
     while len(list(folder.glob(pattern))) < count:
         # A process that fails writes its traceback; warnings about the broker, which is not there, are expected.
         log = (folder / "log").read_text()
@@ -51,7 +51,7 @@ def test_twenty_processes_and_many_expiries(connected, miro, at_sandbox, tmp_pat
                     Connection.objects.filter(pk=connected.pk).update(refresh_at=timezone.now())
                 (tmp_path / f"go-{number}").touch()
                 wait_for(tmp_path, f"done-{number}-*", PROCESSES, running)
-            assert running.wait(PATIENCE) == 0
+            assert running.wait(MAX_WAIT) == 0
         finally:
             running.terminate()
             running.wait()

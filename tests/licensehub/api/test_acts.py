@@ -78,7 +78,7 @@ def test_one_person_with_two_tokens_is_one_person(organization, program, alice, 
 
 
 def test_a_token_decides_only_soon_after_a_proof(organization, program, alice, bob, settings):
-    """Control: without `refuse_deciding` both calls approve."""
+    """Control: without `refuse_without_proof` both calls approve."""
     request = asked(program(alice), 1)
     without, fresh = program(bob, factor_at=None), program(bob)
     given = decision(fresh, request)

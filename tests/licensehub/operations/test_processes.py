@@ -27,11 +27,11 @@ from tests.support.servers import environment_for_children
 
 pytestmark = pytest.mark.worker
 # Beat sends its first message after half a minute, and a busy machine starts it slowly.
-PATIENCE = 90
+MAX_WAIT = 90
 
 
 def wait_until(condition, what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + MAX_WAIT
     while not condition():
         assert time.monotonic() < deadline, what
         time.sleep(0.1)
@@ -88,7 +88,7 @@ def test_they_are_seen_while_they_live(celery_worker_process, beat):
     worker.stop()
     assert not Heartbeat.objects.filter(kind=ProcessKind.WORKER).exists()
     beat.terminate()
-    beat.wait(PATIENCE)
+    beat.wait(MAX_WAIT)
     assert not scheduler.exists()
 
 

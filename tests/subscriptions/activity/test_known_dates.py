@@ -135,7 +135,7 @@ def test_a_license_date_that_goes_back_ends_no_grace(world, alice, bob):
     new.refresh_from_db()
     assert new.cooldown_reason == "the vendor's license date went back"
     assert (timezone.now() - new.license_assigned_at).days == 400
-    # It ends by itself, and a license that was old already is none of this.
+    # It ends by itself. The date of a license that was old already goes back without a cool-down.
     Subscription.objects.filter(pk=new.pk).update(cooldown_until=None)
     world.miro.change(new.external_id, license_assigned_at=ago(500))
     world.miro.change(older.external_id, license="advanced" if older.license == "full" else "full")

@@ -16,7 +16,7 @@ from licensehub.audit.log import NotInTransaction
 from licensehub.audit.models import AuditEvent
 from licensehub.database.clock import database_now
 from subscriptions.webhooks import delivery
-from subscriptions.webhooks.delivery import BACKOFF, GIVE_UP_AFTER, anything_due, deliver_due, repair
+from subscriptions.webhooks.delivery import BACKOFF, MAX_TOTAL_WAIT, anything_due, deliver_due, repair
 from subscriptions.webhooks.events import Event, raise_event
 from subscriptions.webhooks.setup import change_secret, switch_off, switch_on
 from tests.support.organization import Organization
@@ -189,7 +189,7 @@ def test_after_days_the_webhook_is_switched_off_and_new_events_wait_for_an_admin
     endpoint.replies = [Reply(status=500)]
     row = happen(organization)
     deliver_due()
-    later(row, seconds=GIVE_UP_AFTER.total_seconds() - 60)
+    later(row, seconds=MAX_TOTAL_WAIT.total_seconds() - 60)
     repair()
     assert Webhook.objects.get().state == WebhookState.ON
     later(row, minutes=2)
