@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 SCREENSHOTS = chromium.PROJECT / "var" / "screenshots"
-PATIENCE_MS = 30_000
+MAX_WAIT_MS = 30_000
 
 
 @pytest.fixture(scope="session")
@@ -65,7 +65,7 @@ def new_page(browser: Browser) -> Callable[[], Page]:
 
     def open_page() -> Page:
         page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
-        page.set_default_timeout(PATIENCE_MS)
+        page.set_default_timeout(MAX_WAIT_MS)
         return page
 
     return open_page

@@ -19,10 +19,10 @@ IN_ONE_REQUEST = 1000
 
 @dataclass(frozen=True)
 class Plan:
-    """`approved` people, among at least as many bystanders. `humans`: the share reactivated by hand 0.6 s later."""
+    """`approved` people, among at least as many bystanders. `by_hand`: the share reactivated by hand 0.6 s later."""
 
     approved: int
-    humans: float
+    by_hand: float
     doubts: float
     seed: int
     kill_every: float = 5.0

@@ -17,7 +17,7 @@ WINDOW = 30.0
 WINDOWS = 3
 # The first requests of the budget's own window come in a burst; what is measured begins after that.
 LIMIT = SCIM_CALLS["PATCH"]
-PLAN = Plan(approved=520, humans=0, doubts=0, seed=5, workers=2, lease=180.0, read=20.0)
+PLAN = Plan(approved=520, by_hand=0, doubts=0, seed=5, workers=2, lease=180.0, read=20.0)
 
 
 @pytest.mark.chaos

@@ -43,7 +43,7 @@ PEOPLE, EVERY = 10, 5.0
 MAX_OPEN = 60
 DOWNLOAD_EVERY = 6  # requests
 REST = 180.0  # seconds
-PLAN = Plan(approved=PEOPLE, humans=0.0, doubts=0.05, seed=6, lease=6.0, read=2.0, hang=3.5, workers=2)
+PLAN = Plan(approved=PEOPLE, by_hand=0.0, doubts=0.05, seed=6, lease=6.0, read=2.0, hang=3.5, workers=2)
 
 
 class SoakPlan(Plan):

@@ -24,12 +24,12 @@ from tests.chaos.processes import Beat, Workers, cut_connections, patiently, res
 from tests.chaos.storm import Plan, approved_people
 from tests.support.servers import BrokerProcess
 
-LONG = Plan(approved=5000, humans=0.01, doubts=0.03, seed=1)
-HUMANS = Plan(approved=1500, humans=0.30, doubts=0.05, seed=2)
-BLIND = Plan(approved=300, humans=0.30, doubts=1.0, seed=3, defense_off="read_first", restarts=(), flushes=())
+LONG = Plan(approved=5000, by_hand=0.01, doubts=0.03, seed=1)
+BY_HAND = Plan(approved=1500, by_hand=0.30, doubts=0.05, seed=2)
+BLIND = Plan(approved=300, by_hand=0.30, doubts=1.0, seed=3, defense_off="read_first", restarts=(), flushes=())
 SHORT = Plan(
     approved=60,
-    humans=0.30,
+    by_hand=0.30,
     doubts=0.30,
     seed=4,
     kill_every=3.0,
@@ -46,7 +46,7 @@ SHORT = Plan(
 SHORT_BLIND = replace(
     SHORT,
     approved=10,
-    humans=1.0,
+    by_hand=1.0,
     defense_off="read_first",
     kill_every=60.0,
     broker_kills=(),
@@ -121,12 +121,12 @@ def raging(
             profile = approved_people(plan, urls, people)
             miro.limits(on=False)
             miro.set_toggles(team_admin_deactivation="allow")
-            miro.manual_changes(share=plan.humans, after=0.6, seed=plan.seed)
+            miro.manual_changes(share=plan.by_hand, after=0.6, seed=plan.seed)
             miro.storm(seed=plan.seed, mix=plan.mix, match=plan.match, hang_seconds=plan.hang, limited_seconds=0.2)
             storm = Storm(plan, miro, profile, workers, broker, crash)
             beat.start()
             storm.rage()
-            time.sleep(1.0)  # the last humans
+            time.sleep(1.0)  # the last changes by hand
             yield storm
         finally:
             beat.stop()
@@ -178,7 +178,7 @@ def first_words_of_doubts() -> dict[str, int]:
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("plan", [LONG, HUMANS], ids=["5000", "1500-humans"])
+@pytest.mark.parametrize("plan", [LONG, BY_HAND], ids=["5000", "1500-by_hand"])
 def test_nobody_is_touched_twice_and_nothing_is_lost(rage, figures, plan):
     with rage(plan) as storm:
         told(storm, figures)

@@ -79,7 +79,7 @@ def _approved(urls: dict[str, str]) -> IntegrationProfile:
     environment.without_rate_limit()
     miro = SandboxControl(urls["api_url"])
     miro.limits(on=False)
-    profile = approved_people(Plan(approved=RECLAIMED, humans=0, doubts=0, seed=7), urls, people)
+    profile = approved_people(Plan(approved=RECLAIMED, by_hand=0, doubts=0, seed=7), urls, people)
     miro.limits(on=True)
     IntegrationProfile.objects.filter(pk=profile.pk).update(download_due_at=database_now())
     return profile

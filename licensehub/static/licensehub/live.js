@@ -2,14 +2,14 @@
 // It asks seldom while nothing changes, and not at all while the tab is hidden. data-lh-shortest is the shortest wait of an element. Without it the page says that a reload shows more.
 "use strict";
 (() => {
-    const SHORTEST = 1000, LONGEST = 60000, SLOWER = 1.5;
+    const MIN_WAIT = 1000, MAX_WAIT = 60000, SLOWER = 1.5;
     const known = new Map();
 
     function plan(element) {
         const before = known.get(element.dataset.lhLive);
         const changed = !before || before.text !== element.textContent;
-        const shortest = Number(element.dataset.lhShortest) || SHORTEST;
-        const wait = changed ? shortest : Math.min(LONGEST, before.wait * SLOWER);
+        const shortest = Number(element.dataset.lhShortest) || MIN_WAIT;
+        const wait = changed ? shortest : Math.min(MAX_WAIT, before.wait * SLOWER);
         known.set(element.dataset.lhLive, {text: element.textContent, wait});
         element.lhTimer = setTimeout(ask, wait, element);
     }
