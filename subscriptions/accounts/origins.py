@@ -39,7 +39,7 @@ OPENING = (Action.USER_INVITED, Action.USER_PASSWORD_RESET, Action.RIGHTS_TOOK_E
 TELLING = frozenset({"email", "active", "staff", "superuser", "rights"})
 
 TIED = _(
-    "Your account is tied to an account that took part in this request. In the last 30 days, one of them made the "
+    "Your account is tied to an account that took part in this request. In the last {days} days, one of them made the "
     "other, or changed its password, address or role; or one account made both. Another person has to decide, or an "
     "operator must confirm your account at the console (confirm_account)."
 )
@@ -173,7 +173,7 @@ def opened_with(accounts: Iterable[int]) -> set[int]:
 def refuse_tied(parties: Collection[int], *, actor: User, identities: Mapping[int, Identity]) -> None:
     """Raise OwnRequest when the actor's account is tied to one of these, or to another account of their owners."""
     if parties and actor.pk in tied_to(same_person_as(parties, identities)):
-        raise OwnRequest(TIED)
+        raise OwnRequest(TIED.format(days=TIED_FOR.days))
 
 
 def _turned(links: Links) -> Links:

@@ -24,7 +24,7 @@ from licensehub.sign_in.factors import credentials
 from subscriptions.accounts import rights, scope, signed_rights
 from subscriptions.accounts.joining import has_joined, joining_of
 from subscriptions.accounts.mailbox import mailbox
-from subscriptions.accounts.origins import opened_with, openers, tied_to
+from subscriptions.accounts.origins import TIED_FOR, opened_with, openers, tied_to
 from subscriptions.accounts.persons import find_everywhere
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import ChangeKind, ChangeState, DecidingRight, RightsChange
@@ -205,10 +205,11 @@ def why_not_confirm(change: RightsChange, actor: User) -> str:
         return _("This change is about your own account. Another admin must confirm it.")
     parties = {pk for pk in (change.account_id, change.asked_by_id) if pk is not None}
     if actor.pk in tied_to(parties):
-        return _(
-            "Your account is tied to one of these accounts: in the last 30 days, one of the two made or changed the "
-            "other. Another admin must confirm this change."
+        sentence = _(
+            "Your account is tied to one of these accounts: in the last {days} days, one of the two made or changed "
+            "the other. Another admin must confirm this change."
         )
+        return sentence.format(days=TIED_FOR.days)
     if actor.pk in opened_with(parties):
         return _(
             "Your account and one of these could belong to one person: somebody saw the link of the invitation, or set "

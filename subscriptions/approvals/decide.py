@@ -23,7 +23,7 @@ from licensehub.audit.models import AuditEvent
 from licensehub.database.clock import database_now
 from licensehub.ui.formatting import day_and_time
 from licensehub.ui.lists.id_filter import IdIn, IdList
-from subscriptions.accounts.origins import origin_of, refuse_tied
+from subscriptions.accounts.origins import TIED_FOR, origin_of, refuse_tied
 from subscriptions.accounts.own_seat import (
     Identity,
     has_own_seat,
@@ -65,7 +65,7 @@ REVIEWED = gettext_lazy(
     "these people from the request first."
 )
 FILED_BY_YOUR_RULE = gettext_lazy(
-    "The schedule made this request by a rule that you switched to automatic, or changed in the 30 days before. "
+    "The schedule made this request by a rule that you switched to automatic, or changed in the {days} days before. "
     "Another person has to decide."
 )
 CHANGED_OUTSIDE = gettext_lazy(
@@ -220,7 +220,7 @@ def refuse_parties(request: ReclaimRequest, *, actor: User, profile: Integration
     if reviewers & set(mine):
         raise OwnRequest(REVIEWED)
     if authors_of(request) & set(mine):
-        raise OwnRequest(FILED_BY_YOUR_RULE)
+        raise OwnRequest(FILED_BY_YOUR_RULE.format(days=TIED_FOR.days))
     parties = parties_of(request) | reviewers
     refuse_tied([pk for pk in identities if pk in parties], actor=actor, identities=identities)
     seats = seats_of(request.removals.not_dropped())

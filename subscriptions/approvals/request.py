@@ -19,7 +19,7 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from licensehub.database.clock import database_now
 from licensehub.ui.lists.id_filter import IdIn, IdList
-from subscriptions.accounts.origins import refuse_tied
+from subscriptions.accounts.origins import TIED_FOR, refuse_tied
 from subscriptions.accounts.own_seat import (
     has_own_seat,
     identities_in,
@@ -228,12 +228,11 @@ def refuse_raising(request: ReclaimRequest, *, actor: User, profile: Integration
     refuse_same_person(request.requested_by, mine, sentence=sentence)
     authors = authors_of(request)
     if authors & set(mine):
-        raise OwnRequest(
-            _(
-                "The schedule made this request by a rule that you switched to automatic, or changed in the 30 days "
-                "before. Another person has to raise its cap."
-            )
+        sentence = _(
+            "The schedule made this request by a rule that you switched to automatic, or changed in the {days} days "
+            "before. Another person has to raise its cap."
         )
+        raise OwnRequest(sentence.format(days=TIED_FOR.days))
     parties = authors | ({request.requested_by_id} if request.requested_by_id is not None else set())
     refuse_tied([pk for pk in identities if pk in parties], actor=actor, identities=identities)
     seats = seats_of(request.removals.not_dropped())

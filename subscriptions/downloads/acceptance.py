@@ -19,7 +19,7 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.database.clock import database_now
 from licensehub.ui.formatting import inside
-from subscriptions.accounts.origins import tied_to
+from subscriptions.accounts.origins import TIED_FOR, tied_to
 from subscriptions.accounts.own_seat import NO_ADDRESS, accounts_of
 from subscriptions.accounts.scope import refuse_outside
 from subscriptions.downloads import follow_up
@@ -65,10 +65,11 @@ def why_not_confirm(run: DownloadRun, user: User) -> str:
     if run.proposed_by_id in accounts_of(user, run.profile):
         return _("You proposed it, so another person must confirm it.")
     if user.pk in tied_to(accounts_of(run.proposed_by, run.profile)):
-        return _(
-            "Your account is tied to the account of the person who proposed this: in the last 30 days, one of the two "
-            "made or changed the other. Another person must confirm it."
+        sentence = _(
+            "Your account is tied to the account of the person who proposed this: in the last {days} days, one of the "
+            "two made or changed the other. Another person must confirm it."
         )
+        return sentence.format(days=TIED_FOR.days)
     return why_not_acceptable(run)
 
 

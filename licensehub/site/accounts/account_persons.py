@@ -16,7 +16,7 @@ from integrations.models import IntegrationProfile
 from licensehub.ui.admin import run_and_report, signed_in
 from licensehub.ui.formatting import name_of
 from subscriptions.accounts import persons
-from subscriptions.accounts.origins import origin_of
+from subscriptions.accounts.origins import TIED_FOR, origin_of
 from subscriptions.accounts.own_seat import accounts_of
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import AccountPerson, RightsChange, Subscription
@@ -55,6 +55,7 @@ def context_of(user: User, request: HttpRequest) -> dict[str, Any]:
         "account": user,
         "rights_changes": RightsChange.objects.waiting().filter(account=user),
         "account_origin": origin_of(user),
+        "tied_for": TIED_FOR,
         "organizations": [
             Organization(profile, [Line(*found) for found in persons.persons_of(user, profile)]) for profile in profiles
         ],

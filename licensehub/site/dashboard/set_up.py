@@ -29,7 +29,7 @@ from licensehub.translations.stored import translated
 from licensehub.ui.formatting import ago, counts_of, day, number
 from licensehub.ui.names import names_of
 from subscriptions.accounts.mailbox import mailbox
-from subscriptions.accounts.origins import hands, tied_to
+from subscriptions.accounts.origins import TIED_FOR, hands, tied_to
 from subscriptions.accounts.rights import DECIDE, able, people_with
 from subscriptions.admin.downloads.actions import progress_of
 from subscriptions.admin.profiles.actions import missing_slots, not_validated
@@ -233,12 +233,13 @@ def _two_people(title: str, asks: dict[int, User], decides: dict[int, User]) -> 
     if all_tied:
         text = _(
             "{asks} may request and {decides} may approve, but {decides} cannot approve the requests of {asks}: in "
-            "the last 30 days, one of these accounts made the other, or one account made both. An operator can "
+            "the last {days} days, one of these accounts made the other, or one account made both. An operator can "
             "confirm the account of the Approver at the console (confirm_account)."
         )
     names = {
         "asks": names_of(asks[pk] for pk in sorted(asks)),
         "decides": names_of(decides[pk] for pk in sorted(decides)),
+        "days": TIED_FOR.days,
     }
     return Step(title, text.format(**names), StepState.WAITING if all_tied else StepState.DONE)
 

@@ -23,6 +23,7 @@ from subscriptions.eligibility.clauses import CLAUSES, verdict_case
 from subscriptions.eligibility.sentences import in_days, on_day
 from subscriptions.eligibility.terms import Terms
 from subscriptions.models import DownloadRun, ReclaimRule, VendorFacts, Verdict
+from subscriptions.models.subscription import HELD
 
 # A domain is checked on its own if at least this many of its people were active lately in the download before.
 MIN_IN_DOMAIN = 20
@@ -94,7 +95,7 @@ def _last(run: DownloadRun) -> DownloadRun | None:
 def said_before(last: DownloadRun) -> QuerySet[Any]:
     """The members as known, with the dates that the vendor showed last. They may be older than those that count."""
     said = Case(When(dates_went_back=True, then=F("vendor_activity_at")), default=F("known_activity_at"))
-    rows = VendorFacts.objects.filter(profile_id=last.profile_id, gone_at=None, active=True)
+    rows = VendorFacts.objects.filter(HELD, profile_id=last.profile_id)
     return _comparable(rows.annotate(last_activity_at=said))
 
 
