@@ -20,9 +20,9 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import Row, record_rows
 from licensehub.ui import csv_file, xlsx_file
 from licensehub.ui.csv_file import Column
-from licensehub.ui.lists import keyset
 from licensehub.ui.lists.changelist import PagedChangeList
 from licensehub.ui.lists.columns import flat
+from licensehub.ui.lists.paging import keyset
 from licensehub.ui.lists.view_pages import ViewsMixin
 
 CHUNK = 2000

@@ -22,7 +22,7 @@ from integrations.models import IntegrationProfile
 from integrations.scopes.visibility import ProfileManager
 from licensehub.database.clock import database_now
 from licensehub.ui.formatting import day, name_of
-from licensehub.ui.lists.row_values import compared, row
+from licensehub.ui.lists.paging.row_values import compared, row
 from subscriptions.models.fields import position_of
 from subscriptions.models.subscription import HAS_ADMIN_ROLE, HELD, Subscription, address_key
 

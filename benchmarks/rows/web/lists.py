@@ -23,7 +23,7 @@ from benchmarks import environment
 from benchmarks.generate import organization
 from benchmarks.rows import Row
 from licensehub.audit.models import AuditEvent
-from licensehub.ui.lists.keyset import Order
+from licensehub.ui.lists.paging.keyset import Order
 from subscriptions.admin.subscriptions.subscription_admin import SubscriptionAdmin
 from subscriptions.models import ReclaimRule, Subscription
 

@@ -15,7 +15,7 @@ from licensehub.api.reading.rows import Coded, Cursor, Id, Limit, Page, one_for,
 from licensehub.api.router import router
 from licensehub.site.accounts.account_changes import rights_of_role
 from licensehub.site.accounts.account_texts import state_of
-from licensehub.ui.lists import keyset
+from licensehub.ui.lists.paging import keyset
 from subscriptions.models import ChangeState, RightsChange
 
 TAGS = ["Accounts"]

@@ -11,7 +11,7 @@ from ninja import Schema
 from integrations.models import Connection, ConnectionState
 from licensehub.api.reading.rows import Coded, Cursor, Id, Limit, Page, one_for, page, rows_for
 from licensehub.api.router import router
-from licensehub.ui.lists import keyset
+from licensehub.ui.lists.paging import keyset
 
 TAGS = ["Connections"]
 

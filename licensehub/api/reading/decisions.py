@@ -13,7 +13,7 @@ from pydantic import Field
 from licensehub.api.access.caller import caller_of
 from licensehub.api.reading.rows import Coded, Cursor, Id, Limit, Page, one_for, page, rows_for
 from licensehub.api.router import router
-from licensehub.ui.lists import keyset
+from licensehub.ui.lists.paging import keyset
 from subscriptions.admin.approvals.permissions import permissions_for
 from subscriptions.candidates.request_digest import shown_digest
 from subscriptions.models import (

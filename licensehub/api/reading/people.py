@@ -13,7 +13,7 @@ from pydantic import Field
 
 from licensehub.api.reading.rows import Coded, Cursor, Id, Limit, Page, one_for, page, rows_for
 from licensehub.api.router import router
-from licensehub.ui.lists import keyset
+from licensehub.ui.lists.paging import keyset
 from licensehub.ui.time_zones import company_midnight
 from subscriptions.eligibility.clauses import checks, explain
 from subscriptions.eligibility.sentences import vendor_says_now

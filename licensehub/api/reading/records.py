@@ -14,7 +14,7 @@ from integrations.models import IntegrationProfile, ProfileState
 from licensehub.api.reading.rows import Coded, Cursor, Id, Limit, Page, one_for, page, rows_for
 from licensehub.api.router import router
 from licensehub.audit.models import AuditEvent
-from licensehub.ui.lists import keyset
+from licensehub.ui.lists.paging import keyset
 from subscriptions.models import DownloadRun, Protection, ProtectionKind, RunState
 
 TAGS = ["Records"]

@@ -17,7 +17,7 @@ from ninja import Query, Schema
 from pydantic import Field
 
 from licensehub.api.problems import Problem
-from licensehub.ui.lists import keyset
+from licensehub.ui.lists.paging import keyset
 
 T = TypeVar("T")
 Row = TypeVar("Row", bound=Model)

@@ -13,7 +13,7 @@ from pydantic import Field
 from integrations.models import DeliveryState, Webhook, WebhookDelivery, WebhookState
 from licensehub.api.reading.rows import Coded, Cursor, Id, Limit, Page, one_for, page, rows_for
 from licensehub.api.router import router
-from licensehub.ui.lists import keyset
+from licensehub.ui.lists.paging import keyset
 
 TAGS = ["Webhooks"]
 

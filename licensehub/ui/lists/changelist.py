@@ -21,9 +21,10 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from unfold.views import ChangeList
 
-from licensehub.ui.lists import filters, keyset, position
+from licensehub.ui.lists import filters
 from licensehub.ui.lists.address import COLUMNS_VAR, VIEW_VAR
 from licensehub.ui.lists.counts import Count, capped, whole_table
+from licensehub.ui.lists.paging import keyset, position
 from licensehub.ui.lists.search_results import AFTER, BEFORE, FIRST, LAST, Matches, fetch_matches, page_of
 
 # Django lets an address ask for them. One can be written that takes the database for ever.

@@ -12,7 +12,7 @@ from typing import Any
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
 
-from licensehub.ui.lists.keyset import Cursor, Order, Page, Rows
+from licensehub.ui.lists.paging.keyset import Cursor, Order, Page, Rows
 
 # With more results than these, the page is read in the order of the list, which soon meets enough of them.
 STOP = 1000

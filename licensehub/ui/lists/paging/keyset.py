@@ -20,7 +20,7 @@ from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist, Val
 from django.db.models import F, Field, GeneratedField, Model, QuerySet, Value
 from django.db.models.expressions import OrderBy
 
-from licensehub.ui.lists.row_values import compared, row
+from licensehub.ui.lists.paging.row_values import compared, row
 
 Rows = QuerySet[Any]
 # The largest primary key of any of our tables.

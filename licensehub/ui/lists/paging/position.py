@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from django.utils.translation import gettext as _
 
 from licensehub.ui.formatting import number
-from licensehub.ui.lists import counts, keyset
+from licensehub.ui.lists import counts
+from licensehub.ui.lists.paging import keyset
 
 if TYPE_CHECKING:
     from licensehub.ui.lists.changelist import PagedChangeList

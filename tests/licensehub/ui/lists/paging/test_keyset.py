@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from licensehub.ui.lists import keyset
-from licensehub.ui.lists.keyset import Cursor, InvalidCursor, Order
+from licensehub.ui.lists.paging import keyset
+from licensehub.ui.lists.paging.keyset import Cursor, InvalidCursor, Order
 from subscriptions.models import Subscription
 
 COLUMNS = [
