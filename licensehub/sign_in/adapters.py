@@ -23,8 +23,8 @@ from licensehub.sign_in.arrival import arrived
 from licensehub.sign_in.events import record_often
 from licensehub.sign_in.factors import second_factor
 from licensehub.sign_in.factors.fernet import fernet
-from licensehub.sign_in.methods import SSO, methods_of
 from licensehub.sign_in.passwords.guessing import needs_sign_on
+from licensehub.sign_in.sessions.methods import SSO, methods_of
 
 
 class AccountAdapter(DefaultAccountAdapter):

@@ -19,8 +19,8 @@ from licensehub.audit.actions import Action
 from licensehub.sign_in import step_up
 from licensehub.sign_in.events import record_for, record_often
 from licensehub.sign_in.factors import credentials, second_factor
-from licensehub.sign_in.methods import FACTORS, INVITATION, PASSWORD, SSO, methods_of
 from licensehub.sign_in.sessions import sessions
+from licensehub.sign_in.sessions.methods import FACTORS, INVITATION, PASSWORD, SSO, methods_of
 
 # What must not change under a session.
 RIGHTS: Final = ("password", "is_active", "is_staff", "is_superuser")

@@ -19,8 +19,8 @@ from django.utils.translation import gettext_lazy
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from licensehub.database.clock import database_now
-from licensehub.sign_in import generations
 from licensehub.sign_in.factors import credentials
+from licensehub.sign_in.sessions import generations
 from subscriptions.accounts import rights, scope, signed_rights
 from subscriptions.accounts.joining import has_joined, joining_of
 from subscriptions.accounts.mailbox import mailbox

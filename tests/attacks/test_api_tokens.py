@@ -21,8 +21,8 @@ from licensehub.audit.log import by_means_of, record
 from licensehub.audit.models import AuditEvent
 from licensehub.sign_in import step_up
 from licensehub.sign_in.factors import second_factor
-from licensehub.sign_in.generations import end_sessions
 from licensehub.sign_in.models import ApiToken
+from licensehub.sign_in.sessions.generations import end_sessions
 from licensehub.sign_in.sessions.sessions import SEEN
 from licensehub.sign_in.tokens import tokens
 from subscriptions.accounts import rights

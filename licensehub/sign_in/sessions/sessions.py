@@ -26,11 +26,11 @@ from django.utils import timezone
 from licensehub.audit.actions import Action
 from licensehub.sign_in.addresses import address_of
 from licensehub.sign_in.events import record_for
-from licensehub.sign_in.generations import generation_of, stored_generation
 from licensehub.sign_in.models import AccountSession
 from licensehub.sign_in.pages import page_before
 from licensehub.sign_in.sessions import kept_forms
 from licensehub.sign_in.sessions.devices import device_name
+from licensehub.sign_in.sessions.generations import generation_of, stored_generation
 from licensehub.sign_in.sessions.store import SessionStore, stored_key
 from licensehub.sign_in.tokens import tokens
 

@@ -29,9 +29,9 @@ from licensehub.audit.models import AuditEvent
 from licensehub.database.clock import database_now
 from licensehub.sign_in.events import ACCOUNT
 from licensehub.sign_in.factors import second_factor
-from licensehub.sign_in.generations import stored_generation
 from licensehub.sign_in.models import ApiToken, ServiceAccount
 from licensehub.sign_in.passwords.guessing import needs_sign_on
+from licensehub.sign_in.sessions.generations import stored_generation
 
 DEFAULT_DAYS: Final = 90
 MAX_DAYS: Final = 365
