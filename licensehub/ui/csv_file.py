@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, tzinfo
+from decimal import Decimal
 from functools import cache
 from itertools import islice
 from typing import Any
@@ -39,10 +40,14 @@ def _inner_formula(separator: str) -> re.Pattern[str]:
 def harmless(value: object, separator: str = ",") -> str:
     """The value as a cell. An apostrophe comes before what a spreadsheet takes for a formula.
 
-    Dates are ISO 8601 in the time zone of the reader, with its difference to UTC.
+    Dates are ISO 8601 in the time zone of the reader, with its difference to UTC. Numbers stay numbers, also below 0:
+    behind an apostrophe, a spreadsheet would leave them out of a sum. Where lines are split at semicolons, the comma is
+    the decimal sign, and a spreadsheet would read 12.50 as December 1950.
     """
     if value is None:
         return ""
+    if isinstance(value, int | Decimal):
+        return str(value).replace(".", ",") if separator == ";" else str(value)
     if isinstance(value, datetime):
         return timezone.localtime(value).isoformat(timespec="seconds")
     text = _inner_formula(separator).sub(r"\1'", str(value))

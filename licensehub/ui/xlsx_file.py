@@ -1,9 +1,13 @@
-"""Files for Excel. Every cell is text: as a number, an id of 19 digits would lose its last ones."""
+"""Files for Excel. Counts and amounts are numbers, which can be added; every other cell is text.
+
+Excel keeps 15 digits of a number, so longer ones are text, too. Ids are text in the columns already.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from decimal import Decimal
 from tempfile import TemporaryFile
 from typing import Any, Final
 
@@ -17,6 +21,7 @@ CONTENT_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheet
 # Excel's own limits: https://support.microsoft.com/office/1672b34d-7043-467e-8e27-269d656771c3
 MAX_ROWS: Final = 1_048_576
 MAX_CELL: Final = 32_767
+MAX_NUMBER: Final = 10**15
 WIDTH: Final = 22
 
 
@@ -34,8 +39,12 @@ def response(columns: Sequence[Column], rows: Iterable[Any], *, name: str) -> Fi
         for row in rows:
             if line == MAX_ROWS:
                 sheet, line = _sheet(book, columns, bold), 1
-            for place, (_, value) in enumerate(columns):
-                text = _text(value(row))
+            for place, (_, value_of) in enumerate(columns):
+                value = value_of(row)
+                if _is_number(value):
+                    sheet.write_number(line, place, value, plain)
+                    continue
+                text = _text(value)
                 sheet.write_string(line, place, text, quoted if FORMULA.match(text) else plain)
             line += 1
         if not book.worksheets():
@@ -52,6 +61,10 @@ def _sheet(book: Any, columns: Sequence[Column], bold: Any) -> Any:
     for place, (header, _) in enumerate(columns):
         sheet.write_string(0, place, str(header), bold)
     return sheet
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | Decimal) and not isinstance(value, bool) and abs(value) < MAX_NUMBER
 
 
 def _text(value: object) -> str:

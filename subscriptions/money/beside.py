@@ -99,21 +99,15 @@ def yearly(price: str) -> tuple[Decimal, str] | None:
     return (found, currency) if found else None
 
 
-def cost_text(prices: PriceList, profile: int, license: str, day: date) -> str:
-    """`240.00 USD`: per seat and year, for programs. Empty without a price."""
-    price = prices.at(profile, license, day)
-    return f"{price.yearly} {price.currency}" if price else ""
-
-
 def cost_columns(seat_of: SeatOf) -> tuple[tuple[str, Callable[[Any], object]], ...]:
     """Two columns of an export: amount per year, and currency. The prices are read once, with the first row."""
     prices = cache(all_prices)
 
-    def part(row: Any, number: int) -> str:
+    def price_of(row: Any) -> Price | None:
         seat = seat_of(row)
-        return cost_text(prices(), *seat).partition(" ")[number] if seat else ""
+        return prices().at(*seat) if seat else None
 
     return (
-        (_("Amount per year"), lambda row: part(row, 0)),
-        (_("Currency"), lambda row: part(row, 2)),
+        (_("Amount per year"), lambda row: price.yearly if (price := price_of(row)) else ""),
+        (_("Currency"), lambda row: price.currency if (price := price_of(row)) else ""),
     )

@@ -9,9 +9,11 @@ from babel.core import get_global
 from babel.numbers import format_currency, get_currency_name
 from django.utils.translation import get_language
 
-# Language -> the locale that writes amounts, and the format of an amount without cents.
+# Language -> the locale that writes amounts, and the formats of amounts without and with decimals.
 LOCALES = {"en": "en_US", "de": "de_DE"}
 WHOLE = {"en_US": "¤#,##0;−¤#,##0", "de_DE": "#,##0\u00a0¤;−#,##0\u00a0¤"}
+# Not as many decimals as is usual for the currency: a yen has none, and prices of 49.60 would not add up any more.
+EXACT = {locale: pattern.replace("#,##0", "#,##0.00") for locale, pattern in WHOLE.items()}
 
 
 def currencies() -> dict[str, str]:
@@ -28,9 +30,9 @@ def _currencies(locale: str) -> dict[str, str]:
 
 def amount_text(amount: Decimal, currency: str) -> str:
     """`$61,200`, `€0.50`, in German `0,50 €`. An amount without cents has no decimals. A minus sign stands first."""
-    whole, locale = amount == amount.to_integral_value(), _locale()
-    pattern = WHOLE[locale] if whole else None
-    return format_currency(amount, currency, pattern, locale=locale, currency_digits=not whole).replace("-", "−")
+    locale = _locale()
+    pattern = (WHOLE if amount == amount.to_integral_value() else EXACT)[locale]
+    return format_currency(amount, currency, pattern, locale=locale, currency_digits=False)
 
 
 def _locale() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin
@@ -41,8 +42,8 @@ COLUMNS = (
     (gettext_lazy("Reclaimed in the month"), lambda row: row["reclaimed"]),
     (gettext_lazy("Bought again in the month"), lambda row: row["again"]),
     (gettext_lazy("Restored in the month"), lambda row: row["restored"]),
-    (gettext_lazy("Cost per year"), lambda row: row["amount"] if row["currency"] else ""),
-    (gettext_lazy("Saved per year"), lambda row: row["saved"] if row["currency"] else ""),
+    (gettext_lazy("Cost per year"), lambda row: Decimal(row["amount"]) if row["currency"] else ""),
+    (gettext_lazy("Saved per year"), lambda row: Decimal(row["saved"]) if row["currency"] else ""),
     (gettext_lazy("Currency"), lambda row: row["currency"]),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from contextlib import closing
+from decimal import Decimal
 
 import pytest
 from openpyxl import load_workbook
@@ -38,6 +39,12 @@ def test_other_text_stays():
         assert harmless(text) == text
 
 
+def test_a_number_stays_a_number():
+    """Behind an apostrophe, a spreadsheet would leave a negative amount out of the sum."""
+    assert [harmless(value) for value in (Decimal("-240.00"), -5, Decimal("12.50"))] == ["-240.00", "-5", "12.50"]
+    assert harmless(Decimal("-12.50"), ";") == "-12,50" and harmless("-12.50", ";") == "'-12.50"
+
+
 @pytest.mark.parametrize(("form", "separator"), [("csv", ","), ("csv-semicolon", ";"), ("csv-tab", "\t")])
 def test_a_separator_to_choose(empty_organization, alice, as_user, form, separator):
     empty_organization.hire(1, idle=100, name='Ana; "A"\tB, C')
@@ -64,7 +71,14 @@ def made(columns, values):
 
 
 @pytest.mark.django_db
-def test_the_excel_file_has_text_only():
+def test_the_excel_file_can_add_counts_and_amounts():
+    [lines] = made([("Value", lambda row: row)], [Decimal("240.50"), Decimal(-240), 3, Decimal(10**15), "7"])
+
+    assert [line["Value"] for line in lines] == [240.5, -240, 3, "1000000000000000", "7"]
+
+
+@pytest.mark.django_db
+def test_other_cells_of_the_excel_file_are_text():
     """An id of 19 digits is whole, and a formula is text that stays text when a person edits the cell."""
     values = ["3074457345821140946", 3074457345821140946, "=1+1", "Zoë <b>&", "https://x.example", "7", True]
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import accumulate
 
 import pytest
 import time_machine
@@ -112,6 +114,19 @@ def test_a_straight_line_is_continued_and_its_band_grows():
     assert forecast(weeks([5] * 10), day=date(2027, 3, 1), less=9).seats == 0, "never fewer than nobody"
 
 
+@pytest.mark.parametrize(("known", "ahead"), [(8, 4), (8, 26), (26, 13), (52, 26), (52, 52)])
+def test_the_band_holds_8_of_10_values(known, ahead):
+    """Whoever comes or leaves in one week changes the number of all the next ones: a thousand such histories."""
+    rng, held = random.Random(known + ahead), 0  # noqa: S311 - the same histories each time
+    for _ in range(1000):
+        seats = list(accumulate(round(rng.gauss(2, 5)) for _ in range(known + ahead)))
+        seats = [4000 + change for change in seats]
+        history = weeks(seats[:known])
+        found = forecast(history, day=history[-1].day + timedelta(weeks=ahead))
+        held += found.low <= seats[-1] <= found.high
+    assert 760 <= held <= 870
+
+
 def test_less_than_eight_weeks_say_nothing():
     assert forecast(weeks([10] * 7), day=date(2027, 1, 1)) is None
     close = [Week(date(2026, 5, 25) + timedelta(days=n), 10) for n in range(9)]
@@ -134,6 +149,7 @@ def test_the_history_is_that_of_our_own_downloads(organization):
             lease_until=at,
             stats=stats,
         )
+    assert weekly_seats(organization.profile, "renamed") == [], "no weeks with 0 seats"
     found = weekly_seats(organization.profile, "full")
     expected = {timezone.localdate(now - timedelta(days=days)).isocalendar()[:2]: n for days, n in ((30, 7), (29, 8))}
     assert [week.seats for week in found] == list(expected.values())

@@ -6,7 +6,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
 import pytest
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
@@ -27,6 +27,16 @@ def test_amounts_are_written_with_their_currency():
     written = [amount_text(D(text), code) for text, code in (("61200.00", "USD"), ("-432", "EUR"), ("0.5", "EUR"))]
     assert written == ["$61,200", "−€432", "€0.50"]
     assert amount_text(D("1200"), "JPY") == "¥1,200"
+    with translation.override("de"):
+        assert amount_text(D("-1200.5"), "EUR") == "−1.200,50\u00a0€"
+
+
+def test_shown_amounts_add_up_in_every_currency():
+    """Also where a currency has no smaller coin, or where the locale data know none."""
+    for code in currencies():
+        parts, whole = [amount_text(D("49.60"), code)] * 2, amount_text(D("99.20"), code)
+        digits = [D("".join(sign for sign in text if sign in "0123456789.").strip(".")) for text in (*parts, whole)]
+        assert digits == [D("49.60"), D("49.60"), D("99.20")], code
     assert {"USD", "EUR", "CHF", "JPY"} <= set(currencies()) and "DEM" not in currencies()
 
 
