@@ -41,7 +41,11 @@ def response(columns: Sequence[Column], rows: Iterable[Any], *, name: str) -> Fi
                 sheet, line = _sheet(book, columns, bold), 1
             for place, (_, value_of) in enumerate(columns):
                 value = value_of(row)
-                if _is_number(value):
+                if (
+                    isinstance(value, int | Decimal)
+                    and not isinstance(value, bool)
+                    and -MAX_NUMBER < value < MAX_NUMBER
+                ):
                     sheet.write_number(line, place, value, plain)
                     continue
                 text = _text(value)
@@ -61,10 +65,6 @@ def _sheet(book: Any, columns: Sequence[Column], bold: Any) -> Any:
     for place, (header, _) in enumerate(columns):
         sheet.write_string(0, place, str(header), bold)
     return sheet
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | Decimal) and not isinstance(value, bool) and abs(value) < MAX_NUMBER
 
 
 def _text(value: object) -> str:

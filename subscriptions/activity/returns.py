@@ -6,13 +6,14 @@ was taken once more later: a seat is never saved twice at once.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
-from django.db.models import Case, OuterRef, QuerySet, Subquery, Value, When
+from django.db.models import Case, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.lists.id_filter import IdIn, IdList
+from licensehub.ui.time_zones import company_day
 from subscriptions.activity.person_rows import rows_of_person
 from subscriptions.models import DownloadRun, Price, Reclaim, ReclaimRule, Subscription
 from subscriptions.models.reclaims.reclaim import VERIFIED
@@ -33,7 +34,10 @@ def note_returns(
     person who was deleted and made again at the vendor has a new row, which points to the former one.
     """
     profiles = IntegrationProfile.objects.of_organization(profile)
-    out = Reclaim.objects.filter(VERIFIED, profile__in=profiles, back_at=None)
+    # Back on a license that costs nothing, a seat is bought again when the license changes.
+    free = _free_licenses(profiles, company_day(at))
+    not_bought = Q(back_at=None) | Q(back_license__in=free)
+    out = Reclaim.objects.filter(VERIFIED, not_bought, profile__in=profiles)
     if subscription is not None:
         out = out.filter(subscription=subscription)
     held = Subscription.objects.filter(HELD).order_by()
@@ -45,13 +49,13 @@ def note_returns(
     found = out.annotate(now=found_license).exclude(now=None)
     back = [
         (pk, license or now)
-        for pk, now, taken in found.values_list("pk", "now", "license")
-        if (license or now) in paid or (license or now) == taken
+        for pk, now, taken, known in found.values_list("pk", "now", "license", "back_license")
+        if ((license or now) in paid or (license or now) == taken) and not (known and (license or now) in free)
     ]
     soon = Case(When(finished_at__gte=at - BOUGHT_AGAIN, then=Value(True)), default=Value(False))
     for name in {name for _, name in back}:
         ids = [pk for pk, held_now in back if held_now == name]
-        rows = Reclaim.objects.filter(IdIn("pk", IdList.of(ids)), back_at=None)
+        rows = Reclaim.objects.filter(not_bought, IdIn("pk", IdList.of(ids)))
         rows.update(back_at=at, back_license=name, bought_again=soon)
     return len(back)
 
@@ -62,6 +66,12 @@ def _paid_licenses(profile: IntegrationProfile, profiles: QuerySet[IntegrationPr
     priced = Price.objects.valid().filter(profile__in=profiles, amount__gt=0).values_list("license", flat=True)
     rules = ReclaimRule.objects.filter(profile=profile).values_list("licenses", flat=True)
     return {*(run.purchased if run else ()), *priced, *(license for words in rules for license in words)}
+
+
+def _free_licenses(profiles: QuerySet[IntegrationProfile], day: date) -> set[str]:
+    """The license types with a price of 0 on this day. Of each, the price that began last holds."""
+    begun = Price.objects.valid().filter(profile__in=profiles, valid_from__lte=day).order_by("valid_from", "pk")
+    return {license for license, amount in dict(begun.values_list("license", "amount")).items() if not amount}
 
 
 def note_taken_again(item: Reclaim) -> None:

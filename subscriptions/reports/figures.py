@@ -11,9 +11,9 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 
-from integrations.models import IntegrationProfile
+from integrations.models import IntegrationProfile, ProfileState
 from licensehub.ui.time_zones import company_day, company_midnight
 from subscriptions.eligibility.terms import terms_of
 from subscriptions.models import (
@@ -83,6 +83,14 @@ def month_after(month: date) -> date:
     return first_of(month + timedelta(days=32))
 
 
+def profiles_of(month: date) -> QuerySet[IntegrationProfile]:
+    """The profiles in use, and the archived ones that took or restored a seat in this month."""
+    first, end = company_midnight(month), company_midnight(month_after(month))
+    done = Reclaim.objects.filter(state=ReclaimState.DONE, finished_at__gte=first, finished_at__lt=end)
+    in_use = ~Q(state=ProfileState.ARCHIVED)
+    return IntegrationProfile.objects.filter(in_use | Q(pk__in=done.order_by().values("profile")))
+
+
 def figures(profiles: Iterable[IntegrationProfile], month: date) -> list[dict[str, Any]]:
     """The figures of each of these profiles that has a complete download, as JSON."""
     return [found for profile in profiles if (found := _of_profile(profile, month))]
@@ -95,14 +103,16 @@ def _of_profile(profile: IntegrationProfile, month: date) -> dict[str, Any] | No
     span = (company_midnight(month), company_midnight(month_after(month)))
     found = _Month(profile, *span, PriceList([profile]))
     stats = profile_stats(profile, last)
-    _seats(found, {*stats.paid, *terms_of(profile).licenses})
+    if not profile.is_archived:
+        _seats(found, {*stats.paid, *terms_of(profile).licenses})
     _taken(found, Ledger([profile], month.year))
     _restored(found)
     waiting = profile.requests.filter(state__in=WAITING).order_by("requested_at").first()
     return {
         "profile": profile.pk,
         "name": profile.name,
-        "bought": stats.purchased,
+        "archived": profile.is_archived,
+        "bought": None if profile.is_archived else stats.purchased,
         # Of the license types that `bought` counts. A vendor may not say how many of the others were bought.
         "in_use": stats.assigned,
         "candidates": RemovalCandidate.objects.open().filter(profile=profile).count(),
@@ -150,10 +160,12 @@ def _restored(found: _Month) -> None:
         finished_at__gte=found.first,
         finished_at__lt=found.end,
     ).order_by()
-    by = done.values_list("subscription__department", "subscription__cost_center", "license")
-    for department, center, license, count in by.annotate(Count("pk")):
-        price = found.prices.at(found.profile.pk, license or "", company_day())
-        found.line(department, center, price).restored += count
+    priced = done.annotate(price=found.prices.case(license="license", moment="finished_at"))
+    by = priced.values_list("subscription__department", "subscription__cost_center", "price")
+    for department, center, price_id, count in by.annotate(Count("pk")):
+        price = found.prices.by_id.get(price_id)
+        if not (price and price.is_free):
+            found.line(department, center, price).restored += count
 
 
 def total(data: dict[str, Any], name: str) -> int:

@@ -23,7 +23,7 @@ from subscriptions.errors import Refused
 from subscriptions.models import DownloadRun, MonthlyReport, ReportSettings
 from subscriptions.models.installation import LAST_DAY
 from subscriptions.only_row import check_version, save_only_row
-from subscriptions.reports.figures import amounts, figures, first_of, month_before, total
+from subscriptions.reports.figures import amounts, figures, first_of, month_before, profiles_of, total
 from subscriptions.webhooks.events import Event, raise_event
 
 # Earlier, a reclaim of the last minute of the month may not be written yet.
@@ -44,7 +44,7 @@ def make_due() -> MonthlyReport | None:
     known = DownloadRun.objects.complete().filter(finished_at__lt=company_midnight(this))
     if not known.exists():
         return None  # LicenseHub knew nobody in that month
-    data = {"profiles": figures(IntegrationProfile.objects.in_use(), month)}
+    data = {"profiles": figures(profiles_of(month), month)}
     try:
         with transaction.atomic():
             row = MonthlyReport.objects.create(month=month, data=data, made_at=database_now())

@@ -17,6 +17,10 @@ from subscriptions.money.currencies import amount_text
 from subscriptions.reports.figures import amounts, total
 
 
+def profile_name(data: dict[str, Any]) -> str:
+    return _("{profile} (archived)").format(profile=data["name"]) if data.get("archived") else data["name"]
+
+
 def month_name(month: date) -> str:
     """`October 2026`"""
     return date_format(month, "F Y")
@@ -55,7 +59,7 @@ def bought_text(data: dict[str, Any]) -> str:
 def _of_profile(data: dict[str, Any]) -> str:
     bought, saved = bought_text(data), money_text(amounts(data, "saved"))
     lines = [
-        data["name"],
+        profile_name(data),
         _("Seats: {seats}").format(seats=number(total(data, "seats"))) + (f" ({bought})" if bought else ""),
         _("Inactive: {count}").format(count=number(total(data, "inactive"))),
         _("Open candidates: {count}").format(count=number(data["candidates"])),

@@ -51,7 +51,9 @@ def contract_context(row: Contract, assumed: str) -> dict[str, Any]:
     used = Subscription.objects.filter(profile=row.profile_id, license=row.license).held().count()
     takes = _candidates(row)
     weeks = weekly_seats(row.profile, row.license)
-    found = forecast(weeks, day=row.renews_on, less=takes[assumed]) if row.renews_on >= today else None
+    # What was taken back since the last download is no candidate any more, and must not come back into the forecast.
+    less = takes[assumed] + (weeks[-1].seats - used if weeks else 0)
+    found = forecast(weeks, day=row.renews_on, less=less) if row.renews_on >= today else None
     return {
         "row": row,
         "owner": name_of(row.owner) if row.owner else _("nobody yet"),

@@ -15,7 +15,6 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from integrations.models import IntegrationProfile
 from licensehub.ui.admin import ReadOnlyAdmin, run_and_report, signed_in
 from licensehub.ui.export import FORMS, export_response
 from licensehub.ui.formatting import day_and_time
@@ -25,10 +24,10 @@ from subscriptions.admin.reports.report_page import shown_profile
 from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.models import MonthlyReport
 from subscriptions.money.small_groups import minimum_for
-from subscriptions.reports.figures import figures, first_of
+from subscriptions.reports.figures import figures, first_of, profiles_of
 from subscriptions.reports.monthly import report_settings, save_settings
 from subscriptions.reports.small_groups import rows_of_file, with_groups_together
-from subscriptions.reports.texts import month_name
+from subscriptions.reports.texts import month_name, profile_name
 
 SEES, CHANGE = "subscriptions.view_monthlyreport", "subscriptions.change_monthlyreport"
 PAGE = "admin:subscriptions_monthlyreport_changelist"
@@ -88,7 +87,7 @@ class MonthlyReportAdmin(ReadOnlyAdmin):
         month, data, _row = _chosen(request)
 
         rows = [
-            {**line, "month": f"{month:%Y-%m}", "profile": profile["name"]}
+            {**line, "month": f"{month:%Y-%m}", "profile": profile_name(profile)}
             for profile in data
             for line in rows_of_file(with_groups_together(profile, minimum_for(request.user)))
         ]
@@ -107,7 +106,7 @@ def _chosen(request: HttpRequest) -> tuple[date, list[dict[str, Any]], MonthlyRe
     month = next((each for each in months if f"{each:%Y-%m}" == wanted), default)
     row = MonthlyReport.objects.filter(month=month).first()
     if row is None:
-        return month, figures(IntegrationProfile.objects.in_use(), month), None
+        return month, figures(profiles_of(month), month), None
     return month, row.data["profiles"], row
 
 

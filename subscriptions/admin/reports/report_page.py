@@ -17,7 +17,7 @@ from subscriptions.models import ReclaimRequest
 from subscriptions.money.small_groups import minimum_for, sees_names
 from subscriptions.reports.figures import amounts, total
 from subscriptions.reports.small_groups import with_groups_together
-from subscriptions.reports.texts import bought_text, cost_text, money_text
+from subscriptions.reports.texts import bought_text, cost_text, money_text, profile_name
 
 # The page shows at most this many departments and cost centers. The file has all.
 SHOWN = 500
@@ -43,7 +43,7 @@ def shown_profile(data: dict[str, Any], month: date, user: User | AnonymousUser)
         _oldest(data),
     ]
     return {
-        "name": data["name"],
+        "name": profile_name(data),
         "cost": cost_text(everything),
         "tiles": tiles,
         "lines": [

@@ -348,3 +348,13 @@ def test_back_on_a_license_of_the_rule_that_costs_nothing_is_subtracted_nowhere(
     item.refresh_from_db()
     assert (item.bought_again, item.back_license) == (True, "free_restricted")
     assert seats(world)["again"] == 0
+
+    # The person gets a paid license after all: now the seat is bought again, since this day.
+    world.sandbox.world.change_by_hand(id_of(item), {"license": "full"})
+    world.download()
+    first = item.back_at
+    item.refresh_from_db()
+    assert item.back_license == "full" and item.back_at > first
+    assert seats(world)["again"] == 1
+    world.download()
+    assert seats(world)["again"] == 1

@@ -24,12 +24,13 @@ from subscriptions.models import (
 from subscriptions.models.subscription import HELD
 from subscriptions.money.prices import PriceInput, enter_price
 from subscriptions.money.savings import Ledger, Stage
+from subscriptions.profiles import archive
 from subscriptions.reclaims import restores
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.reports import monthly
-from subscriptions.reports.figures import amounts, figures, first_of, total
+from subscriptions.reports.figures import amounts, figures, first_of, month_before, profiles_of, total
 from subscriptions.reports.monthly import make_due, report_settings, save_settings
-from subscriptions.reports.texts import bought_text
+from subscriptions.reports.texts import bought_text, text_of
 from tests.support.colleagues import NOON, Colleagues
 from tests.support.fixtures import person
 from tests.support.restoring import reclaimed
@@ -169,6 +170,40 @@ def test_the_figures_are_the_sums_of_their_rows(world, alice, bob):
     assert len(places) == len(set(places)) > 2
     [unknown] = [line for line in found["lines"] if line["department"] == "" and line["reclaimed"]]
     assert Decimal(unknown["saved"]) == 240 * (unknown["reclaimed"] - unknown["again"])
+
+
+def test_no_saving_of_a_month_is_lost_with_its_profile(world, alice, bob):
+    """The profile was archived in the month. Its seats are those of the profile after it."""
+    reclaimed(world, alice, bob, 2)
+    archive.archive(world.profile, typed_name=world.profile.name, actor=bob)
+    month = first_of(timezone.localdate())
+
+    assert not profiles_of(month_before(month)).exists()
+    [found] = figures(profiles_of(month), month)
+
+    assert [total(found, name) for name in ("reclaimed", "seats", "inactive")] == [2, 0, 0]
+    assert (found["bought"], found["candidates"]) == (None, 0)
+    assert f"{world.profile.name} (archived)" in text_of(MonthlyReport(month=month, data={"profiles": [found]}))
+
+
+def test_a_restore_counts_by_the_price_of_its_day(world, alice, bob):
+    """As a reclaim does: one of a license that costs nothing is in no line."""
+    items = reclaimed(world, alice, bob, 2)
+    today = timezone.localdate()
+    for amount, since in (("240", today - timedelta(days=400)), ("0", today)):
+        enter_price(world.profile, PriceInput("full", Decimal(amount), "USD", Per.YEAR, since), actor=alice)
+    for item in items:
+        restores.restore(item, actor=alice, reason="Back from leave")
+    assert reclaim_due(world.profile).restored == 2
+    month = first_of(today)
+    [found] = figures([world.profile], month)
+    assert (total(found, "reclaimed"), total(found, "restored")) == (0, 0)
+
+    yesterday = timezone.now() - timedelta(days=1)
+    Reclaim.objects.filter(direction="reactivate").update(finished_at=yesterday)
+    [found] = figures([world.profile], first_of(timezone.localdate(yesterday)))
+    assert {line["currency"] for line in found["lines"] if line["restored"]} == {"USD"}
+    assert total(found, "restored") == 2
 
 
 def test_the_sweep_makes_it(organization):

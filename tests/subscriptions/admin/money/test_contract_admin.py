@@ -9,7 +9,7 @@ from decimal import Decimal
 from django.utils import timezone
 
 from licensehub.ui.formatting import day
-from subscriptions.models import Contract, DownloadRun, NotificationMail, Per
+from subscriptions.models import Contract, DownloadRun, NotificationMail, Per, Subscription
 from subscriptions.money.contracts import version_of
 from subscriptions.money.prices import PriceInput, enter_price
 from subscriptions.sweep import notify
@@ -92,6 +92,10 @@ def test_with_eight_weeks_it_says_how_many_seats_the_next_term_needs(organizatio
     everybody = client.get(f"{PAGE}?assume=all")
     assert everybody.context["forecast"].seats == 12 - 8 + 14 and "8 seats are taken back before" in text(everybody)
     assert client.get(f"{PAGE}?assume=x&profile=y").status_code == 200
+    for person in Subscription.objects.filter(license="full").held()[:2]:
+        Subscription.objects.filter(pk=person.pk).update(active=False)
+    less = client.get(f"{PAGE}?assume=none").context
+    assert (less["used"], less["forecast"].seats) == (10, 10 + 14), "two seats less since the last download"
 
     Contract.objects.update(
         starts=timezone.localdate() - timedelta(days=400),
