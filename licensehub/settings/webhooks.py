@@ -6,7 +6,7 @@ from ipaddress import ip_network
 
 from licensehub.settings.base import env, reader
 
-# The hosts that webhooks may call. None by default: then nothing leaves the house by a webhook.
+# The hosts that webhooks may call. None by default: then no webhook sends anything.
 WEBHOOK_HOSTS = reader.hosts("WEBHOOK_HOSTS")
 # Networks that are not public and may be called all the same.
 WEBHOOK_NETWORKS = [ip_network(word) for word in reader.networks("WEBHOOK_NETWORKS")]

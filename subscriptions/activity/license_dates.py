@@ -1,7 +1,7 @@
 """A license date that goes back: a new joiner would be an old one over night, without the grace of the rule.
 
-The date that the vendor shows is written, since it is often right. But whose license is the same and was new is left
-alone for a while, so that a fault of the vendor takes nobody's seat. The rule is here for SQL and for Python.
+The date that the vendor shows is written, since it is often right. But a person whose license is the same and was new
+is left alone for a while, so that a fault of the vendor takes nobody's seat. The rule is here for SQL and for Python.
 """
 
 from __future__ import annotations

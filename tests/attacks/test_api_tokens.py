@@ -32,10 +32,10 @@ from subscriptions.errors import OwnRequest, Refused
 from subscriptions.models import CandidateState, DecidingRight, ReclaimRequest, RemovalCandidate
 from tests.support.api import Program, problem
 from tests.support.attacks import attack
-from tests.support.doors import Visitor, password_of
 from tests.support.fixtures import person
 from tests.support.organization import seen
 from tests.support.pages import text_of
+from tests.support.visitor import Visitor, password_of
 
 
 def me(sent: Program) -> int:
@@ -306,7 +306,7 @@ def test_pages_make_show_and_end_tokens(alice, bob, settings):
     page = text_of(visitor.client.get(reverse("api_tokens")))
     assert "nightly report" in page and text not in page
     assert text not in str(list(AuditEvent.objects.values_list("data", flat=True)))
-    # Of others: nobody's but an admin's business.
+    # Only an admin sees those of others.
     assert visitor.client.get(reverse("all_api_tokens")).status_code == 403
     assert visitor.client.get(reverse("api_tokens"), {"account": zoe.pk}).status_code == 403
     other = Visitor()

@@ -126,7 +126,7 @@ def test_a_genuine_release_of_an_earlier_loss_is_no_release_of_this_one(lost):
 
 
 def test_a_release_without_the_events_before_it_counts_for_nothing(real_transactions, head_file, broker_away):
-    """Signed, and naming what is lost, but not at its place: another chain lies below it."""
+    """Signed, and naming what is lost, but not at its place: another chain comes before it."""
     act(3)
     lost = Checkpoint(9000, "f" * 64, timezone.now())
     CheckpointFile(head_file).keep(lost, instead_of=None)

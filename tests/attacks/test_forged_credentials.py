@@ -30,9 +30,9 @@ from subscriptions.approvals.request import raise_cap
 from subscriptions.errors import Refused
 from subscriptions.models import ReclaimRequest
 from tests.support.attacks import attack
-from tests.support.doors import Visitor, password_of
 from tests.support.fixtures import person
 from tests.support.organization import Organization
+from tests.support.visitor import Visitor, password_of
 
 pytestmark = pytest.mark.usefixtures("real_credentials")
 
@@ -42,7 +42,7 @@ PASSKEY = {"name": "Key", "credential": {"id": "AAAA", "response": {"attestation
 
 
 @pytest.fixture(autouse=True)
-def doors(settings, tmp_path):
+def sign_in_settings(settings, tmp_path):
     settings.AXES_ENABLED = True
     settings.RUNTIME_DIR = tmp_path
     settings.SECOND_FACTOR_ROLES = []

@@ -21,9 +21,9 @@ from licensehub.checks.sign_in import check_sign_in
 from licensehub.sign_in.sso import provider_session
 from tests.attacks.test_hostile_servers import HOSTILE, MAX_SECONDS, SHORT, ends_in_time, takes_little_memory
 from tests.attacks.test_sso import ACS, AUDIENCE, ZOE, begin, bring, come, oidc, saml, sso
-from tests.support.doors import Visitor
 from tests.support.pages import text_of
 from tests.support.scripted_server import Reply, ScriptedServer, Seen
+from tests.support.visitor import Visitor
 
 __all__ = ["oidc", "saml", "sso"]
 pytestmark = pytest.mark.filterwarnings("ignore:get_jwt_config:DeprecationWarning")
@@ -93,7 +93,7 @@ NO_ANSWER = {
 
 @pytest.mark.parametrize("name", NO_ANSWER)
 def test_an_answer_that_is_none_is_refused_with_a_sentence(saml, name):
-    """Control: without the check at the door, four of these are an error 500 of a page that anybody may send to."""
+    """Control: without the check of the request, four of these are an error 500 of a page that anybody may send to."""
     visitor = Visitor()
     began = time.monotonic()
     sent = visitor.client.post(

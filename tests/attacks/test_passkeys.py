@@ -15,29 +15,29 @@ from django.urls import reverse
 
 from licensehub.audit.models import AuditEvent
 from licensehub.sign_in import step_up
-from tests.support.doors import Visitor
 from tests.support.organization import seen
 from tests.support.pages import text_of
 from tests.support.passkey_device import Device
+from tests.support.visitor import Visitor
 
-DOOR = reverse("mfa_login_webauthn")
+LOGIN = reverse("mfa_login_webauthn")
 
 
 @pytest.fixture(autouse=True)
-def doors(settings, tmp_path):
+def sign_in_settings(settings, tmp_path):
     settings.MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = True  # as in the demo, where there is no TLS
     settings.AXES_ENABLED = True
     settings.RUNTIME_DIR = tmp_path
 
 
 def challenge(visitor: Visitor) -> str:
-    answer = visitor.client.get(DOOR, headers={"X-Requested-With": "XMLHttpRequest"})
+    answer = visitor.client.get(LOGIN, headers={"X-Requested-With": "XMLHttpRequest"})
     return str(answer.json()["request_options"]["publicKey"]["challenge"])
 
 
 def enter(visitor: Visitor, answer: dict[str, Any]) -> bool:
     """Whether somebody is signed in after this answer of a device."""
-    assert visitor.client.post(DOOR, {"credential": json.dumps(answer)}).status_code == 302
+    assert visitor.client.post(LOGIN, {"credential": json.dumps(answer)}).status_code == 302
     return visitor.is_in()
 
 
@@ -124,7 +124,7 @@ def test_no_odd_answer_is_an_error_of_ours(bob):
         for value in VALUES:
             answer = device.answer(challenge(visitor), bob)
             answer["response"][part] = value
-            assert visitor.client.post(DOOR, {"credential": json.dumps(answer)}).status_code in (302, 400)
+            assert visitor.client.post(LOGIN, {"credential": json.dumps(answer)}).status_code in (302, 400)
             assert not visitor.is_in()
 
 
@@ -136,7 +136,7 @@ def codes_of(user: User) -> list[str]:
     return RecoveryCodes.activate(user).generate_codes()
 
 
-def test_a_recovery_code_that_is_sent_twice_at_once_opens_one_door(real_transactions, bob):
+def test_a_recovery_code_that_is_sent_twice_at_once_signs_in_once(real_transactions, bob):
     """Control on PostgreSQL: without the locks of the account and of its codes, several browsers come in."""
     [code, *_] = codes_of(bob)
     visitors = [Visitor(f"203.0.113.{number}") for number in range(6)]

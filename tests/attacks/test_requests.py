@@ -126,7 +126,7 @@ def run(clients: dict[str, Client], world, *, count: int, seed: int) -> Counter[
 
 def test_a_share_of_odd_requests_gets_no_500_and_a_get_writes_nothing(clients, world):
     statuses = run(clients, world, count=SHARE, seed=18)
-    # Not all of them were refused at the door.
+    # Not all of them were refused before they were read.
     assert statuses[200] > SHARE / 10 and statuses[400] > SHARE / 20 and statuses[403] > SHARE / 20
 
 

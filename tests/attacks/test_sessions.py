@@ -20,11 +20,11 @@ from licensehub.sign_in.sessions.store import stored_key
 from subscriptions.accounts import rights_changes
 from subscriptions.models import ChangeKind
 from tests.support.attacks import attack
-from tests.support.doors import IPHONE, Visitor, password_of
 from tests.support.fixtures import person
 from tests.support.organization import seen
 from tests.support.pages import text_of
 from tests.support.rights import announced_a_day_ago
+from tests.support.visitor import IPHONE, Visitor, password_of
 
 
 @pytest.fixture(autouse=True)

@@ -15,13 +15,13 @@ from django.utils import timezone
 
 from licensehub.audit.models import AuditEvent
 from licensehub.sign_in.passwords import password_checks
-from tests.support.doors import Visitor, password_of
 from tests.support.fixtures import person
 from tests.support.pages import text_of
+from tests.support.visitor import Visitor, password_of
 
 
 @pytest.fixture(autouse=True)
-def doors(settings, db, tmp_path):
+def sign_in_settings(settings, db, tmp_path):
     settings.AXES_ENABLED = True
     settings.RUNTIME_DIR = tmp_path
     person("bob", "Approver")
@@ -71,7 +71,7 @@ def test_a_forged_address_gives_no_more_tries(hashes, settings):
         forged = f"192.0.2.{number}, 203.0.113.9"
         Visitor("10.0.0.1").try_password(f"nobody {number}", "x", **{"x-forwarded-for": forged})
     assert len(hashes) == 8
-    # Without a proxy of ours, the header is nobody's but the stranger's.
+    # Without a proxy of ours, the stranger has written the header.
     settings.PROXY_COUNT = 0
     for number in range(30):
         Visitor("203.0.113.10").try_password(f"somebody {number}", "x", **{"x-forwarded-for": f"192.0.2.{number}"})
@@ -208,7 +208,7 @@ def test_the_emergency_account_comes_in_while_a_stranger_goes_on_guessing(settin
         "aaaaaaaaaaaaaaaa",
     ],
 )
-def test_a_weak_or_similar_password_is_refused_at_every_door(password, client, monkeypatch):
+def test_a_weak_or_similar_password_is_refused_wherever_it_is_set(password, client, monkeypatch):
     from django.contrib.auth.password_validation import validate_password
     from django.core.exceptions import ValidationError
 

@@ -25,10 +25,10 @@ from subscriptions.models import RightsChange
 from subscriptions.notifications.accounts import rights_mail
 from subscriptions.sweep import repair
 from tests.support.attacks import attack
-from tests.support.doors import Visitor, password_of
 from tests.support.fixtures import person
 from tests.support.pages import text_of
 from tests.support.saml_provider import ENTITY, SSO_URL, SamlProvider
+from tests.support.visitor import Visitor, password_of
 
 # A warning of the provider's own library to the provider.
 pytestmark = pytest.mark.filterwarnings("ignore:get_jwt_config:DeprecationWarning")
@@ -149,7 +149,7 @@ def test_a_sign_on_lets_only_its_own_right_take_effect(oidc, bob):
     assert eve in rights.able() and eve not in deciders()
 
 
-def test_an_address_opens_no_account_and_a_group_without_role_no_door(oidc, bob):
+def test_an_address_and_a_group_without_role_open_no_account(oidc, bob):
     """Control: with SOCIALACCOUNT_EMAIL_AUTHENTICATION the first of these would be Bob."""
     thief = Visitor()
     refused = text_of(come(thief, "sub-2"), status=403)

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(autouse=True)
-def doors(settings, tmp_path):
+def sign_in_settings(settings, tmp_path):
     settings.SECOND_FACTOR_ROLES = ["Approver"]
     settings.MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = True
 

@@ -34,15 +34,15 @@ LOADED_AT_START = [
 
 def main() -> None:
     _load()
-    # Whoever is killed is nobody's zombie.
+    # A killed worker leaves no zombie process.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    born: list[int] = []
+    started: list[int] = []
     for line in sys.stdin:
-        born = [_worker(number) for number in range(int(line))]
-        sys.stdout.write(json.dumps(born) + "\n")
+        started = [_worker(number) for number in range(int(line))]
+        sys.stdout.write(json.dumps(started) + "\n")
         sys.stdout.flush()
     # The test is gone, perhaps without a word: its workers go, too.
-    for worker in born:
+    for worker in started:
         with suppress(ProcessLookupError):
             os.killpg(worker, signal.SIGKILL)
 
@@ -58,9 +58,9 @@ def _load() -> None:
 
 
 def _worker(number: int) -> int:
-    born = os.fork()
-    if born:
-        return born
+    started = os.fork()
+    if started:
+        return started
     os.setsid()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

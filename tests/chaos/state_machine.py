@@ -319,7 +319,7 @@ class Life(RuleBasedStateMachine):
     def promises_are_kept(self) -> None:
         Life.steps += 1
         self.taken += 1
-        # The whole chain takes its time; what breaks in it never heals.
+        # To verify the whole chain takes long, and what is broken in it stays broken: now and then is enough.
         assert broken_promises(self.world, audit=self.taken % 20 == 0) == []
         assert self.again_on_an_old_approval() == []
 

@@ -72,7 +72,7 @@ class Visitor:
         if answer.url != self.base + reverse("factors"):
             return answer
         address = reverse("mfa_activate_totp")
-        [secret] = re.findall(r'lh-door-key">(\w+)<', self.get(address).text)
+        [secret] = re.findall(r'lh-sign-in-key">(\w+)<', self.get(address).text)
         counter = next(iter(yield_hotp_counters_from_time()))
         self.post(address, {"code": format_hotp_value(hotp_value(secret, counter))})
         return self.get(reverse("admin:index"))

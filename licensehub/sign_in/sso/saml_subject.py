@@ -33,7 +33,7 @@ def is_for_this_request(auth: OneLogin_Saml2_Auth) -> bool:
     """Whether the assertion itself is for us, and for the request that its envelope names.
 
     Only the assertion is signed. The library also accepts one that says nothing about request, recipient or audience,
-    e.g. one that was made for another door: anybody who has it could put it into an envelope for an own request.
+    e.g. one that was made for another service: anybody who has it could put it into an envelope for an own request.
     """
     root, sp = OneLogin_Saml2_XML.to_etree(auth.get_last_response_xml()), auth.get_settings().get_sp_data()
     wanted = (auth.get_last_response_in_response_to(), sp["assertionConsumerService"]["url"])

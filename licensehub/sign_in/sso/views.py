@@ -47,7 +47,7 @@ def at_public_url(view: View) -> View:
     return wrapped
 
 
-def at_the_door(view: View) -> View:
+def begins_sign_on(view: View) -> View:
     """Begins a sign-on. Of the query only the way back counts, and that an account is to be linked: allauth would
     let it change what the provider is asked.
     """
@@ -66,7 +66,7 @@ def at_the_door(view: View) -> View:
     return at_public_url(require_safe(wrapped))
 
 
-@at_the_door
+@begins_sign_on
 def oidc_login(request: HttpRequest, provider_id: str) -> HttpResponse:
     adapter = Adapter(request, provider_id)
     try:
@@ -85,7 +85,7 @@ def oidc_callback(request: HttpRequest, provider_id: str) -> HttpResponse:
         raise Http404 from None
 
 
-saml_login, saml_metadata = at_the_door(saml.login), at_public_url(saml.metadata)
+saml_login, saml_metadata = begins_sign_on(saml.login), at_public_url(saml.metadata)
 saml_finish_acs = at_public_url(FinishView.as_view())
 
 

@@ -292,7 +292,7 @@ def _undecidable(profile: IntegrationProfile, scope: dict[str, Any]) -> Waiting:
 
 
 def _expired_in_a_row(profile: IntegrationProfile, scope: dict[str, Any]) -> Waiting:
-    """Requests that expired in a row, from the second one on: then perhaps nobody hears of them."""
+    """Requests that expired in a row, from the second one on: perhaps nobody knows of them."""
     expired = expired_in_a_row(profile)
     if len(expired) < MANY_EXPIRED:
         return NOTHING

@@ -143,7 +143,7 @@ def test_who_may_ask(scrape, settings, db, valkey):
     assert scrape(REMOTE_ADDR="10.2.3.4").status_code == 200
     assert scrape(REMOTE_ADDR="2001:db8::7").status_code == 200
     assert scrape(REMOTE_ADDR="192.0.2.1").status_code == 403
-    # A header of nobody's proxy changes no address, and a network does not stand in for the token.
+    # Without a proxy of ours, the header changes no address, and a network does not stand in for the token.
     assert scrape(REMOTE_ADDR="192.0.2.1", HTTP_X_FORWARDED_FOR="10.2.3.4").status_code == 403
     assert scrape(REMOTE_ADDR="10.2.3.4", HTTP_AUTHORIZATION="").status_code == 403
     settings.METRICS_TOKEN = ""

@@ -309,7 +309,7 @@ def is_company_wide(name: str) -> bool:
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_rows_of_another_profile_are_like_rows_that_do_not_exist(limited, rows, us_rows, _only_who_may, method):
     """Each address that names an object, by each role whose scope is another profile: the same answer as for an id that
-    no row has, and never the page or the act. Rooms of the company are closed.
+    no row has, and never the page or the act. Pages of the whole company are refused.
     """
     table, wrong, asked = acts(), [], 0
     nothing = dict.fromkeys(rows, NO_ROW)

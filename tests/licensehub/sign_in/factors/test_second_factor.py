@@ -1,4 +1,4 @@
-"""The second factor: who needs one, how it is set up, used and lost, and that no door goes around it."""
+"""The second factor: who needs one, how it is set up, used and lost, and that nothing goes around it."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from licensehub.audit.models import AuditEvent
 from licensehub.sign_in import step_up
 from licensehub.sign_in.factors import second_factor
 from licensehub.sign_in.factors.fernet import fernet
-from tests.support.doors import Visitor, password_of
 from tests.support.fixtures import person
 from tests.support.organization import seen
 from tests.support.pages import text_of
+from tests.support.visitor import Visitor, password_of
 
 INDEX = "admin:index"
 
 
 @pytest.fixture(autouse=True)
-def doors(settings, db, tmp_path, time_machine):
+def clock(settings, db, tmp_path, time_machine):
     settings.AXES_ENABLED = True
     settings.RUNTIME_DIR = tmp_path
     settings.SECOND_FACTOR_ROLES = ["Approver"]
@@ -35,7 +35,7 @@ def doors(settings, db, tmp_path, time_machine):
 
 
 @pytest.fixture(autouse=True)
-def _new_codes(doors):
+def _new_codes(clock):
     """allauth keeps used codes in the memory of the process."""
     from django.core.cache import cache
 
@@ -49,7 +49,7 @@ def code_of(secret: str) -> str:
 def set_up(visitor: Visitor) -> tuple[str, list[str]]:
     """Add an app. Returns its secret and the recovery codes."""
     page = text_of(visitor.client.get(reverse("mfa_activate_totp")))
-    [secret] = re.findall(r'lh-door-key">(\w+)<', page)
+    [secret] = re.findall(r'lh-sign-in-key">(\w+)<', page)
     answer = visitor.client.post(reverse("mfa_activate_totp"), {"code": code_of(secret)})
     assert answer["Location"] == reverse("mfa_view_recovery_codes")
     codes = re.findall(r"<code>(\d+)</code>", text_of(visitor.client.get(answer["Location"])))
@@ -61,7 +61,7 @@ def kept(*actions: str) -> list[tuple[str, object]]:
     return [(row.action.removeprefix("sign_in."), row.data.get("method")) for row in rows]
 
 
-def test_a_decider_sets_a_factor_up_first_and_needs_it_from_then_on(bob, doors):
+def test_a_decider_sets_a_factor_up_first_and_needs_it_from_then_on(bob, clock):
     visitor = Visitor()
     assert visitor.sign_in("bob").status_code == 302
     for name in (INDEX, "admin:subscriptions_reclaimrequest_changelist", "security"):
@@ -74,7 +74,7 @@ def test_a_decider_sets_a_factor_up_first_and_needs_it_from_then_on(bob, doors):
     stored = Authenticator.objects.get(user=bob, type="totp").data["secret"]
     assert secret not in stored and fernet().decrypt(stored.encode()).decode() == secret
 
-    doors.shift(60)
+    clock.shift(60)
     other = Visitor("10.1.4.22")
     answer = other.sign_in("bob")
     assert answer["Location"] == reverse("mfa_authenticate") and not other.is_in()
@@ -89,7 +89,7 @@ def test_a_decider_sets_a_factor_up_first_and_needs_it_from_then_on(bob, doors):
 
     cache.clear()
     assert "A code counts once." in text_of(third.client.post(reverse("mfa_authenticate"), {"code": code}))
-    doors.shift(30)
+    clock.shift(30)
     assert not third.client.post(reverse("mfa_authenticate"), {"code": code}).has_header("Location")
     # A recovery code stands in for it, once.
     assert third.client.post(reverse("mfa_authenticate"), {"code": codes[0]}).status_code == 302 and third.is_in()
@@ -106,11 +106,11 @@ def test_a_decider_sets_a_factor_up_first_and_needs_it_from_then_on(bob, doors):
     ]
 
 
-def test_codes_cannot_be_guessed(bob, doors, settings):
+def test_codes_cannot_be_guessed(bob, clock, settings):
     visitor = Visitor()
     visitor.sign_in("bob")
     secret, _codes = set_up(visitor)
-    doors.shift(60)
+    clock.shift(60)
     thief = Visitor("203.0.113.66")
     thief.sign_in("bob")
     wrong = [thief.client.post(reverse("mfa_authenticate"), {"code": f"{number:06}"}) for number in range(6)]
@@ -122,11 +122,11 @@ def test_codes_cannot_be_guessed(bob, doors, settings):
     assert not thief.is_in()
 
 
-def test_the_right_code_sent_twice_is_no_guess(bob, doors):
+def test_the_right_code_sent_twice_is_no_guess(bob, clock):
     visitor = Visitor()
     visitor.sign_in("bob")
     secret, _codes = set_up(visitor)
-    doors.shift(60)
+    clock.shift(60)
     first, second = Visitor("10.1.4.22"), Visitor("10.1.4.23")
     first.sign_in("bob")
     second.sign_in("bob")
@@ -135,16 +135,16 @@ def test_the_right_code_sent_twice_is_no_guess(bob, doors):
         again = second.client.post(reverse("mfa_authenticate"), {"code": code_of(secret)})
         assert "A code counts once." in text_of(again)
     assert not AuditEvent.objects.filter(action__in=["sign_in.failed", "sign_in.locked"]).exists()
-    doors.shift(30)
+    clock.shift(30)
     assert second.client.post(reverse("mfa_authenticate"), {"code": code_of(secret)}).status_code == 302
 
 
-def test_codes_that_are_sent_at_the_same_time_are_no_more_tries(real_transactions, bob, doors, settings):
+def test_codes_that_are_sent_at_the_same_time_are_no_more_tries(real_transactions, bob, clock, settings):
     """Control: without the lock of the account's row, several of them are checked before the first one is counted."""
     visitor = Visitor()
     visitor.sign_in("bob")
     set_up(visitor)
-    doors.shift(60)
+    clock.shift(60)
     thieves = [Visitor(f"203.0.113.{number}") for number in range(12)]
     for thief in thieves:
         thief.sign_in("bob")
@@ -162,11 +162,11 @@ def test_codes_that_are_sent_at_the_same_time_are_no_more_tries(real_transaction
     assert sum(checked) == settings.SIGN_IN_TRIES
 
 
-def test_no_door_goes_around_the_factor(bob, carol, doors, settings):
+def test_nothing_goes_around_the_factor(bob, carol, clock, settings):
     visitor = Visitor()
     visitor.sign_in("bob")
     set_up(visitor)
-    # A session that a password alone has made, by whatever door.
+    # A session that a password alone has made, in whatever way.
     from django.test import Client
 
     bypass = Client()
@@ -213,7 +213,7 @@ def test_whoever_may_decide_connect_or_administer_needs_a_factor(by, right, db):
     assert visitor.client.get(reverse(INDEX))["Location"] == reverse("factors")
 
 
-def test_the_last_factor_stays_where_the_role_needs_one(bob, carol, doors):
+def test_the_last_factor_stays_where_the_role_needs_one(bob, carol, clock):
     visitor = Visitor()
     visitor.sign_in("bob")
     set_up(visitor)
@@ -228,13 +228,13 @@ def test_the_last_factor_stays_where_the_role_needs_one(bob, carol, doors):
     )
 
 
-def test_an_act_is_confirmed_with_the_factor_and_not_with_the_password(organization, alice, bob, doors):
+def test_an_act_is_confirmed_with_the_factor_and_not_with_the_password(organization, alice, bob, clock):
     request = organization.ask(alice, count=2)
     address = reverse("admin:subscriptions_reclaimrequest_approve", args=[request.pk])
     visitor = Visitor()
     visitor.sign_in("bob")
     secret, _codes = set_up(visitor)
-    doors.shift(301)
+    clock.shift(301)
     form = {"comment": "Looked at both", **seen(request)}
     asked = text_of(visitor.client.post(address, form), status=403)
     assert 'name="confirm_code"' in asked and 'name="confirm_password"' not in asked
@@ -246,14 +246,14 @@ def test_an_act_is_confirmed_with_the_factor_and_not_with_the_password(organizat
     request.refresh_from_db()
     assert request.state == "approved" and kept("confirmed") == [("confirmed", "totp")]
     # The pages that show secrets ask, too, and open after it.
-    doors.shift(301)
+    clock.shift(301)
     page = reverse("mfa_generate_recovery_codes")
     assert "After this the page opens." in text_of(visitor.client.get(page), status=403)
     answer = visitor.client.post(page, {step_up.CODE: code_of(secret), step_up.PAGE: "1"})
     assert answer["Location"] == page and "Make new codes" in text_of(visitor.client.get(page))
 
 
-def test_secrets_are_encrypted_again_with_a_new_key(bob, doors, settings):
+def test_secrets_are_encrypted_again_with_a_new_key(bob, clock, settings):
     from cryptography.fernet import Fernet
 
     visitor = Visitor()
@@ -263,18 +263,18 @@ def test_secrets_are_encrypted_again_with_a_new_key(bob, doors, settings):
     settings.CREDENTIAL_KEYS = [Fernet.generate_key().decode(), *former]
     assert second_factor.encrypt_again() == 2
     settings.CREDENTIAL_KEYS = settings.CREDENTIAL_KEYS[:1]
-    doors.shift(60)
+    clock.shift(60)
     other = Visitor("10.1.4.22")
     other.sign_in("bob")
     assert other.client.post(reverse("mfa_authenticate"), {"code": code_of(secret)}).status_code == 302
 
 
-def test_the_security_page_shows_ways_sessions_and_lately_and_ends_sessions(bob, doors, settings):
+def test_the_security_page_shows_ways_sessions_and_lately_and_ends_sessions(bob, clock, settings):
     settings.SECOND_FACTOR_ROLES = []
     here, phone = Visitor("10.1.4.22"), Visitor("10.8.0.117", agent="Mozilla/5.0 (iPhone; x) Safari/604.1")
     here.sign_in("bob")
     phone.sign_in("bob")
-    doors.shift(14 * 60)
+    clock.shift(14 * 60)
     page = text_of(here.client.get(reverse("security")))
     for word in ("Chrome on macOS", "This browser", "Safari on iPhone", "10.8.0.117", "14 minutes ago", "Signed in"):
         assert word in page, word
