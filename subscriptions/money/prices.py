@@ -111,7 +111,7 @@ class Period:
 
 
 class PriceList:
-    """All prices, read once: of one organization, all its profiles have the prices of each other."""
+    """All prices, read once. The profiles of one organization share their prices."""
 
     def __init__(self, profiles: Iterable[IntegrationProfile]) -> None:
         self._periods: dict[tuple[tuple[str, ...], str], list[Period]] = {}
