@@ -11,6 +11,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
+from django.contrib.auth.hashers import is_password_usable
 from django.contrib.auth.models import Group, User
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
@@ -24,7 +25,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 from unfold.admin import ModelAdmin
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm
+from unfold.forms import AdminPasswordChangeForm, UnfoldReadOnlyPasswordHashWidget, UserChangeForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from licensehub.site.accounts import account_changes, account_persons, invitations, scope_fields
@@ -49,13 +50,28 @@ admin.site.unregister([ClockedSchedule, CrontabSchedule, IntervalSchedule, Perio
 admin.site.unregister([Authenticator, EmailAddress, SocialAccount, SocialApp, SocialToken])
 
 
+class PasswordState(UnfoldReadOnlyPasswordHashWidget):
+    """Whether the account has a password. Django's widget shows the algorithm, and parts of salt and hash."""
+
+    def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
+        has_one = bool(value) and is_password_usable(value)
+        state = _("A password is set") if has_one else _("No password is set")
+        return {**super().get_context(name, value, attrs), "summary": [{"label": state}]}
+
+
 class AccountForm(scope_fields.ScopeFields, UserChangeForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "password" in self.fields:
             # unfold's own sentence has no German.
-            text = _('Only a digest of the password is stored. <a href="{address}">Set a new password</a>')
+            text = _('Only a digest of it is stored. <a class="lh-text-link" href="{address}">Set a new password</a>')
             self.fields["password"].help_text = format_html(text, address="../password/")
+            self.fields["password"].widget = PasswordState()
+        # Django's labels and texts are for developers.
+        labels = {"username": _("Account"), "email": _("E-mail")}
+        labels |= {"is_active": _("Active"), "is_staff": _("May sign in")}
+        for name in labels.keys() & self.fields.keys():
+            self.fields[name].label, self.fields[name].help_text = labels[name], ""
 
     def clean_groups(self) -> QuerySet[Group]:
         groups: QuerySet[Group] = self.cleaned_data["groups"]
@@ -71,6 +87,7 @@ class UserAdmin(SignedRowsMixin, FoldedSearch, ExportMixin, BaseUserAdmin, Model
     add_form = invitations.InvitationForm
     change_password_form = AdminPasswordChangeForm
     signed_table = USERS
+    add_label = gettext_lazy("Invite a person")
     list_display = ("person", "roles", "state", "signed_in")
     list_display_links = ("person",)
     list_filter = ("is_active", ("groups", RoleFilter))
@@ -110,14 +127,13 @@ class UserAdmin(SignedRowsMixin, FoldedSearch, ExportMixin, BaseUserAdmin, Model
             {
                 "fields": ("is_active", "is_staff", "groups"),
                 "description": gettext_lazy(
-                    "Switch “Active” off instead of deleting an account: the audit log names it. "
-                    "“Staff status” lets the person sign in here."
+                    "Switch “Active” off instead of deleting an account: the audit log names it."
                 ),
             },
         ),
-        (pgettext_lazy("account", "Dates"), {"fields": ("last_login", "date_joined")}),
+        (pgettext_lazy("account", "Dates"), {"fields": ("signed_in", "joined")}),
     )
-    readonly_fields = ("last_login", "date_joined")
+    readonly_fields = ("signed_in", "joined")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[NoShowAllChangeList]:
         return NoShowAllChangeList
@@ -186,6 +202,7 @@ class UserAdmin(SignedRowsMixin, FoldedSearch, ExportMixin, BaseUserAdmin, Model
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
+        context["show_save_and_add_another"] = False
         if kwargs.get("obj") is not None:
             context.update(account_persons.context_of(kwargs["obj"], request))
             context["is_invited"] = invitations.is_open(kwargs["obj"])
@@ -273,3 +290,7 @@ class UserAdmin(SignedRowsMixin, FoldedSearch, ExportMixin, BaseUserAdmin, Model
     @admin.display(description=gettext_lazy("Last sign-in"), ordering="last_login")
     def signed_in(self, user: User) -> SafeString:
         return day_ago(user.last_login)
+
+    @admin.display(description=gettext_lazy("Account since"), ordering="date_joined")
+    def joined(self, user: User) -> SafeString:
+        return day_ago(user.date_joined)

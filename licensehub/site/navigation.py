@@ -72,6 +72,7 @@ GROUPS: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
                 "subscriptions_removalcandidate_changelist",
                 "subscriptions.view_removalcandidate",
                 "ready",
+                covers=(gettext_lazy("People to review"), "subscriptions_persontoreview_changelist"),
             ),
             Entry(
                 gettext_lazy("Approvals"),

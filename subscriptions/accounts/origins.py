@@ -20,7 +20,6 @@ from django.utils.translation import gettext_lazy as _
 from licensehub.audit.actions import Action
 from licensehub.audit.chain.signed import is_genuine
 from licensehub.audit.models import AuditEvent
-from licensehub.database.clock import database_now
 from subscriptions.accounts.own_seat import Identity, same_person_as
 from subscriptions.errors import OwnRequest
 from subscriptions.models import ChangeKind
@@ -53,10 +52,6 @@ class Origin:
 
     made_at: datetime
     made_by: str
-
-    @property
-    def days(self) -> int:
-        return (database_now() - self.made_at).days
 
 
 def origin_of(user: User) -> Origin:

@@ -183,7 +183,7 @@ def why_never_active(row: Subscription, terms: Terms, now: datetime) -> str:
 def explain_candidate(row: Idle, terms: Terms, now: datetime) -> str:
     """The sentence for a candidate, for whom no clause holds."""
     idle = days_since(row.idle_since, now)
-    over = in_days(idle - terms.threshold_for(row.license))
+    over = idle - terms.threshold_for(row.license)
     if row.last_activity_at is None:
-        return _(NEVER_ACTIVE_CANDIDATE).format(day=on_day(row.idle_since), over=over)
-    return _(INACTIVE).format(idle=in_days(idle), over=over)
+        return _(NEVER_ACTIVE_CANDIDATE).format(day=on_day(row.idle_since), over=in_days(over))
+    return _(INACTIVE).format(idle=in_days(idle), over=_grouped(over))

@@ -44,6 +44,8 @@ def clean_value(profile: IntegrationProfile, kind: str, value: str) -> str:
 def clean_address(given: str) -> str:
     """The normalized address. Raises ValidationError for `value`."""
     address = normalized(given)
+    if not address:
+        raise ValidationError({"value": _("Enter an e-mail address as the vendor shows it.")})
     if len(given) > MAX_ADDRESS or not ADDRESS.fullmatch(address) or not address.isprintable():
         sentence = _(
             "“{given}” is no e-mail address. Write it as the vendor shows it, e.g. pat@northwind.example."

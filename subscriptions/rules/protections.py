@@ -88,7 +88,7 @@ def check_input(wish: ProtectionInput, *, complete: bool = True) -> None:
     """Raises ValidationError with a sentence for each wrong field. `complete`: reason and owner are required."""
     wrong: dict[str, str] = {}
     if complete and not wish.reason.strip():
-        wrong["reason"] = _("Say why, for a colleague who reads it in half a year.")
+        wrong["reason"] = _("Enter a reason.")
     if complete and not wish.owner.strip():
         wrong["owner"] = _("Name a person who can say later whether it is still needed.")
     if wish.ends_at is not None and wish.ends_at <= database_now():

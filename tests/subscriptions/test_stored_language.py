@@ -104,10 +104,10 @@ def test_the_evidence_is_shown_in_german(world, alice, bob):
     row = RemovalCandidate.objects.filter(evidence__why__startswith="Inactive")[0]
     days = row.evidence["idle_days"]
     over = days - 60
-    assert row.evidence["why"] == f"Inactive {days} days, {over} days over the threshold."
+    assert row.evidence["why"] == f"Inactive {days} days, {over} over the threshold."
     assert AuditEvent.objects.get(action="candidate.proposed", target_id=row.pk).data == {"why": row.evidence["why"]}
     with translation.override("de"):
-        assert translated(row.evidence["why"]) == f"{days} Tage inaktiv, {over} Tage über der Schwelle."
+        assert translated(row.evidence["why"]) == f"{days} Tage inaktiv, {over} über der Schwelle."
 
 
 @pytest.mark.parametrize(

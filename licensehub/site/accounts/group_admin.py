@@ -9,7 +9,7 @@ from django.contrib.auth.admin import GroupAdmin as BaseGroupAdmin
 from django.contrib.auth.models import Group
 from django.forms import ModelMultipleChoiceField
 from django.http import HttpRequest
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_lazy, gettext_noop
 from unfold.admin import ModelAdmin
 
 from licensehub.site.accounts import account_changes
@@ -20,19 +20,20 @@ from licensehub.ui.lists.folding import FoldedSearch
 admin.site.unregister(Group)
 
 
-# Their names are stored in English.
-ROLES = (
-    gettext_noop("Company admin"),
-    gettext_noop("License manager"),
-    gettext_noop("Approver"),
-    gettext_noop("Auditor"),
-    gettext_noop("Operator"),
-)
+# Name -> what it may do, in one line of a form. The names are stored in English.
+ROLES = {
+    gettext_noop("Company admin"): gettext_lazy("accounts, connections, rules, prices and requests; decides nothing"),
+    gettext_noop("License manager"): gettext_lazy("rules, protections, requests and restores"),
+    gettext_noop("Approver"): gettext_lazy("decides on requests of others"),
+    gettext_noop("Auditor"): gettext_lazy("reads everything, and changes nothing"),
+    gettext_noop("Operator"): gettext_lazy("connections, downloads and schedules; sees no people"),
+}
 
 
 class RolesField(ModelMultipleChoiceField):
     def label_from_instance(self, obj: Group) -> str:
-        return translated(obj.name)
+        name = translated(obj.name)
+        return f"{name}: {ROLES[obj.name]}" if obj.name in ROLES else name
 
 
 class RoleFilter(admin.RelatedFieldListFilter):

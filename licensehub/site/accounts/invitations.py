@@ -10,6 +10,7 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.contrib import admin
 from django.contrib.auth.forms import SetPasswordForm
 from django.contrib.auth.models import Group, User
 from django.contrib.auth.tokens import default_token_generator
@@ -33,6 +34,7 @@ from licensehub.sign_in.factors import credentials
 from licensehub.sign_in.passwords.guessing import may_sign_in_locally
 from licensehub.site.accounts.scope_fields import ScopeFields
 from licensehub.translations.stored import translated
+from licensehub.ui.admin import WarningMessage
 from subscriptions.accounts.rights import is_waiting, refuse_both
 from subscriptions.accounts.settings import mail_language_of
 from subscriptions.errors import NotActionable, Refused
@@ -66,6 +68,7 @@ class InvitationForm(ScopeFields, forms.ModelForm):
         super().__init__(*args, **kwargs)
         for name in self.Meta.fields:
             self.fields[name].required = True
+        self.fields["email"].label = _("E-mail")
         self.fields["email"].help_text = _(
             "The invitation goes to it. It is compared with the people being reclaimed: nobody decides on their own "
             "seat. It is also the username."
@@ -134,7 +137,7 @@ def send(user: User, *, actor: User) -> str:
                 "You can see the link, so the right to decide takes effect only when {name} has joined, and a second "
                 "admin or an operator at the console has confirmed it afterwards."
             )
-        return text.format(problem=translated(problem), name=name, days=_days(), link=link)
+        return WarningMessage(text.format(problem=translated(problem), name=name, days=_days(), link=link))
     return _("{name} gets a mail at {email} with a link, which works once, for {days}.").format(
         name=name, email=user.email, days=_days()
     )
@@ -196,6 +199,10 @@ class WelcomeView(PasswordResetConfirmView):
     post_reset_login = True
     post_reset_login_backend = settings.AUTHENTICATION_BACKENDS[0]
     title = gettext_lazy("Choose a password")
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """With our style sheets, which the admin site names."""
+        return {**admin.site.each_context(self.request), **super().get_context_data(**kwargs)}
 
     def get_user(self, uidb64: str) -> User | None:
         user = super().get_user(uidb64)

@@ -23,8 +23,11 @@
         rows()[chosen]?.querySelector("input[type=checkbox]")?.click();
     }
 
+    // The first one that is there: the act of the selected rows, the decision about a request, else that of the page.
+    const MAIN = [".lh-bulk.lh-open .lh-bulk-main", ".lh-decision-bar button:last-of-type", "button.lh-primary", ".lh-button.lh-primary"];
+
     function toMainAction() {
-        document.querySelector("[data-main-action], .lh-decide button.lh-primary, .lh-bulk button.lh-primary, button.lh-primary, .lh-button.lh-primary")?.focus();
+        MAIN.map((place) => document.querySelector(place)).find(Boolean)?.focus();
     }
 
     function show() {

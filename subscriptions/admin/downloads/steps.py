@@ -61,7 +61,8 @@ def _step(run: DownloadRun, step: FollowUp) -> Step:
 
 def _done(step: FollowUp, known: dict[str, Any]) -> Step:
     since, until = (datetime.fromisoformat(known[name]) for name in ("since", "until"))
-    duration = seconds_text(int((until - since).total_seconds()))
+    # No line ends between a number and its unit.
+    duration = seconds_text(int((until - since).total_seconds())).replace(" ", "\N{NO-BREAK SPACE}")
     took = _("{moment}, took {duration}").format(moment=_clock(until), duration=duration)
     if known["problem"]:
         return Step(str(step.label), "priority_high", took, translated(known["problem"]), "warning")

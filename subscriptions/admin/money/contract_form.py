@@ -23,7 +23,7 @@ def _day(label: Any, help_text: Any = "") -> DayField:
         label=label,
         help_text=help_text,
         error_messages={
-            "required": gettext_lazy("Enter the day. Enter the day as year-month-day, for example 2027-03-01."),
+            "required": gettext_lazy("Enter the day as year-month-day, for example 2027-03-01."),
         },
     )
 

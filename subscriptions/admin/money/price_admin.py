@@ -65,6 +65,7 @@ class PriceChangeList(PagedChangeList):
 
 @admin.register(Price)
 class PriceAdmin(ExportMixin, ReadOnlyAdmin):
+    add_label = gettext_lazy("Enter a price")
     list_display = ("what", "price", "begins", "by", "standing")
     list_display_links = ("what",)
     ordering = ("profile", "license", "-valid_from", "-pk")

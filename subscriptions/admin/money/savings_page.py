@@ -206,7 +206,7 @@ def _tile(group: Group) -> dict[str, str]:
         return {"label": _("Saved without a price"), "number": number(saved.seats), "unit": _("seats"), "text": ""}
     name = _currency_name(group.currency)
     return {
-        "label": _("Saved in {name}").format(name=name),
+        "label": _("Saved ({name})").format(name=name),
         "number": amount_text(saved.amount, group.currency),
         "text": _seats(saved),
     }

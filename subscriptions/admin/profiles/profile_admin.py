@@ -52,6 +52,7 @@ def reclaim_text(row: IntegrationProfile) -> str:
 class IntegrationProfileAdmin(SignedRowsMixin, ExportMixin, ModelAdmin):
     form = ProfileForm
     signed_table = PROFILES
+    add_label = gettext_lazy("New integration profile")
     list_display = ("profile", "state_shown", "seats", "last_download", "organization")
     list_filter = (StateFilter,)
     columns = (

@@ -102,7 +102,8 @@ def _shown_line(data: dict[str, Any], line: dict[str, Any], month: date, *, name
         **shown,
         "department": line["department"] or _("No department known"),
         "cost_center": line["cost_center"],
-        "amount": money_text({currency: Decimal(line["amount"])}) or EMPTY if currency else EMPTY,
+        # Seats of a type without a price have a line of their own.
+        "amount": money_text({currency: Decimal(line["amount"])}) or EMPTY if currency else _("no price"),
         "saved": money_text({currency: Decimal(line["saved"])}) or EMPTY if currency else EMPTY,
         "link": f"{saved}&stage=verified" if names and line["reclaimed"] else "",
     }

@@ -1,4 +1,6 @@
-"""Texts of django-unfold that its own German catalog lacks. Our catalog translates them."""
+"""Texts of django-unfold that its own German catalog lacks, and those of Django that name accounts in another way than
+our pages do. Our catalog translates them.
+"""
 
 from __future__ import annotations
 
@@ -32,4 +34,6 @@ UNFOLD_TEXTS: Final = (
     gettext_noop("Toggle password visibility"),
     gettext_noop("Type to search"),
     gettext_noop("Welcome back to"),
+    gettext_noop("user"),
+    gettext_noop("users"),
 )

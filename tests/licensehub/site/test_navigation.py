@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 
 from integrations.models import Connection
@@ -39,6 +40,13 @@ def test_the_differences_of_the_last_result_are_counted(run, admin_user, results
         Reconciliation.objects.create(profile=run.profile, **done)
     Reconciliation.objects.create(profile=run.profile)  # is running
     assert badges(admin_user)["Reconciliations"] == badge
+
+
+def test_the_people_to_review_belong_to_the_candidates(run, admin_user):
+    request = RequestFactory().get(reverse("admin:subscriptions_persontoreview_changelist"))
+    request.user = admin_user
+    items = [item for group in navigation(request) for item in group["items"]]
+    assert [str(item["title"]) for item in items if item["active"]] == ["Removal candidates"]
 
 
 def test_profiles_with_a_connection_in_error_are_counted_once(run, admin_user):

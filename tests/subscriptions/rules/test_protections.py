@@ -180,13 +180,13 @@ def test_ended_by_time_it_is_noted_by_the_sweep(row, alice):
 WRONG = [
     ("person", "pat", WISH, "value", "is no e-mail address"),
     ("person", "pät northwind.example", WISH, "value", "is no e-mail address"),
-    ("person", "", WISH, "value", "is no e-mail address"),
+    ("person", "", WISH, "value", "Enter an e-mail address"),
     ("domain", "northwind", WISH, "value", "is no domain"),
     ("domain", "pat@northwind.example", WISH, "value", "is no domain"),
     ("license", "platinum", WISH, "value", "is no license type that Northwind knows"),
     ("license", "unknown", WISH, "value", "Known are: Full"),
     ("role", "boss", WISH, "value", "is no role"),
-    ("person", "a@b.example", ProtectionInput(" ", "Petra"), "reason", "Say why"),
+    ("person", "a@b.example", ProtectionInput(" ", "Petra"), "reason", "Enter a reason"),
     ("person", "a@b.example", ProtectionInput("Leave", ""), "owner", "Name a person"),
     ("person", "a@b.example", ProtectionInput("x" * 501, "Petra"), "reason", "At most 500"),
     (

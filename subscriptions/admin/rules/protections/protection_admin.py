@@ -82,6 +82,7 @@ def how_it_ended(row: Protection) -> str:
 @admin.register(Protection)
 class ProtectionAdmin(SignedRowsMixin, FoldedSearch, StateTabs, ExportMixin, EndMixin, ReadOnlyAdmin):
     signed_table = PROTECTIONS
+    add_label = gettext_lazy("Protect people")
     list_display = ("what", "reason_shown", "owner_shown", "until", "by", "covers", "standing")
     list_display_links = ("what",)
     list_per_page = 50

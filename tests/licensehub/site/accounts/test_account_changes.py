@@ -111,5 +111,6 @@ def test_the_page_of_an_account_speaks_german_about_its_password(db):
         reverse("admin:auth_user_change", args=[bob.pk]), headers={"accept-language": "de"}
     )
     text = text_of(page)
-    assert "Vom Passwort ist nur ein Hash gespeichert." in text and ">Ein neues Passwort setzen</a>" in text
-    assert "Raw passwords" not in text
+    assert "Ein Passwort ist gesetzt" in text and ">Neues Passwort setzen</a>" in text
+    assert "Raw passwords" not in text and "pbkdf2" not in text and "Salt" not in text
+    assert "Darf sich anmelden" in text and "Mitarbeiter" not in text and ">Konten</a>" in text

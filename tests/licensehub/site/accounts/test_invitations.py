@@ -57,6 +57,7 @@ def test_an_invited_person_chooses_a_password_once_and_is_signed_in(invited):
     person, link = Client(), link_in(message)
     page = person.get(link, follow=True)
     assert "You sign in as zoe@northwind.example" in text_of(page)
+    assert "/licensehub/sign_in" in text_of(page), "with the style sheets of the sign-in"
     form_address = page.redirect_chain[-1][0]
     weak = person.post(form_address, {"new_password1": "12345", "new_password2": "12345"})
     assert "too short" in text_of(weak)

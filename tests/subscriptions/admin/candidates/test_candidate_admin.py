@@ -31,7 +31,7 @@ def test_the_list_shows_who_is_ready(organization, alice, as_user):
     shown = text_of(as_user(alice).get(LIST))
 
     assert "Person 11" in shown and "Person 1<" not in shown
-    assert "Inactive 111 days, 51 days over the threshold." in shown
+    assert "Inactive 111 days, 51 over the threshold." in shown
     assert "Needs review" in shown and page("persontoreview", "changelist") in shown
     assert "Awaiting User" in shown
 

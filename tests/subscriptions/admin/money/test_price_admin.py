@@ -102,7 +102,7 @@ def test_each_number_opens_the_rows_whose_sum_it_is(saved, sign_in):
     ) as queries:
         page = text_of(client.get(SAVINGS))
     assert len(queries) <= QUERIES
-    assert "Saved in US Dollar" in page and "$480" in page and "−$240" in page
+    assert "Saved (US Dollar)" in page and "$480" in page and "−$240" in page
     cells = re.findall(r'href="(\?[^"]+)" class="lh-ledger-cell[^>]*aria-label="([^"]+)"', page)
     assert len(cells) >= 5
     for link, label in cells:

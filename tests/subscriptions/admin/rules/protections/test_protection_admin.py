@@ -55,7 +55,7 @@ WRONG = [
     ({"value": "person5", "reason": ""}, "is no e-mail address"),
     ({"kind": "domain", "value": "x"}, "is no domain"),
     ({"kind": "license", "value": "gold"}, "is no license type that Northwind knows"),
-    ({"reason": " "}, "Say why, for a colleague"),
+    ({"reason": " "}, "Enter a reason."),
     ({"owner": ""}, "Name a person who can say"),
     ({"ends_at": "2020-01-01"}, "This end is in the past"),
     ({"ends_at": "soon"}, "Enter the day as year-month-day"),
@@ -204,7 +204,7 @@ def test_several_candidates_with_one_form(organization, alice, as_user):
 def test_the_form_says_what_is_missing(organization, alice, as_user):
     shown = text_of(as_user(alice).post(PROTECT, {"subscription": row_of(5).pk, "confirmed": "1", "owner": "Omar"}))
 
-    assert "Say why, for a colleague" in shown and 'value="Omar"' in shown
+    assert "Enter a reason." in shown and 'value="Omar"' in shown
     assert not Protection.objects.exists()
 
 
