@@ -28,8 +28,13 @@ def start(**options: Any) -> bool:
         return False
     try:
         import sentry_sdk
+
+        from licensehub.operations import error_transport
     except ImportError:
         log.error("SENTRY_DSN is set, but the package sentry-sdk is not installed, so no error is reported.")
+        return False
+    if not error_transport.is_known():
+        log.error("LicenseHub does not know this version of sentry-sdk, so no error is reported. Install 2.75.")
         return False
     sentry_sdk.init(
         dsn=settings.SENTRY_DSN,
@@ -40,7 +45,10 @@ def start(**options: Any) -> bool:
         before_send=before_send,  # type: ignore[arg-type]  # its type of an event exists for mypy only
         before_breadcrumb=before_breadcrumb,
         before_send_transaction=lambda event, hint: None,
-        **options,
+        auto_session_tracking=False,
+        # Else each call to a vendor or a webhook would carry the key of SENTRY_DSN and our version.
+        trace_propagation_targets=[],
+        **{"transport": error_transport.BoundedTransport, **options},
     )
     return True
 

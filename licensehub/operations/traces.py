@@ -7,18 +7,25 @@ https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables
 
 from __future__ import annotations
 
+import atexit
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from threading import Thread
+from typing import Any, Final
 
 from django.conf import settings
 from structlog.contextvars import get_contextvars
 
 from licensehub.build import version
 from licensehub.operations.scrubbing import scrubbed
+from licensehub.outbound.sessions import BoundedSession
 
 log = logging.getLogger(__name__)
+
+SECONDS: Final = 10.0  # for one whole exchange; a thread of its own waits
+EXIT_SECONDS: Final = 3.0
+MAX_ANSWER: Final = 64 * 1024  # bytes
 
 
 class _Started:
@@ -36,15 +43,26 @@ def start(exporter: Any = None) -> bool:
     except ImportError:
         log.error("OTEL_EXPORTER_OTLP_ENDPOINT is set, but opentelemetry-sdk is not installed, so nothing is traced.")
         return False
-    provider = TracerProvider(resource=Resource.create({"service.name": "licensehub", "service.version": version()}))
+    named = {"service.name": "licensehub", "service.version": version()}
+    provider = TracerProvider(resource=Resource.create(named), shutdown_on_exit=False)
     if exporter:
         provider.add_span_processor(SimpleSpanProcessor(exporter))
     else:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
-        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        session = BoundedSession({"User-Agent": "LicenseHub"}, seconds=SECONDS, longest=MAX_ANSWER)
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(session=session)))
+        # The provider's own end waits for half a minute, so a server that hangs would hold each process that stops.
+        atexit.register(_end, provider)
     _Started.tracer = provider.get_tracer("licensehub")
     return True
+
+
+def _end(provider: Any) -> None:
+    """Send what is left, for `EXIT_SECONDS` at most."""
+    last = Thread(target=provider.shutdown, daemon=True)
+    last.start()
+    last.join(EXIT_SECONDS)
 
 
 def stop() -> None:

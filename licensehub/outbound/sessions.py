@@ -5,17 +5,18 @@ from __future__ import annotations
 import socket
 import ssl
 from http.cookiejar import DefaultCookiePolicy
+from io import BytesIO
 from typing import Any, Final
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 from urllib3.response import HTTPResponse
 
 from licensehub.outbound.connecting import connect
-from licensehub.outbound.deadlines import current
+from licensehub.outbound.deadlines import Deadline, current
 
 CONNECT_SECONDS: Final = 10.0
 
@@ -103,3 +104,27 @@ class PlainSession(requests.Session):
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """None: requests would read the whole body of a redirect, however large, even if it does not follow it."""
+
+
+class BoundedSession(PlainSession):
+    """Each exchange ends: after `seconds`, and with the first `longest` bytes of the answer and one more.
+
+    It follows no redirect. Proxies and certificates are those of the host. Raises requests' exceptions only.
+    """
+
+    def __init__(self, headers: dict[str, str], *, seconds: float, longest: int) -> None:
+        super().__init__(headers, None)
+        self.trust_env = True
+        self._seconds, self._longest = seconds, longest
+
+    def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:
+        kwargs |= {"timeout": (self._seconds / 2, self._seconds), "allow_redirects": False, "stream": True}
+        with Deadline(self._seconds) as deadline, super().request(method, url, *args, **kwargs) as response:
+            try:
+                content = response.raw.read(self._longest + 1, decode_content=True)
+            except (HTTPError, OSError) as error:
+                raise requests.ConnectionError(f"The answer broke off ({type(error).__name__}).") from None
+            if deadline.expired:
+                raise requests.Timeout("The answer took too long.")
+        response.raw = BytesIO(content)
+        return response
