@@ -18,6 +18,7 @@ from integrations.models import IntegrationProfile, ProfileState
 from subscriptions.eligibility.buckets import count_buckets
 from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.models import DownloadRun, Price, ReclaimRule, Subscription
+from subscriptions.money.candidate_seats import count_candidates
 from subscriptions.money.verified_seats import count_verified
 from subscriptions.search import refresh_search
 from subscriptions.stats import run_stats
@@ -144,6 +145,7 @@ def organization(
     _execute(statistics, {})
     count_buckets(profile)
     count_verified(profile)
+    count_candidates(profile)
     return profile
 
 

@@ -34,6 +34,7 @@ from subscriptions.errors import Refused
 from subscriptions.evidence import kept_packs
 from subscriptions.models import DownloadRun, RunState
 from subscriptions.models.download import UNDER_WAY, StartedBy
+from subscriptions.money.candidate_seats import count_all_candidates
 from subscriptions.money.verified_seats import count_all_verified
 from subscriptions.notices.bounces.bounce_mailbox import read_bounces
 from subscriptions.notices.delivery import deliver_due, profiles_to_ask
@@ -285,6 +286,7 @@ def sweep() -> None:
     if webhooks.anything_due():
         enqueue_task(deliver_webhooks)
     findings.run_step("make_due", make_due)
+    findings.run_step("count_all_candidates", count_all_candidates)
 
 
 def _enqueue_all(find: Callable[[], Iterable[int]], task: Task[..., None]) -> None:

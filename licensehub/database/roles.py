@@ -171,6 +171,7 @@ TABLES: Final[Mapping[str, tuple[Rights, Rights]]] = {
     "subscriptions_pastbucket": (EVERYTHING, EVERYTHING),
     "subscriptions_countdue": (EVERYTHING, EVERYTHING),
     "subscriptions_verifiedseats": (EVERYTHING, EVERYTHING),
+    "subscriptions_candidateseats": (READ, ADD_AND_REMOVE),
     # Decisions. What was asked, of whom and on which evidence never changes.
     "subscriptions_removalcandidate": (_all_but(*_CANDIDATE, *_COPIES), _all_but(*_CANDIDATE)),
     "subscriptions_reclaimrequest": (_all_but(*_REQUEST), _all_but(*_REQUEST)),

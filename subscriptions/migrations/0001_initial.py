@@ -2354,6 +2354,33 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="CandidateSeats",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("state", models.CharField(max_length=20)),
+                ("license", models.CharField(blank=True, max_length=40)),
+                ("seats", models.PositiveIntegerField()),
+                ("counted_at", models.DateTimeField()),
+                (
+                    "profile",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="integrations.integrationprofile",
+                    ),
+                ),
+            ],
+            options={
+                "default_permissions": (),
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("profile", "counted_at", "state", "license"), name="candidate_seats_of_a_count"
+                    )
+                ],
+            },
+        ),
+        migrations.CreateModel(
             name="MonthlyReport",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),

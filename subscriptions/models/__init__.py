@@ -18,7 +18,7 @@ from subscriptions.models.mail.notification import (
     NotificationMail,
     NotificationRecipient,
 )
-from subscriptions.models.money import Contract, Per, Price, SeatFloor, VerifiedSeats
+from subscriptions.models.money import CandidateSeats, Contract, Per, Price, SeatFloor, VerifiedSeats
 from subscriptions.models.privacy import Erasure
 from subscriptions.models.protection import Protection, ProtectionKind
 from subscriptions.models.reclaims.candidate import CandidateState, CloseReason, RemovalCandidate
@@ -54,6 +54,7 @@ __all__ = [
     "AdminRoles",
     "Answer",
     "Bucket",
+    "CandidateSeats",
     "CandidateState",
     "ChangeKind",
     "ChangeState",

@@ -165,3 +165,27 @@ class VerifiedSeats(models.Model):
 
     def __str__(self) -> str:
         return f"{self.seats} x {self.license} on {self.day:%Y-%m-%d}"
+
+
+class CandidateSeats(models.Model):
+    """The candidates of one license type in one state, of a large profile: see `money.candidate_seats`."""
+
+    profile = models.ForeignKey(IntegrationProfile, on_delete=models.CASCADE, related_name="+", db_index=False)
+    state = models.CharField(max_length=20)
+    license = models.CharField(max_length=40, blank=True)
+    seats = models.PositiveIntegerField()
+    counted_at = models.DateTimeField()
+
+    profile_path: ClassVar[str] = "profile"
+    objects = ProfileManager()
+
+    class Meta:
+        default_permissions: ClassVar = ()
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["profile", "counted_at", "state", "license"], name="candidate_seats_of_a_count"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.seats} x {self.license}, {self.state}"

@@ -45,7 +45,7 @@ BY_ID = frozenset(
     {
         *("subscription", "persontoreview", "vendorfacts", "searchtext", "activitysnapshot", "rechecksnapshot"),
         *("evaluation", "bucket", "pastbucket", "countdue", "downloadedmember", "downloadedperson", "soleteamadmin"),
-        *("verifiedseats", "erasure"),
+        *("verifiedseats", "candidateseats", "erasure"),
     }
 )
 # Of these, only the texts that colleagues or the vendor wrote are searched; the evidence is found by the person.

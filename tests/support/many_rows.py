@@ -31,7 +31,7 @@ from subscriptions.models import (
     Subscription,
 )
 from subscriptions.models.protection import count_people
-from subscriptions.money import verified_seats
+from subscriptions.money import candidate_seats, verified_seats
 from subscriptions.notices import delivery
 from subscriptions.profiles import archive
 from subscriptions.reclaims import restores
@@ -185,6 +185,7 @@ CASES = [
     Case("approve a restore", lambda made: decide.approve(made, actor=rows.user("decides")), rows.restoring),
     Case("people of the past", lambda _: past_counts.count_past(rows.profile()), lambda: rows.old_history(30)),
     Case("verified seats", lambda _: verified_seats.count_verified(rows.profile()), rows.ended),
+    Case("candidates of the overview", lambda _: candidate_seats.count_candidates(rows.profile())),
     Case("retention", lambda _: retention.thin_past_activity(), rows.old_history),
     Case("remove old history", lambda _: retention._remove(rows.profile(), timezone.now()), rows.old_history),
     Case("past activity", lambda _: list(snapshots.as_of(rows.profile(), timezone.now())), rows.old_history),

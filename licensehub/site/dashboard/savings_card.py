@@ -40,12 +40,14 @@ STEPS = (
 )
 
 
-def savings_card(profile: IntegrationProfile, user: User | AnonymousUser) -> dict[str, Any] | None:
-    """None for people who may not see savings."""
+def savings_card(
+    profile: IntegrationProfile, user: User | AnonymousUser, *, last_counts: bool
+) -> dict[str, Any] | None:
+    """None for people who may not see savings. For `last_counts`, see `Ledger.groups`."""
     if not user.has_perm(SEES):
         return None
     ledger = Ledger(list(IntegrationProfile.objects.of_organization(profile)), company_day().year)
-    groups = ledger.groups([stage for stage, *_ in STEPS])
+    groups = ledger.groups([stage for stage, *_ in STEPS], last_counts=last_counts)
     address = f"{reverse('admin:subscriptions_savings')}?profile={profile.pk}"
     return {
         "steps": [

@@ -62,6 +62,7 @@ def only_downloads(monkeypatch) -> None:
         "notify",
         "tell_webhooks",
         "make_due",
+        "count_all_candidates",
     )
     for name in steps:
         monkeypatch.setattr(tasks, name, list)
