@@ -6,11 +6,13 @@ The database is the queue of record. `tasks.sweep` enqueues what is due, and so 
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import time
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 
 from integrations.connectors.contract import ConnectorError, english
 from integrations.credentials import credential_store
@@ -43,15 +45,19 @@ from subscriptions.notifications.digests import make_digests
 from subscriptions.notifications.events import raise_new
 from subscriptions.notifications.recipients import update
 from subscriptions.reclaims.direction import SPECS
-from subscriptions.reclaims.outcomes import mark_lapsed, mark_tampered, read_back
+from subscriptions.reclaims.outcomes import mark_given_up, mark_lapsed, mark_tampered, read_back
 from subscriptions.reclaims.signed.state import why_tampered
 from subscriptions.rules.evaluation import profiles_to_evaluate
 from subscriptions.rules.protections import end_run_out
 from subscriptions.schedules.schedules import profiles_with_due_slot
 from subscriptions.webhooks import delivery as webhooks
 
+logger = logging.getLogger(__name__)
+
 # A sweep takes seconds, and the next one follows within a minute.
 LAPSED_AT_ONCE = 2000
+# Workers in a row that may end while they work on the same item, e.g. since it makes them use all memory.
+MAX_TRIES = 5
 WITH_ALL = ("profile", "subscription", "removal__request", "removal__candidate")
 
 
@@ -63,6 +69,7 @@ def repair() -> None:
     for step in (
         recover_claims,
         recover_sends,
+        end_given_up,
         end_tampered,
         delivery.repair,
         close_collections,
@@ -91,11 +98,11 @@ def tell_webhooks() -> None:
 
 
 def recover_claims() -> int:
-    """The worker that claimed these items died before it sent anything, so they can be queued again."""
+    """The worker that claimed these items died or failed before it sent anything, so they can be queued again."""
     return (
         Reclaim.objects.abandoned()
         .filter(state=ReclaimState.CLAIMED)
-        .update(state=ReclaimState.QUEUED, token=None, lease_until=None)
+        .update(state=ReclaimState.QUEUED, token=None, lease_until=None, tries=F("tries") + 1)
     )
 
 
@@ -111,6 +118,19 @@ def recover_sends() -> int:
             targets = [(item, {"outcome": message}) for item in lost if item.direction == direction]
             record_many(spec.endings[ReclaimState.IN_DOUBT], actor=None, targets=targets)
     return len(lost)
+
+
+def end_given_up() -> int:
+    """End the items on which worker after worker ended or failed: a person must look at them. Returns how many."""
+    failing = Reclaim.objects.filter(state=ReclaimState.QUEUED, tries__gte=MAX_TRIES)
+    with large_tables():
+        items = list(failing.select_related(*WITH_ALL)[:LAPSED_AT_ONCE])
+    ended = 0
+    for item in items:
+        with contextlib.suppress(NotActionable):  # it was just claimed, and counts as queued again
+            mark_given_up(item)
+            ended += 1
+    return ended
 
 
 def end_tampered() -> int:
@@ -162,7 +182,10 @@ def _lapsed() -> list[Reclaim]:
 
 
 def read_back_doubts(profile: IntegrationProfile, *, seconds: float = math.inf) -> int:
-    """Read back the items in doubt, for about `seconds`. Nothing is sent here. Returns how many items ended."""
+    """Read back the items in doubt, for about `seconds`. Nothing is sent here. Returns how many items ended.
+
+    An item that cannot be read back holds up none of the others. Raises its error last.
+    """
     ends_at = time.monotonic() + seconds
     doubts = Reclaim.objects.to_read_back().filter(profile=profile).select_related(*WITH_ALL)
     if not doubts:
@@ -172,6 +195,7 @@ def read_back_doubts(profile: IntegrationProfile, *, seconds: float = math.inf) 
     except ConnectorError:
         return 0  # the connection is in Error and shows it; the items stay in doubt until it works
     ended = 0
+    failed: Exception | None = None
     for item in doubts:
         if stopping.is_over(ends_at):
             break
@@ -179,7 +203,14 @@ def read_back_doubts(profile: IntegrationProfile, *, seconds: float = math.inf) 
             read_back(item, connector)
         except NotActionable:
             continue  # another process has just ended it
+        except SoftTimeLimitExceeded:
+            raise
+        except Exception as error:
+            logger.exception("Item %s cannot be read back", item.pk)
+            failed = error
         ended += item.finished_at is not None
+    if failed:
+        raise failed
     return ended
 
 

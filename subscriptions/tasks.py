@@ -179,7 +179,8 @@ def reclaim(profile_id: int) -> None:
     """Send what is approved and due, and read back what is in doubt."""
     profile = IntegrationProfile.objects.get(pk=profile_id)
     turn = Turn(TASK_SECONDS, others_wait=partial(others_wait_for_a_reclaim, profile_id))
-    read_back_doubts(profile, seconds=TASK_SECONDS / 2)
+    read = partial(read_back_doubts, profile, seconds=TASK_SECONDS / 2)
+    findings.run_step(f"read_back_doubts:{profile_id}", read)
     reclaim_due(profile, turn=turn)
     # The remaining items go on at once, and not with the next sweep.
     if turn.is_over() and profile_id in profiles_to_reclaim():

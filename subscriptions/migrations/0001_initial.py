@@ -908,6 +908,7 @@ class Migration(migrations.Migration):
                 ),
                 ("token", models.UUIDField(editable=False, null=True)),
                 ("lease_until", models.DateTimeField(editable=False, null=True)),
+                ("tries", models.PositiveSmallIntegerField(db_default=0, default=0, editable=False)),
                 ("not_before", models.DateTimeField(null=True)),
                 (
                     "hold_reason",

@@ -131,10 +131,14 @@ def _send_due(profile: IntegrationProfile, direction: Direction, tally: Tally, t
 
 
 def claim(profile: IntegrationProfile, *, count: int = CLAIM, direction: str = Direction.DEACTIVATE) -> list[Reclaim]:
-    """Claim some due items; they are ours while the lease lasts. Returns none only when nothing is due."""
-    due = Reclaim.objects.due().filter(profile=profile, direction=direction)
-    oldest = due.order_by("queued_at", "pk").values_list("pk", flat=True)
-    while chosen := list(oldest[:count]):
+    """Claim some due items; they are ours while the lease lasts. Returns none only when nothing is due.
+
+    An item whose last worker ended or failed before the send is claimed after the others and alone, since it may be
+    the reason: then it holds up nobody else.
+    """
+    due = Reclaim.objects.due().filter(profile=profile, direction=direction).values_list("pk", flat=True)
+    oldest, again = due.filter(tries=0).order_by("queued_at", "pk"), due.filter(tries__gt=0)
+    while chosen := list(oldest[:count]) or list(again.order_by("tries", "queued_at", "pk")[:1]):
         token = uuid.uuid4()
         taken = Reclaim.objects.filter(pk__in=chosen, state=ReclaimState.QUEUED).update(
             state=ReclaimState.CLAIMED,

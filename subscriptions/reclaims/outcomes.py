@@ -51,6 +51,10 @@ from subscriptions.reclaims.restore_check import note_facts, read_restored_seat
 UNKNOWN_PERSON = english("{vendor} does not know this person any more: {error}")
 NOT_READ_BACK = english("Reading back failed: {error}")
 REFUSED = english("{vendor} refused: {error}")
+GIVEN_UP = english(
+    "Not sent: {count} times, a worker failed or ended while it worked on this person, before it sent anything. The "
+    "log of the workers says more. When that is repaired, request this person again."
+)
 RESTORED = english("restored")
 READS_NEEDED = 2
 READ_BACK_DELAY = timedelta(seconds=5)
@@ -201,6 +205,12 @@ def hold_profile(profile: IntegrationProfile, why: str) -> bool:
     return True
 
 
+def mark_given_up(item: Reclaim) -> None:
+    """End an item on which one worker after the other ended or failed, before anything was sent."""
+    sentence = GIVEN_UP.format(count=item.tries)
+    mark_unsent(item, Decision(send=False, sentence=sentence, candidate_state=CandidateState.ATTENTION_REQUIRED))
+
+
 def mark_lapsed(item: Reclaim) -> None:
     """End an item whose approval is no longer valid, before anything was sent."""
     mark_unsent(item, lapsed())
@@ -306,6 +316,7 @@ def requeue(item: Reclaim, hold: HoldReason, *, wait: timedelta = RETRY_DELAY, m
             token=None,
             lease_until=None,
             sending_at=None,
+            tries=0,
             hold_reason=hold,
             not_before=database_now() + wait,
             outcome=message,

@@ -204,6 +204,7 @@ CASES = [
     Case("count protected people", lambda _: count_people(Protection.objects.all()), rows.protected),
     Case("abandoned claims", lambda _: sweep.recover_claims(), rows.in_state("claimed")),
     Case("abandoned sends", lambda _: sweep.recover_sends(), rows.in_state("sending")),
+    Case("items given up", lambda _: sweep.end_given_up(), rows.in_state("queued")),
     Case("lapsed approvals", lambda _: sweep.lapse_approvals(), rows.lapsed),
     Case("repair", lambda _: sweep.repair(), rows.asking),
     Case("due profiles", lambda _: (sweep.profiles_to_reclaim(), sweep.profiles_to_download()), rows.approved),

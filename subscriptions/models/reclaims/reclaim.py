@@ -88,6 +88,8 @@ class Reclaim(models.Model):
     queued_at = models.DateTimeField(_("queued at"), default=database_now)
     token = models.UUIDField(null=True, editable=False)
     lease_until = models.DateTimeField(null=True, editable=False)
+    # How many workers in a row claimed it and ended, or failed, before they sent it.
+    tries = models.PositiveSmallIntegerField(default=0, db_default=0, editable=False)
     not_before = models.DateTimeField(null=True)
     hold_reason = models.CharField(max_length=16, choices=HoldReason.choices, blank=True, default="")
     # The intent, committed before the call; the answer, committed after it.
