@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from functools import partial
 
 from celery import shared_task
 
 from integrations.connections.validation import profiles_to_validate_again, validate_connections
 from integrations.connectors.contract import ConnectorError
+from integrations.installation import findings
 from integrations.models import IntegrationProfile
 
 logger = logging.getLogger(__name__)
@@ -28,7 +30,11 @@ def validate_again() -> None:
 
 def _validate(profiles: Iterable[IntegrationProfile]) -> None:
     for profile in profiles:
-        try:
-            validate_connections(profile, actor=None)
-        except ConnectorError as error:
-            logger.warning("The connections of %s could not be validated: %s", profile, error)
+        findings.run_step(f"validate_connections:{profile.pk}", partial(_validate_one, profile))
+
+
+def _validate_one(profile: IntegrationProfile) -> None:
+    try:
+        validate_connections(profile, actor=None)
+    except ConnectorError as error:
+        logger.warning("The connections of %s could not be validated: %s", profile, error)

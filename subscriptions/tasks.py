@@ -205,9 +205,8 @@ def read_bounce_mailbox() -> None:
 @shared_task
 def notify_colleagues() -> None:
     """Send the mails to the people who work with LicenseHub."""
-    rights_mail.announce()
-    token_mail.tell()
-    notifications.deliver_due()
+    for step in (rights_mail.announce, token_mail.tell, notifications.deliver_due):
+        findings.run_step(f"{step.__module__}.{step.__name__}", step)
 
 
 @shared_task
@@ -253,12 +252,12 @@ def make_evidence_pack(pack_id: int) -> None:
 @shared_task
 def thin_history() -> None:
     """Triggered by beat every night: count the savings of the ended days again, and thin or remove what is old."""
-    count_all_verified()
-    remove_old_history(seconds=part_seconds())
-    thin_past_activity(seconds=part_seconds())
-    remove_old_deliveries()
-    note_due()
-    erase_due(seconds=part_seconds())
+    findings.run_step("count_all_verified", count_all_verified)
+    findings.run_step("remove_old_history", partial(remove_old_history, seconds=part_seconds()))
+    findings.run_step("thin_past_activity", partial(thin_past_activity, seconds=part_seconds()))
+    findings.run_step("remove_old_deliveries", remove_old_deliveries)
+    findings.run_step("note_due", note_due)
+    findings.run_step("erase_due", partial(erase_due, seconds=part_seconds()))
 
 
 @shared_task

@@ -34,8 +34,8 @@ BEHIND: Final = english(
     "NTP. Until then, this host sends nothing."
 )
 STEP_FAILED: Final = english(
-    "One step of the work that LicenseHub does every minute fails ({step}: {error}). The other steps continue. The log "
-    "of the worker has the whole error."
+    "One step of the regular work of LicenseHub fails ({step}: {error}). The other steps continue. The log of the "
+    "worker has the whole error."
 )
 
 logger = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ def clear(key: str) -> None:
 
 
 def run_step(name: str, step: Callable[[], object]) -> None:
-    """Run one step of the work of every minute. Its error is logged and reported, and ends none of the others."""
+    """Run one step of the regular work. Its error is logged and reported, and ends none of the others."""
     key = f"{STEP}{name}"[:80]
     try:
         step()

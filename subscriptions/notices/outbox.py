@@ -12,10 +12,11 @@ from abc import ABC, abstractmethod
 from datetime import timedelta
 from typing import Generic, TypeVar
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage
 from django.core.validators import validate_email
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import F, QuerySet
 
 from integrations.connectors.contract import english
@@ -26,7 +27,7 @@ from licensehub.database.clock import database_now
 from subscriptions.models import NoticeState
 from subscriptions.models.mail.notice import OutgoingMail
 from subscriptions.notices.mail_failures import Failure
-from subscriptions.notices.transport import MailServer, NoServer
+from subscriptions.notices.transport import NOT_WRITTEN, MailServer, NoServer
 
 logger = logging.getLogger(__name__)
 
@@ -124,7 +125,16 @@ class Outbox(ABC, Generic[Mail]):
 
         Neither if another process claimed it, or if it is no longer useful.
         """
-        message = self.message_of(mail)
+        try:
+            message = self.message_of(mail)
+        except (SoftTimeLimitExceeded, DatabaseError):
+            raise
+        except Exception as error:
+            # Otherwise it would be the next mail again and again, and hold up all the others.
+            logger.exception("Mail %s cannot be written", mail.pk)
+            reason = NOT_WRITTEN.format(error=type(error).__name__)
+            self._again(mail, reason, after=2 * RETRY_DELAY, postponed=mail.postponed + 1)
+            return False, None
         if message is None:
             _mine(mail).update(state=NoticeState.CANCELED)
             return False, None

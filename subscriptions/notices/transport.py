@@ -12,10 +12,13 @@ from django.core.mail.backends.base import BaseEmailBackend
 
 from integrations.connectors.contract import english
 from integrations.transaction_guard import refuse_inside_transaction
+from licensehub.outbound.foreign_text import one_line
 from licensehub.ui.invisible import visible, visible_page
 from subscriptions.notices.mail_failures import Failure, failure_of, message_of
 
 logger = logging.getLogger(__name__)
+
+NOT_WRITTEN = english("The mail could not be written: {error}")
 
 
 class NoServer(Exception):
@@ -57,6 +60,8 @@ class MailServer:
         refuse_inside_transaction()
         if self._connection is None:
             raise NoServer(english("The connection to the mail server is not open."))
+        # A name in it may have a line break, with which no mail has a subject.
+        message.subject = one_line(str(message.subject))
         show_invisible(message)
         try:
             self._connection.send_messages([message])
@@ -67,6 +72,10 @@ class MailServer:
                 # A server that takes our other mails refuses this one because of its reader.
                 failure = Failure.REFUSED if self._taken else Failure.DOWN
             return failure, message_of(error)
+        except ValueError as error:
+            # Django refuses a header with a line break, and smtplib what it cannot encode. Nothing was sent.
+            failure = Failure.REFUSED if self._taken else Failure.DOWN
+            return failure, NOT_WRITTEN.format(error=one_line(str(error)))
         self._taken += 1
         return None
 

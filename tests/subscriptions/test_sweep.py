@@ -1,4 +1,4 @@
-"""The work of every minute: what one step cannot do holds up none of the others."""
+"""The regular work: what one step cannot do holds up none of the others."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from typing import NoReturn
 from django.contrib.auth.models import Group
 from django.utils import timezone
 
+from integrations import tasks as connection_tasks
 from integrations.installation.findings import findings
+from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from subscriptions import sweep, tasks
 from subscriptions.accounts import rights_changes
 from subscriptions.models import ReclaimRequest, RightsChange
 from subscriptions.models.rights import RightsChangeQuerySet
+from subscriptions.notifications.delivery import deliver_due
 from tests.support.organization import Organization
 
 
@@ -73,3 +76,33 @@ def test_an_error_in_one_step_is_reported_and_ends_no_other(
     assert [finding.key for finding in findings()] == ["step:subscriptions.accounts.rights_changes.take_due"]
     tasks.sweep()
     assert not RightsChange.objects.waiting().exists() and not findings()
+
+
+def test_an_error_in_the_work_of_the_night_and_in_a_mail_ends_no_other_step(real_steps, db, monkeypatch):
+    done: list[str] = []
+    for name in ("remove_old_history", "thin_past_activity", "remove_old_deliveries", "note_due", "erase_due"):
+        monkeypatch.setattr(tasks, name, lambda name=name, **_: done.append(name))
+    monkeypatch.setattr(tasks, "count_all_verified", failing(tasks.count_all_verified))
+    tasks.thin_history()
+    assert done == ["remove_old_history", "thin_past_activity", "remove_old_deliveries", "note_due", "erase_due"]
+
+    monkeypatch.setattr(tasks.rights_mail, "announce", failing(tasks.rights_mail.announce))
+    monkeypatch.setattr(tasks.token_mail, "tell", failing(tasks.token_mail.tell))
+    monkeypatch.setattr(tasks.notifications, "deliver_due", wraps(deliver_due)(lambda: done.append("mails")))
+    tasks.notify_colleagues()
+    assert done[-1] == "mails" and len(findings()) == 3
+
+
+def test_a_profile_that_cannot_be_validated_stops_no_other(real_steps, world, monkeypatch):
+    other = IntegrationProfile.objects.create(name="Other", kind=world.profile.kind, state="published")
+    validated: list[int] = []
+
+    def validate(profile: IntegrationProfile, **_: object) -> None:
+        if profile == world.profile:
+            raise KeyError("a row that nobody expected")
+        validated.append(profile.pk)
+
+    monkeypatch.setattr(connection_tasks, "validate_connections", validate)
+    connection_tasks.validate_nightly()
+    assert validated == [other.pk]
+    assert [finding.key for finding in findings()] == [f"step:validate_connections:{world.profile.pk}"]
