@@ -123,7 +123,9 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Re
                 (gettext_lazy("Admin roles"), lambda row: row.subscription.admin_roles_label),
             ],
         ),
-        ListColumn("last_active", [(gettext_lazy("Last activity"), lambda row: row.evidence["last_activity_at"])]),
+        ListColumn(
+            "last_active", [(gettext_lazy("Last activity"), lambda row: moment(row.evidence, "last_activity_at"))]
+        ),
         ListColumn(
             "assigned", [(gettext_lazy("License assigned"), lambda row: moment(row.evidence, "license_assigned_at"))]
         ),

@@ -174,7 +174,7 @@ def _request_button(row: Subscription, candidate: RemovalCandidate | None, reque
     why_not = switches.note(row.profile, Operation.REQUEST)
     if candidate.state != CandidateState.READY:
         why_not = _("This candidate is “{state}”.").format(state=candidate.get_state_display())
-    return {"may_request": True, "why_not_request": why_not}
+    return {"may_request": True, "why_not_request": why_not, "candidate": candidate}
 
 
 def _may_protect(row: Subscription, request: HttpRequest) -> bool:

@@ -12,6 +12,7 @@ from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
+from integrations.models import IntegrationProfile
 from subscriptions.admin.widgets.charts import (
     BOTTOM,
     LABEL_HEIGHT,
@@ -175,6 +176,16 @@ def test_an_operator_sees_the_health_and_no_numbers(run, sign_in):
     page = sign_in("Operator").get(reverse(INDEX)).content.decode()
     assert "lh-health" in page
     assert "lh-tile-number" not in page
+
+
+@pytest.mark.parametrize(("role", "offered"), [("Operator", True), ("Company admin", True), ("Approver", False)])
+def test_people_who_may_download_can_do_it_from_the_overview(run, sign_in, role, offered):
+    IntegrationProfile.objects.filter(pk=run.profile_id).update(state="published")
+    address = reverse("admin:integrations_integrationprofile_action", args=[run.profile_id, "download"])
+    client = sign_in(role)
+    assert (f'action="{address}"' in text_of(client.get("/admin/"))) is offered
+    IntegrationProfile.objects.filter(pk=run.profile_id).update(state="paused")
+    assert f'action="{address}"' not in text_of(client.get("/admin/"))
 
 
 def test_profiles_can_be_switched(run, draft, sign_in):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 
 from subscriptions.admin.approvals import people
 from subscriptions.approvals import closing
-from subscriptions.models import CloseReason, RemovalCandidate, Subscription
+from subscriptions.models import AccountSettings, CloseReason, RemovalCandidate, Subscription
 from tests.support.exports import rows
 from tests.support.organization import page, questions
 from tests.support.pages import text_of
@@ -49,6 +50,29 @@ def test_the_export_has_everybody_of_the_request(organization, alice, bob, as_us
 
     assert {row["E-mail"] for row in found} == {f"person{number}@northwind.example" for number in range(4, 12)}
     assert {row["Since the request"] for row in found} == {"No change"}
+
+
+def test_files_have_the_last_activity_in_the_time_of_their_reader(organization, alice, bob, as_user):
+    """The evidence has it in UTC and with microseconds, so that a file could show another day than the page."""
+    request = organization.ask(alice, count=1)
+    person = request.removals.get()
+    person.candidate.evidence["last_activity_at"] = "2025-12-07T23:33:42.759000+00:00"
+    person.candidate.save()
+    type(person).objects.filter(pk=person.pk).update(evidence=person.candidate.evidence)
+    client = as_user(bob)
+    AccountSettings.objects.update_or_create(user=bob, defaults={"time_zone": "Europe/Berlin"})
+
+    candidates = (
+        f"{reverse('admin:subscriptions_removalcandidate_export', args=['csv'])}?state__exact=awaiting_approval"
+    )
+    for address in (page("reclaimrequest", "people", request.pk, "csv"), candidates):
+        assert [row["Last activity"] for row in rows(client.get(address))] == ["2025-12-08T00:33:42+01:00"]
+
+
+def test_each_request_names_its_files(organization, alice, bob, as_user):
+    request = organization.ask(alice, count=1)
+    shown = text_of(as_user(bob).get(page("reclaimrequest", "change", request.pk)))
+    assert "Export these people" in shown and page("reclaimrequest", "people", request.pk, "xlsx") in shown
 
 
 def test_it_takes_as_many_queries_as_a_small_one(organization, alice, bob, as_user):
