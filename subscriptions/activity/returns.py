@@ -21,6 +21,8 @@ from subscriptions.models.subscription import HELD
 
 # A seat that is taken again within this time was not saved.
 BOUGHT_AGAIN = timedelta(days=90)
+# The row of a reclaim, and the rows that its person got later. Nobody gets more than three within BOUGHT_AGAIN.
+ROWS_OF_PERSON = ("pk", "former", "former__former", "former__former__former")
 # A verified reclaim counts for a year. One that is older has saved its seat for the whole of it.
 COUNTED = timedelta(days=365)
 
@@ -31,7 +33,8 @@ def note_returns(
     """Note on each verified reclaim that its person holds a paid seat again since `at`. Returns how many reclaims.
 
     Looks at all people of the organization, or at one `subscription`, whose `license` may be newer than the row. A
-    person who was deleted and made again at the vendor has a new row, which points to the former one.
+    person who was deleted and made again at the vendor has a new row, which points to the former one, and so has each
+    person of a profile that was archived and made again.
     """
     profiles = IntegrationProfile.objects.of_organization(profile)
     # Back on a license that costs nothing, a seat is bought again when the license changes.
@@ -42,8 +45,7 @@ def note_returns(
         out = out.filter(subscription=subscription)
     held = Subscription.objects.filter(HELD).order_by()
     found_license = Coalesce(
-        Subquery(held.filter(pk=OuterRef("subscription")).values("license")[:1]),
-        Subquery(held.filter(former=OuterRef("subscription")).values("license")[:1]),
+        *(Subquery(held.filter(**{row: OuterRef("subscription")}).values("license")[:1]) for row in ROWS_OF_PERSON)
     )
     paid = _paid_licenses(profile, profiles)
     found = out.annotate(now=found_license).exclude(now=None)

@@ -86,19 +86,29 @@ def test_a_person_who_is_taken_back_three_times_saves_one_seat(world, alice, bob
 def test_a_new_account_or_profile_is_still_the_same_person(world, alice, bob, at_sandbox):
     world.download()
     priced(world, alice)
-    again, twice, stays = taken(world, alice, bob, world.candidates(3))
+    again, twice, stays, late = taken(world, alice, bob, world.candidates(4))
     for item in (again, twice):
         new = world.miro.make_again(item.subscription.external_id)["id"]
         world.miro.change(new, license_assigned_at=long_ago(), last_activity_at=long_ago(), active=item == again)
     world.download()
-    assert totals() == {"verified": 3, "again": 1}
+    assert totals() == {"verified": 4, "again": 1}
     archive.archive(world.profile, typed_name=world.profile.name, actor=bob)
-    assert totals() == {"verified": 3, "again": 1}, "the archived profile keeps its savings"
+    assert totals() == {"verified": 4, "again": 1}, "the archived profile keeps its savings"
 
     successor = replace(world, profile=connect(at_sandbox, name="Northwind again"))
     world.miro.change(stays.subscription.external_id, active=True)
     successor.download()
-    assert totals() == {"verified": 3, "again": 2}
+    assert totals() == {"verified": 4, "again": 2}
     groups = Ledger([successor.profile], timezone.localdate().year).groups()
     [line] = [line for group in groups for line in group.lines if line.license == "full"]
     assert line.cells[Stage.POTENTIAL].amount == 240 * line.cells[Stage.POTENTIAL].seats > 0
+
+    # Somebody is back when the profile has been made again twice, and was not in between.
+    archive.archive(successor.profile, typed_name=successor.profile.name, actor=bob)
+    third = replace(world, profile=connect(at_sandbox, name="Northwind once more"))
+    third.download()
+    assert totals() == {"verified": 4, "again": 2}
+    new = world.miro.make_again(late.subscription.external_id)["id"]
+    world.miro.change(new, active=True)
+    third.download()
+    assert totals() == {"verified": 4, "again": 3}
