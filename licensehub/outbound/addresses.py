@@ -7,7 +7,6 @@ could give another number: https://owasp.org/www-community/attacks/Server_Side_R
 from __future__ import annotations
 
 import re
-import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,10 +16,13 @@ from urllib.parse import urlsplit
 
 import idna
 
+from licensehub.outbound.names import rows_of
+
 Ip = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 MAX_URL: Final = 2000
+LOOK_UP_SECONDS: Final = 5.0
 # A name whose last part is a number is an IPv4 address in the eyes of a resolver: 2130706433, 127.1, 0x7f.0.0.1.
 # https://url.spec.whatwg.org/#ends-in-a-number-checker
 NUMBER: Final = re.compile(r"(?:\d+|0[xX][0-9a-fA-F]*)")
@@ -128,8 +130,7 @@ def _number_of(host: str) -> Ip | None:
 
 def look_up(host: str, port: int) -> list[str]:
     """The numbers of this name, by the resolver of this machine. Raises OSError."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(row[4][0]) for row in found]
+    return [str(row[4][0]) for row in rows_of(host, port, seconds=LOOK_UP_SECONDS)]
 
 
 def resolve(address: Address, policy: Policy) -> list[str]:

@@ -6,6 +6,7 @@ import socket
 import time
 
 from licensehub.outbound.deadlines import current
+from licensehub.outbound.names import rows_of
 
 
 def connect(host: str, port: int, *, seconds: float) -> socket.socket:
@@ -16,7 +17,7 @@ def connect(host: str, port: int, *, seconds: float) -> socket.socket:
     """
     deadline = current()
     ends_at = time.monotonic() + (seconds if deadline is None else deadline.left())
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    found = rows_of(host, port, seconds=min(seconds, ends_at - time.monotonic()))
     problem: OSError = TimeoutError("timed out")
     for number, (family, kind, protocol, _, address) in enumerate(found):
         share = (ends_at - time.monotonic()) / (len(found) - number)

@@ -122,7 +122,8 @@ class Deadline:
         """
         self._close_handle()
         with self._lock:
-            self._socket = self._handle = sock.dup()
+            # `dup` of a TLS socket is not implemented.
+            self._socket = self._handle = socket.fromfd(sock.fileno(), sock.family, sock.type)
             if self.expired:
                 self._shut()
 

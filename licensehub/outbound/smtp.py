@@ -50,9 +50,13 @@ class Smtp(smtplib.SMTP):
         return connect(host, port, seconds=timeout)
 
     def starttls(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
-        with Deadline(self.timeout) as deadline:
-            deadline.watch_connecting(self._connection())
-            return super().starttls(*args, **kwargs)
+        try:
+            with Deadline(self.timeout) as deadline:
+                deadline.watch_connecting(self._connection())
+                return super().starttls(*args, **kwargs)
+        except OSError:  # also those of `smtplib` and of TLS
+            self.close()
+            raise
 
     def getreply(self) -> tuple[int, bytes]:
         if self.file is None:

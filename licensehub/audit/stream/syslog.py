@@ -21,6 +21,7 @@ from licensehub.audit.outside import NotTaken, refuse_in_transaction
 from licensehub.audit.stream.events import as_line, as_ocsf
 from licensehub.outbound.connecting import connect
 from licensehub.outbound.deadlines import Deadline
+from licensehub.outbound.names import rows_of
 
 PORTS: Final = {"udp": 514, "tcp": 601, "tls": 6514}
 AUDIT_FACILITY, WARNING, INFORMATIONAL = 13, 4, 6
@@ -75,7 +76,9 @@ def send(receiver: Receiver, events: Sequence[AuditEvent]) -> None:
 
 
 def _send_datagrams(receiver: Receiver, events: Sequence[AuditEvent]) -> None:
-    family, kind, protocol, _, address = socket.getaddrinfo(receiver.host, receiver.port, type=socket.SOCK_DGRAM)[0]
+    family, kind, protocol, _, address = rows_of(receiver.host, receiver.port, seconds=TIMEOUT, kind=socket.SOCK_DGRAM)[
+        0
+    ]
     with socket.socket(family, kind, protocol) as sender:
         sender.settimeout(TIMEOUT)
         sender.connect(address)
@@ -100,10 +103,11 @@ def _send_encrypted(plain: socket.socket, host: str, frames: bytes) -> None:
     context = ssl.create_default_context(cafile=settings.AUDIT_CA_BUNDLE or None)
     with context.wrap_socket(plain, server_hostname=host) as encrypted:
         encrypted.sendall(frames)
+        ended: socket.socket = encrypted
         with contextlib.suppress(ssl.SSLError, TimeoutError):
             # The receiver may close without an answer.
-            plain = encrypted.unwrap()
-        _wait_until_read(plain)
+            ended = encrypted.unwrap()
+        _wait_until_read(ended)
 
 
 def _wait_until_read(connection: socket.socket) -> None:
