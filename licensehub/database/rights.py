@@ -7,7 +7,7 @@ from typing import Final
 
 from django.db import connection
 
-from licensehub.database.roles import MIGRATIONS, SEE_MIGRATIONS, Role, declared, tables
+from licensehub.database.roles import MAKE_TEMPORARY_TABLES, MIGRATIONS, SEE_MIGRATIONS, Role, declared, tables
 
 _ATTRIBUTES: Final = """
 SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls OR rolreplication,
@@ -36,6 +36,8 @@ SELECT c.relname, pg_get_serial_sequence(quote_ident(c.relname), a.attname)
  WHERE n.nspname = 'public' AND c.relkind = 'r'
    AND pg_get_serial_sequence(quote_ident(c.relname), a.attname) IS NOT NULL
 """
+_ON_DATABASE: Final = "SELECT has_database_privilege(%s, current_database(), 'TEMPORARY')"
+DATABASE: Final = "the database"  # as the place of a right
 TOO_MUCH: Final = "superuser, or may make users and databases", "owns tables", "may make tables", "may make schemas"
 
 
@@ -75,6 +77,9 @@ def differences(role: Role) -> list[str]:
         has = set(cursor.fetchall())
         cursor.execute(_ON_COLUMNS, [role.user])
         has |= {(table, f"UPDATE of {column}") for table, column in cursor.fetchall()}
+        cursor.execute(_ON_DATABASE, [role.user])
+        if cursor.fetchone()[0]:
+            has.add((DATABASE, "TEMPORARY"))
     needed = set(wanted(role))
     return [
         *(f"{right} on {table} is too much" for table, right in sorted(has - needed)),
@@ -86,6 +91,8 @@ def wanted(role: Role) -> Iterator[tuple[str, str]]:
     """Each declared right as table and right, e.g. `UPDATE of state`."""
     if role in SEE_MIGRATIONS:
         yield MIGRATIONS, "SELECT"
+    if role in MAKE_TEMPORARY_TABLES:
+        yield DATABASE, "TEMPORARY"
     known = tables()
     for table, rights in declared(role).items():
         has = {"SELECT": rights.select, "INSERT": rights.insert, "DELETE": rights.delete}

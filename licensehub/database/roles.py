@@ -216,6 +216,8 @@ BEAT: Final[Mapping[str, Rights]] = {
 }
 # Pages and workers check whether the tables fit the code.
 SEE_MIGRATIONS: Final = (Role.WEB, Role.WORKER)
+# A download, and pages of its facts, make temporary tables.
+MAKE_TEMPORARY_TABLES: Final = (Role.WEB, Role.WORKER)
 OURS: Final = ("audit", "ui", "integrations", "subscriptions", "licensehub", "sign_in", "api")
 
 

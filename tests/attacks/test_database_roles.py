@@ -125,6 +125,8 @@ def forbidden(role: Role) -> Iterator[str]:
             yield f'INSERT INTO "{table}" DEFAULT VALUES'
         if not rights.select:
             yield f'SELECT FROM "{table}"'
+    if role not in database_roles.MAKE_TEMPORARY_TABLES:
+        yield "CREATE TEMPORARY TABLE x (y int)"
     yield "CREATE TABLE public.x (y int)"
     yield "CREATE SCHEMA x"
     yield "CREATE OR REPLACE FUNCTION public.audit_append_only() RETURNS trigger LANGUAGE sql AS 'SELECT NULL'"
@@ -152,7 +154,9 @@ def test_control_the_owner_is_refused_nothing_and_each_right_too_much_is_found(r
     assert database_rights.current_user() not in {role.user for role in Role}
     assert "not the user of the web processes" in database.problem()
     web = Role.WEB
+    name = connection.ops.quote_name(connection.settings_dict["NAME"])
     for given, found in (
+        (f'REVOKE TEMPORARY ON DATABASE {name} FROM "{web.user}"', "TEMPORARY on the database is missing"),
         (f'GRANT UPDATE ON audit_auditevent TO "{web.user}"', "UPDATE of action on audit_auditevent is too much"),
         (f'GRANT DELETE ON subscriptions_reclaim TO "{web.user}"', "DELETE on subscriptions_reclaim is too much"),
         (f'REVOKE INSERT ON audit_auditevent FROM "{web.user}"', "INSERT on audit_auditevent is missing"),
@@ -169,6 +173,8 @@ def test_control_the_owner_is_refused_nothing_and_each_right_too_much_is_found(r
         transaction.savepoint_rollback(savepoint)
     sql(f'GRANT UPDATE ON audit_auditevent TO "{web.user}"')
     assert not refused(web, "UPDATE audit_auditevent SET action = NULL WHERE false")
+    sql(f"GRANT TEMPORARY ON DATABASE {name} TO PUBLIC")
+    assert "TEMPORARY on the database is too much" in database_rights.differences(Role.BEAT)
     call_command("grant_roles")
     assert refused(web, "UPDATE audit_auditevent SET action = NULL WHERE false")
     for role in Role:

@@ -31,7 +31,12 @@ class Command(BaseCommand):
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
             cursor.execute("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC")
+            database = connection.ops.quote_name(str(connection.settings_dict["NAME"]))
+            # PostgreSQL gives it to everybody.
+            cursor.execute(f"REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC")
             for role in Role:
+                word, to = ("GRANT", "TO") if role in roles.MAKE_TEMPORARY_TABLES else ("REVOKE", "FROM")
+                cursor.execute(f'{word} TEMPORARY ON DATABASE {database} {to} "{role.user}"')
                 for statement in roles.statements(role):
                     cursor.execute(statement)
                 for table, sequence in sequences():
