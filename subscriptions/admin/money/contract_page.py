@@ -87,19 +87,19 @@ def _forecast_context(row: Contract, found: Forecast) -> dict[str, Any]:
         "fewer": fewer,
         "fewer_cost": yearly_cost({(row.profile_id, row.license): abs(fewer)}),
         "apart": abs(fewer),
-        "apart_range": _range(row.seats - found.high, row.seats - found.low, fewer=fewer >= 0),
+        "apart_range": _range(row.seats - found.high, row.seats - found.low),
         "chart": chart(found, row.seats),
         "weekly": _weekly(found),
     }
 
 
-def _range(low: int, high: int, *, fewer: bool) -> str:
-    """`78 to 154 fewer`, `2 to 6 more`."""
-    return (
-        _("{low} to {high} fewer").format(low=number(low), high=number(high))
-        if fewer
-        else _("{low} to {high} more").format(low=number(-high), high=number(-low))
-    )
+def _range(low: int, high: int) -> str:
+    """`78 to 154 fewer`, `2 to 6 more`, `4 more to 10 fewer`. Both numbers say how many fewer; below 0 it is more."""
+    if low >= 0:
+        return _("{low} to {high} fewer").format(low=number(low), high=number(high))
+    if high <= 0:
+        return _("{low} to {high} more").format(low=number(-high), high=number(-low))
+    return _("{more} more to {fewer} fewer").format(more=number(-low), fewer=number(high))
 
 
 def _weekly(found: Forecast) -> str:

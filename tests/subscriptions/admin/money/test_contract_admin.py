@@ -89,6 +89,8 @@ def test_with_eight_weeks_it_says_how_many_seats_the_next_term_needs(organizatio
     assert shown.context["forecast"].seats == 12 + 14
     assert "More to buy" in text(shown) and "1.0 more seats a week" in text(shown)
     assert "More to buy 6 6 to 6 more" in text(shown)
+    Contract.objects.update(seats=26)
+    assert "0 to 0 fewer" in text(client.get(f"{PAGE}?assume=none"))
     everybody = client.get(f"{PAGE}?assume=all")
     assert everybody.context["forecast"].seats == 12 - 8 + 14 and "8 seats are taken back before" in text(everybody)
     assert client.get(f"{PAGE}?assume=x&profile=y").status_code == 200
@@ -104,6 +106,16 @@ def test_with_eight_weeks_it_says_how_many_seats_the_next_term_needs(organizatio
     )
     over = text(client.get(PAGE))
     assert "Not in force" in over and "Needed on" not in over and "The renewal is over" in over
+
+
+def test_a_band_on_both_sides_of_what_was_bought_is_more_to_fewer(organization, sign_in):
+    client = sign_in("Company admin")
+    client.post(EDIT, good())
+    weeks_of_downloads(organization, [9, 12, 8, 13, 9, 14, 10, 12])
+    shown = client.get(f"{PAGE}?assume=none")
+    found = shown.context["forecast"]
+    assert found.low < 20 < found.high
+    assert f"{found.high - 20} more to {20 - found.low} fewer" in text(shown)
 
 
 def test_savings_are_an_estimate_until_the_renewal(organization, sign_in, alice):
