@@ -61,7 +61,7 @@ class MailServer:
         if self._connection is None:
             raise NoServer(english("The connection to the mail server is not open."))
         # A name in it may have a line break, with which no mail has a subject.
-        message.subject = one_line(str(message.subject))
+        message.subject = " ".join(str(message.subject).split())
         show_invisible(message)
         try:
             self._connection.send_messages([message])
