@@ -14,6 +14,11 @@ from django.utils.cache import get_conditional_response
 from licensehub.api.problems import CONTENT_TYPE, OF_STATUS, Problem
 
 PREFIX: Final = "/api/"
+# The headers of an error that stay when a program gets it: two for the program, the others for a browser.
+KEPT: Final = (
+    *("Allow", "Retry-After", "X-Content-Type-Options", "X-Frame-Options", "Referrer-Policy", "Permissions-Policy"),
+    *("Content-Security-Policy", "Cross-Origin-Opener-Policy", "Strict-Transport-Security"),
+)
 
 
 class ApiMiddleware:
@@ -63,7 +68,7 @@ def _as_problem(response: HttpResponseBase) -> HttpResponseBase:
     problem = Problem(response.status_code if known else 500).response()
     if not known:
         problem.status_code = response.status_code
-    for name in ("Allow", "Retry-After"):
+    for name in KEPT:
         if name in response.headers:
             problem.headers[name] = response.headers[name]
     return problem

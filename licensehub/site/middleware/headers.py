@@ -1,4 +1,4 @@
-"""The rules for each answer: the features that a browser may use, and texts without invisible characters."""
+"""The rules for each answer: what a browser may use and keep, and texts without invisible characters."""
 
 from __future__ import annotations
 
@@ -52,6 +52,9 @@ class AnswerMiddleware:
         response = self.get_response(request)
         response.headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
         is_page = response.headers.get("Content-Type", "").startswith("text/html")
+        if is_page:
+            # Names and addresses stay in no browser and in no proxy, also on a page of a library that says nothing.
+            response.headers.setdefault("Cache-Control", "no-store, private")
         if is_page and isinstance(response, HttpResponse) and response.charset.lower() == "utf-8":
             content = response.content
             if (shown := visible_page(content)) is not content:

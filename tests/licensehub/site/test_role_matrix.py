@@ -18,7 +18,7 @@ from http.cookies import SimpleCookie
 import pytest
 from django.contrib.auth.models import Group, User
 from django.db import transaction
-from django.http import HttpResponseForbidden
+from django.http import HttpResponse, HttpResponseForbidden
 from django.template.response import SimpleTemplateResponse
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -184,21 +184,28 @@ def rows_of(run: DownloadRun, alice: User, bob: User, carol: User) -> dict[str, 
     }
 
 
-def lets_in(client: Client, path: str, method: str) -> bool:
-    """Whether the role gets through. What the request did is taken back."""
+def ask(client: Client, path: str, method: str) -> HttpResponse:
+    """The whole answer. What the request did is taken back."""
     kept = {name: morsel.value for name, morsel in client.cookies.items()}
     with transaction.atomic():
         try:
             answer = getattr(client, method)(path)
             if answer.streaming:
                 list(answer.streaming_content)  # its end closes the file
-        except BaseException as error:  # a call to the vendor, which no test lets out: the role got through to it
-            if not isinstance(error, (Exception, pytest.fail.Exception)):
-                raise
-            return True
         finally:
             transaction.set_rollback(True)
             client.cookies = SimpleCookie(kept)
+    return answer
+
+
+def lets_in(client: Client, path: str, method: str) -> bool:
+    """Whether the role gets through."""
+    try:
+        answer = ask(client, path, method)
+    except BaseException as error:  # a call to the vendor, which no test lets out: the role got through to it
+        if not isinstance(error, (Exception, pytest.fail.Exception)):
+            raise
+        return True
     if path.startswith("/account/") and answer.status_code == 404:
         return False  # switched off
     location = answer.headers.get("Location", "")
@@ -249,6 +256,35 @@ def test_who_gets_through_where(clients, rows, _only_who_may, method):
     assert set(table) <= known, "these addresses of the table do not exist"
 
 
+PROTECTING = {"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "same-origin"}
+# Anybody may read these words of the calendar, and a browser may keep them.
+PUBLIC = ("/admin/jsi18n/",)
+
+
+def unprotected(client: Client, path: str) -> list[str]:
+    """The headers that the answer to a GET lacks, for a browser that must neither run nor keep what it shows."""
+    try:
+        answer = ask(client, path, "get")
+    except pytest.fail.Exception:  # a call to the vendor, which no test lets out
+        return []
+    found = [name for name, value in PROTECTING.items() if answer.headers.get(name) != value]
+    policy = answer.headers.get("Content-Security-Policy", "")
+    found += [
+        word for word in ("default-src 'self'", "frame-ancestors 'none'", "base-uri 'none'") if word not in policy
+    ]
+    stored = not {"no-store", "private"} & set(re.split(r"[\s,]+", answer.headers.get("Cache-Control", "")))
+    return [*found, "Cache-Control"] if stored and answer.status_code == 200 and path not in PUBLIC else found
+
+
+def test_no_browser_or_proxy_keeps_a_page_and_each_answer_says_what_a_browser_may_do(clients, rows, _only_who_may):
+    wrong = {}
+    for address in addresses(rows):
+        for letter in "S_":
+            if found := unprotected(clients[letter], address.path):
+                wrong[f"{letter} {address.path}"] = found
+    assert wrong == {}, "\n".join(f"{path}: {found}" for path, found in wrong.items())
+
+
 def test_an_address_that_nobody_has_decided_about_is_found():
     """The control: an unknown act, and an unknown list, have no line."""
     table = acts()
@@ -289,16 +325,8 @@ def us_of_matrix(rows) -> DownloadRun:
 
 
 def answer_of(client: Client, path: str, method: str) -> tuple[int, str]:
-    """Status and target, without the id in it. What the request did is taken back."""
-    kept = {name: morsel.value for name, morsel in client.cookies.items()}
-    with transaction.atomic():
-        try:
-            answer = getattr(client, method)(path)
-            if answer.streaming:
-                list(answer.streaming_content)
-        finally:
-            transaction.set_rollback(True)
-            client.cookies = SimpleCookie(kept)
+    """Status and target, without the id in it."""
+    answer = ask(client, path, method)
     return answer.status_code, re.sub(r"\d+", "#", answer.headers.get("Location", ""))
 
 
