@@ -18,6 +18,7 @@ from licensehub.ui.time_zones import company_day
 from subscriptions.accounts.scope import refuse_outside
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import Contract
+from subscriptions.money.prices import MIN_DAY
 
 # A mail reminds so many days before the last day of notice.
 REMINDERS = (120, 90, 60, 30)
@@ -41,6 +42,8 @@ def check_input(wanted: ContractInput) -> None:
     """Raises Refused with the first thing that is wrong."""
     if wanted.seats < 1:
         raise Refused(_("Enter the number of seats that were bought, at least 1."))
+    if wanted.starts < MIN_DAY:
+        raise Refused(_("This day is before the year 2000. Check the year."))
     if wanted.renews_on <= wanted.starts:
         raise Refused(_("The renewal is after the first day of the term."))
     if wanted.renews_on - wanted.starts > MAX_TERM:

@@ -23,7 +23,8 @@ from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import Per, Price
 from subscriptions.money.currencies import amount_text, currencies
 
-# A price that begins later than this is a typing error.
+# A price that begins earlier or later than this is a typing error.
+MIN_DAY = date(2000, 1, 1)
 MAX_AHEAD = timedelta(days=5 * 365)
 
 
@@ -49,6 +50,8 @@ def enter_price(profile: IntegrationProfile, wanted: PriceInput, *, actor: Actor
         )
     if wanted.amount < 0:
         raise Refused(_("A price is 0 or more. Enter 0 for a license type that costs nothing."))
+    if wanted.valid_from < MIN_DAY:
+        raise Refused(_("This day is before the year 2000. Check the year."))
     if wanted.valid_from > company_day() + MAX_AHEAD:
         raise Refused(_("This day is more than five years ahead. Check the year."))
     row = Price(

@@ -45,6 +45,7 @@ def given(**other) -> ContractInput:
     ("values", "sentence"),
     [
         ({"seats": 0}, "at least 1"),
+        ({"starts": date(26, 3, 1), "renews_on": date(27, 3, 1), "notice_by": date(27, 1, 1)}, "before the year 2000"),
         ({"renews_on": TODAY - timedelta(days=300)}, "after the first day"),
         ({"renews_on": TODAY + timedelta(days=5000)}, "ten years"),
         ({"notice_by": TODAY + timedelta(days=101)}, "not after the renewal"),

@@ -71,6 +71,7 @@ def test_bad_prices_are_refused_and_a_mistake_can_be_withdrawn(organization, ali
         ({"currency": "DEM"}, "no currency of ISO 4217"),
         ({"amount": "-1"}, "0 or more"),
         ({"valid_from": timezone.localdate() + timedelta(days=3650)}, "more than five years ahead"),
+        ({"valid_from": date(26, 3, 1)}, "before the year 2000"),
     ):
         with pytest.raises(Refused, match=words):
             entered(profile, alice, **{"amount": "240", "valid_from": JULY, **bad})
