@@ -17,4 +17,9 @@ register = template.Library()
 def changed_outside(context: RequestContext) -> dict[str, Any]:
     """Empty on a page that is not about one row, and for rows as LicenseHub wrote them."""
     row = context.get("original") or context.get("control")
-    return {"findings": findings_about(row) if isinstance(row, Model) and row.pk else []}
+    if not isinstance(row, Model) or not row.pk:
+        return {"findings": []}
+    if context["request"].method == "POST":
+        # A form with errors has written what was entered into the row, and has stored nothing.
+        row = type(row)._base_manager.get(pk=row.pk)
+    return {"findings": findings_about(row)}

@@ -7,16 +7,19 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
 from integrations.models import Connection
+from licensehub.audit.actions import Action
+from licensehub.audit.log import record
 from licensehub.audit.models import AuditEvent
 from subscriptions import tasks
 from subscriptions.admin.rules.rule_admin import LOSSES
 from subscriptions.errors import NotActionable
-from subscriptions.models import DownloadRun, RemovalCandidate, Verdict
-from subscriptions.rules.rules import change_rule
+from subscriptions.models import DownloadRun, ReclaimRule, RemovalCandidate, Verdict
+from subscriptions.rules.rules import change_rule, terms_of
 from tests.support.fixtures import person
 from tests.support.organization import page, said
 from tests.support.pages import text_of
@@ -301,3 +304,20 @@ def test_caps_before_the_first_download(empty_organization, alice, as_user):
 def test_each_verdict_stands_in_one_line_of_the_funnel():
     shown = [verdict for _, verdicts in LOSSES for verdict in verdicts]
     assert sorted([*shown, Verdict.CANDIDATE]) == sorted(Verdict)
+
+
+def test_an_error_in_the_form_is_no_change_from_outside(organization, alice, as_user):
+    """The form has written what was entered into the row of the page, and stored nothing."""
+    client = as_user(alice)
+    with transaction.atomic():
+        rule = organization.rule
+        record(Action.RULE_CREATED, actor=alice, target=rule, data={"terms": terms_of(rule)})
+    client.post(*form(organization, days_to_answer="8"))
+    organization.rule.refresh_from_db()
+    wrong = form(organization, days_to_answer="6", last_activity_threshold="")
+
+    shown = text_of(client.post(*wrong))
+    assert "Enter the threshold in days" in shown and "Row now" not in shown
+
+    ReclaimRule.objects.update(days_to_answer=9)
+    assert "Row now" in text_of(client.post(*wrong))
