@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from celery import current_app
 from django.conf import settings
 
 from licensehub import queues
+from licensehub.build import PACKAGES
 from subscriptions import tasks
 from tests.support.servers import environment_for_children
 
@@ -29,6 +31,37 @@ def test_each_task_waits_in_a_declared_queue():
     assert current_app.amqp.router.route({}, "celery.backend_cleanup")["queue"].name == queues.DEFAULT
     missing = [name for name in queues.TASKS if f"| `{name}` |" not in CONFIGURATION.read_text()]
     assert not missing, "docs/configuration.md explains each queue"
+
+
+# Each leaves work to a broker or to one worker, which may lose it: see docs/adr/0003-queue-of-record.md.
+CALLS = {"apply_async", "send_task", "retry"}
+OPTIONS = {"countdown", "eta", "autoretry_for"}
+CANVAS = {"chain", "chord", "chunks", "group", "signature"}
+
+
+def left_to_the_broker(source: str) -> list[str]:
+    found: list[str] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call):
+            found += [node.func.attr] if isinstance(node.func, ast.Attribute) and node.func.attr in CALLS else []
+            found += [keyword.arg for keyword in node.keywords if keyword.arg in OPTIONS]
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("celery"):
+            found += [name.name for name in node.names if name.name in CANVAS]
+    return found
+
+
+def test_no_work_is_left_to_the_broker():
+    code = [path for name in PACKAGES for path in (Path(settings.BASE_DIR) / name).rglob("*.py")]
+    found = {str(path): names for path in code if (names := left_to_the_broker(path.read_text()))}
+    assert len(code) > 500 and not found
+    assert current_app.conf.result_backend is None and current_app.conf.task_ignore_result
+    control = """
+from celery import chord
+task.apply_async(args, countdown=5)
+self.retry(eta=moment)
+shared_task(autoretry_for=(Exception,))(work)
+"""
+    assert sorted(left_to_the_broker(control)) == ["apply_async", "autoretry_for", "chord", "countdown", "eta", "retry"]
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
