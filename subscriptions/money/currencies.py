@@ -6,7 +6,7 @@ from decimal import Decimal
 from functools import cache
 
 from babel.core import get_global
-from babel.numbers import format_currency, get_currency_name
+from babel.numbers import format_currency, get_currency_name, get_currency_symbol
 from django.utils.translation import get_language
 
 # Language -> the locale that writes amounts, and the formats of amounts without and with decimals.
@@ -29,9 +29,14 @@ def _currencies(locale: str) -> dict[str, str]:
 
 
 def amount_text(amount: Decimal, currency: str) -> str:
-    """`$61,200`, `€0.50`, in German `0,50 €`. An amount without cents has no decimals. A minus sign stands first."""
+    """`$61,200`, `€0.50`, `CHF 240`, in German `0,50 €`.
+
+    An amount without cents has no decimals. A minus sign stands first.
+    """
     locale = _locale()
     pattern = (WHOLE if amount == amount.to_integral_value() else EXACT)[locale]
+    if get_currency_symbol(currency, locale)[-1].isalpha():
+        pattern = pattern.replace("¤#", "¤\u00a0#")
     return format_currency(amount, currency, pattern, locale=locale, currency_digits=False)
 
 

@@ -15,9 +15,12 @@ document.addEventListener("DOMContentLoaded", () => {
             sums[currency] = (sums[currency] || 0) + Number(amount);
         }
         const language = document.documentElement.lang || "en";
-        const text = ([currency, amount]) => new Intl.NumberFormat(language, {
-            style: "currency", currency, ...(Number.isInteger(amount) ? { maximumFractionDigits: 0 } : {}),
-        }).format(amount);
+        // As other pages write amounts: cents, or none for a whole amount, whatever is usual for the currency.
+        const text = ([currency, sum]) => {
+            const amount = Math.round(sum * 100) / 100, digits = Number.isInteger(amount) ? 0 : 2;
+            const decimals = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+            return new Intl.NumberFormat(language, { style: "currency", currency, ...decimals }).format(amount);
+        };
         const texts = Object.entries(sums).sort().map(text);
         return texts.length ? money.dataset.money.replace("{amount}", texts.join(money.dataset.and)) : "";
     };

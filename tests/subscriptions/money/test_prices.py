@@ -27,6 +27,7 @@ def test_amounts_are_written_with_their_currency():
     written = [amount_text(D(text), code) for text, code in (("61200.00", "USD"), ("-432", "EUR"), ("0.5", "EUR"))]
     assert written == ["$61,200", "−€432", "€0.50"]
     assert amount_text(D("1200"), "JPY") == "¥1,200"
+    assert [amount_text(D(text), "CHF") for text in ("240", "-0.5")] == ["CHF\u00a0240", "−CHF\u00a00.50"]
     with translation.override("de"):
         assert amount_text(D("-1200.5"), "EUR") == "−1.200,50\u00a0€"
 
