@@ -93,9 +93,10 @@ def _header(request: ReclaimRequest) -> dict[str, Any]:
 def why_empty(request: ReclaimRequest) -> str:
     """The reasons why people left it: `Active again (2), dropped by a user (1)`, the most frequent reason first."""
     reasons = Counter(
-        row.strip(" .") or _("dropped by a user") for row in request.removals.values_list("drop_reason", flat=True)
+        translated(reason).strip(" .") or _("dropped by a user")
+        for reason in request.removals.values_list("drop_reason", flat=True)
     )
-    return ", ".join(f"{translated(reason)} ({number(count)})" for reason, count in reasons.most_common())
+    return ", ".join(f"{reason} ({number(count)})" for reason, count in reasons.most_common())
 
 
 def account_age(user: User, at: datetime) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from django.utils import timezone
+from django.utils import timezone, translation
 
+from subscriptions.admin.approvals.request_page import why_empty
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import file_automatically, open_for_approval
 from subscriptions.models import (
@@ -170,3 +171,11 @@ def test_the_page_asks_no_question_per_answer(collecting, organization, alice, b
     client = as_user(bob)
 
     assert questions(client, request_url("change", collecting)) == questions(client, request_url("change", many))
+
+
+def test_a_request_without_people_says_why_in_the_language_of_its_reader(organization, alice):
+    asked = organization.ask(alice, count=1)
+    asked.removals.update(drop_reason="No contact: the question did not reach this person.")
+    assert why_empty(asked) == "No contact: the question did not reach this person (1)"
+    with translation.override("de"):
+        assert why_empty(asked) == "Kein Kontakt: Die Frage hat diese Person nicht erreicht (1)"
