@@ -8,22 +8,19 @@ import time_machine
 from django.core.mail import EmailMessage
 from django.utils import timezone
 
-from integrations.models import IntegrationProfile
 from subscriptions.models import Notice
 from subscriptions.notices import delivery, outbox, transport
 from subscriptions.notices.mail_failures import Failure
-from tests.support.colleagues import Colleagues
 from tests.support.notices import Asking, states
 
 
-def test_a_line_break_in_a_name_stops_no_mail_to_colleagues(colleagues: Colleagues, alice, bob):
-    IntegrationProfile.objects.update(name="Northwind\nBcc: all@northwind.example")
-    colleagues.ask(alice)
-
-    assert colleagues.minute() == 1
-
-    [mail] = colleagues.server.mails
-    assert "Northwind Bcc: all@northwind.example" in mail["Subject"] and mail["Bcc"] is None
+def test_a_line_break_in_a_name_stops_no_mail(mail_server):
+    subject = "LicenseHub: A role for Pat\nBcc: all@northwind.example"
+    with transport.MailServer() as server:
+        server.ready()
+        assert server.hand_over(EmailMessage(subject, "Text", to=["a@northwind.example"])) is None
+    [mail] = mail_server.mails
+    assert mail["Subject"] == "LicenseHub: A role for Pat Bcc: all@northwind.example" and mail["Bcc"] is None
 
 
 def test_the_others_get_theirs_and_the_one_is_tried_later(asking: Asking, monkeypatch):
