@@ -46,7 +46,7 @@ def hurry() -> None:
     read = float(os.environ["CHAOS_READ"])
     hasty = replace(connector.DEFAULT_LIMITS, read=read, backoff=0.1, max_backoff=0.4)
     init = connector.MiroConnector.__init__
-    init.__kwdefaults__ = {"limits": hasty}  # type: ignore[attr-defined]  # of each function
+    init.__kwdefaults__ = {"limits": hasty}
     if os.environ.get("CHAOS_LIMITS") != "on":
         rate_limit.MIN_HOLD = 0.2
         scim.READS = scim.WRITES = NO_LIMIT

@@ -88,7 +88,7 @@ class Containers:
                 shutil.copy(Path("/etc", name), self.host.path("/etc") / name)
             reason = users.refused()
         if reason:
-            sys.__stderr__.write(f"\n!!! The containers run as the user of the test: {reason}\n")  # type: ignore[union-attr]  # pytest has one
+            sys.__stderr__.write(f"\n!!! The containers run as the user of the test: {reason}\n")
             for folder in {folder for service in ours() for folder in mounts_of(service)} - {TEMPORARY}:
                 self.host.path(folder).mkdir(parents=True)
             return

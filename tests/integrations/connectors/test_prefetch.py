@@ -315,7 +315,7 @@ def test_a_reader_that_stops_leaves_no_thread(server: ScriptedServer) -> None:
     endless(server)
     pages = rest_of(server).members()
     assert next(pages).cursor == "1" and threads()
-    pages.close()  # type: ignore[attr-defined]  # of a generator
+    pages.close()
     assert not threads() and len(server.seen) == 2
 
 

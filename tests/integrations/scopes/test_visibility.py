@@ -30,7 +30,7 @@ def leads_to_profile(model: type[Model]) -> bool:
         if one is IntegrationProfile or hasattr(one, "profile_id"):
             return True
         keys = [field.related_model for field in one._meta.get_fields() if field.concrete and field.many_to_one]
-        found += [key for key in keys if key not in known]  # type: ignore[misc]  # no generic keys here
+        found += [key for key in keys if key not in known]
     return False
 
 

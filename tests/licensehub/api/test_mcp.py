@@ -110,7 +110,7 @@ def test_the_official_client_talks_to_the_command(real_transactions, program, ca
             began = await session.initialize()
             listed = {tool.name for tool in (await session.list_tools()).tools}
             answer = await session.call_tool("me", {})
-            return began.instructions or "", listed, answer.content[0].text  # type: ignore[union-attr]  # a text
+            return began.instructions or "", listed, answer.content[0].text
 
     instructions, listed, answer = anyio.run(talk)
     assert "no tool can" in instructions and listed == READS | PREPARES

@@ -37,7 +37,7 @@ def test_all_lists_have_the_cells_of_unfold(world, alice, bob, client: Client):
     assert cells > 500
 
 
-class Columns(ModelAdmin):  # type: ignore[type-arg]  # unfold's class takes no type at run time
+class Columns(ModelAdmin):
     """A list of accounts with two columns: `name` links to the page of the row, and `value` shows `shows`."""
 
     list_display = ("name", "value")
