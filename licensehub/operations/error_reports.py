@@ -34,7 +34,7 @@ def start(**options: Any) -> bool:
         log.error("SENTRY_DSN is set, but the package sentry-sdk is not installed, so no error is reported.")
         return False
     if not error_transport.is_known():
-        log.error("LicenseHub does not know this version of sentry-sdk, so no error is reported. Install 2.75.")
+        log.error("LicenseHub does not know this version of sentry-sdk, so no error is reported.")
         return False
     sentry_sdk.init(
         dsn=settings.SENTRY_DSN,
