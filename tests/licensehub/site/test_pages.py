@@ -12,7 +12,9 @@ from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db import connection
+from django.template.base import Origin, Template
 from django.template.loader import get_template
+from django.template.loader_tags import BlockNode, ExtendsNode
 from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import NoReverseMatch, reverse
@@ -166,6 +168,29 @@ def test_each_page_has_one_active_entry_in_the_menu(run, admin_user, entry, belo
     request.user = admin_user
     items = [item for group in navigation(request) for item in group["items"]]
     assert [item["title"] for item in items if item["active"]] == [entry.title]
+
+
+def blocks_above(template: Template, seen: list[Origin]) -> set[str]:
+    """The names of all blocks in the templates that this one extends; empty if it extends none."""
+    found: set[str] = set()
+    for extends in template.nodelist.get_nodes_by_type(ExtendsNode):
+        parent, origin = template.engine.find_template(extends.parent_name.var, skip=seen)
+        found |= {node.name for node in parent.nodelist.get_nodes_by_type(BlockNode)}
+        found |= blocks_above(parent, [*seen, origin])
+    return found
+
+
+def test_each_block_has_a_place_in_the_templates_above():
+    """Django shows nothing of a block whose name the page below has lost, and says nothing."""
+    folder = Path(settings.BASE_DIR) / "templates"
+    lost = []
+    for path in sorted(folder.rglob("*.html")):
+        template = get_template(path.relative_to(folder).as_posix()).template
+        for extends in template.nodelist.get_nodes_by_type(ExtendsNode):
+            known = blocks_above(template, [template.origin])
+            own = [node.name for node in extends.nodelist if isinstance(node, BlockNode)]
+            lost += [f"{template.name}: {name}" for name in own if name not in known]
+    assert lost == []
 
 
 def test_every_template_compiles():
