@@ -48,6 +48,7 @@ class ProfileStats:
     requested_people: counts.Count
     attention: counts.Count
     lost_protections: counts.Count
+    ending_protections: counts.Count
     by_license: dict[str, int]
     people: PeopleCounts
 
@@ -65,6 +66,7 @@ def profile_stats(profile: IntegrationProfile, run: DownloadRun | None) -> Profi
             "requested_people": requested_people,
             "attention": profile.candidates.filter(state=CandidateState.ATTENTION_REQUIRED),
             "lost_protections": Protection.objects.lost().of(profile.pk),
+            "ending_protections": Protection.objects.ending_soon().of(profile.pk),
         }
     )
     return ProfileStats(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -25,6 +25,9 @@ from licensehub.ui.formatting import day, name_of
 from licensehub.ui.lists.paging.row_values import compared, row
 from subscriptions.models.fields import position_of
 from subscriptions.models.subscription import HAS_ADMIN_ROLE, HELD, Subscription, address_key
+
+# Long enough to ask the owner whether it is still needed.
+ENDS_SOON = timedelta(days=14)
 
 
 class ProtectionKind(models.TextChoices):
@@ -81,6 +84,11 @@ def _in_force(now: Any = None) -> Q:
     return Q(ended_at=None) & (Q(ends_at=None) | Q(ends_at__gt=now or database_now()))
 
 
+def _ends_soon() -> Q:
+    """Of protections in force."""
+    return Q(ends_at__lte=database_now() + ENDS_SOON)
+
+
 class ProtectionQuerySet(models.QuerySet["Protection"]):
     def in_force(self, now: Any = None) -> ProtectionQuerySet:
         """`now` is a moment, or an expression of one."""
@@ -92,9 +100,14 @@ class ProtectionQuerySet(models.QuerySet["Protection"]):
         return begun.filter(Q(ended_at=None) | Q(ended_at__gt=moment))
 
     def with_state(self) -> ProtectionQuerySet:
-        """Annotate each with `state`: in_force, lost (in force, and covers nobody any more) or ended."""
+        """Annotate each with `state`: lost (covers nobody any more), ends_soon, in_force or ended.
+
+        All but `ended` are in force.
+        """
         lost = When(_in_force() & Q(lost_at__isnull=False), then=Value("lost"))
-        return self.annotate(state=Case(lost, When(_in_force(), then=Value("in_force")), default=Value("ended")))
+        ends_soon = When(_in_force() & _ends_soon(), then=Value("ends_soon"))
+        in_force = When(_in_force(), then=Value("in_force"))
+        return self.annotate(state=Case(lost, ends_soon, in_force, default=Value("ended")))
 
     def run_out(self) -> ProtectionQuerySet:
         """Protections whose end has come and is not noted yet."""
@@ -103,6 +116,10 @@ class ProtectionQuerySet(models.QuerySet["Protection"]):
     def lost(self) -> ProtectionQuerySet:
         """Protections in force that cover nobody any more, and that no user has looked at."""
         return self.in_force().filter(lost_at__isnull=False)
+
+    def ending_soon(self) -> ProtectionQuerySet:
+        """Protections in force that cover people, and end within ENDS_SOON."""
+        return self.in_force().filter(_ends_soon(), lost_at=None)
 
     def of(self, profile_id: int) -> ProtectionQuerySet:
         """The protections of this profile."""

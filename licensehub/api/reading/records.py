@@ -193,7 +193,7 @@ def protections(
     if profile is not None:
         rows = rows.filter(profile=profile)
     if in_force is not None:
-        rows = rows.filter(state__in=["in_force", "lost"] if in_force else ["ended"])
+        rows = rows.exclude(state="ended") if in_force else rows.filter(state="ended")
     order = keyset.Order(Protection, "pk", descending=True)
     return page(rows, order, cursor, limit, lambda shown: [protection_out(row) for row in shown])
 

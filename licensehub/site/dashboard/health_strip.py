@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from integrations import sending
 from integrations.installation.findings import findings
-from integrations.models import ConnectionState, IntegrationProfile, ProfileState
+from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
 from licensehub.database.clock import database_now
 from licensehub.site.dashboard.audit_health import audit_health
 from licensehub.site.dashboard.health import Health
@@ -174,15 +174,31 @@ def _connections(profile: IntegrationProfile, user: User | AnonymousUser) -> lis
     link = page("integrations_integrationprofile", profile.pk)
     if not rows:
         return [Health("key_off", _("Connections"), _("none set"), "warning", link)]
-    if all(row.state == ConnectionState.WORKING for row in rows):
-        return [Health("key", _("Connections"), _("{count} working").format(count=len(rows)), "ok", link)]
     shown = user.has_perm("integrations.view_connection")
+    if all(row.state == ConnectionState.WORKING for row in rows):
+        working = Health("key", _("Connections"), _("{count} working").format(count=len(rows)), "ok", link)
+        return [working, *_token_ages(rows, shown)]
     found = []
     for row in rows:
         icon, tone = CONNECTION_TONES.get(ConnectionState(row.state), ("help", "neutral"))
         link = page("integrations_connection", row.pk) if shown else ""
         found.append(Health(icon, row.label, str(CONNECTION_WORDS[ConnectionState(row.state)]), tone, link))
     return found
+
+
+def _token_ages(rows: list[Connection], shown: bool) -> list[Health]:
+    """The age of each token that a person entered. The vendor renews those of an OAuth app."""
+    return [
+        Health(
+            "history",
+            row.label,
+            _("set {ago}").format(ago=ago(row.credentials_set_at)),
+            "neutral",
+            page("integrations_connection", row.pk) if shown else "",
+        )
+        for row in rows
+        if row.credentials_set_at and not row.slot_definition.oauth
+    ]
 
 
 def _oldest(profile: IntegrationProfile, scope: dict[str, Any]) -> Health:

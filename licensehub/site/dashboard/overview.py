@@ -43,6 +43,7 @@ from subscriptions.models import (
     Verdict,
 )
 from subscriptions.models.download import UNDER_WAY
+from subscriptions.models.protection import ENDS_SOON
 from subscriptions.models.reclaims.request import WAITING
 from subscriptions.models.subscription import LEFT_OUT, REVIEW_LABELS
 from subscriptions.notifications.notified import notified_names
@@ -259,6 +260,7 @@ def _waiting(
         *(_doubts_of(profile, scope, direction, doubts.get(direction, 0)) for direction in Direction),
         _with_attention(numbers, scope),
         _to_review(numbers, scope),
+        _ending_protections(numbers, scope, user),
     ]
 
 
@@ -338,6 +340,19 @@ def _lost_protections(numbers: ProfileStats, scope: dict[str, Any], user: User |
         ).format(count=numbers.lost_protections),
         _("LicenseHub files no request by itself until somebody has looked"),
         listed("protection", **scope, state__exact="lost"),
+    )
+
+
+def _ending_protections(numbers: ProfileStats, scope: dict[str, Any], user: User | AnonymousUser) -> Waiting:
+    count = numbers.ending_protections.number if user.has_perm("subscriptions.view_protection") else 0
+    return Waiting(
+        count,
+        "event_upcoming",
+        ngettext(
+            "{count} protection ends within {days} days", "{count} protections end within {days} days", count
+        ).format(count=numbers.ending_protections, days=number(ENDS_SOON.days)),
+        _("After its end, the rule decides about these people again"),
+        listed("protection", **scope, state__exact="ends_soon"),
     )
 
 

@@ -26,6 +26,7 @@ from subscriptions.approvals.request import request_reclaim
 from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.eligibility.people_counts import Group, PeopleCounts, current_counts
 from subscriptions.models import DownloadRun, ReclaimRequest, ReclaimRule, RemovalCandidate, Verdict
+from subscriptions.rules.protections import ProtectionInput, create_protection
 from tests.support.pages import text_of
 
 INDEX = "admin:index"
@@ -74,6 +75,28 @@ def test_open_requests_are_counted(run, sign_in):
     assert tiles(context)["Awaiting approval"].number == "1"
     assert tiles(context)["Awaiting approval"].text == "request, 5 seats"
     assert context["waiting"][0]["title"] == "1 request to decide"
+
+
+def test_protections_that_end_soon_are_named_and_listed(run, sign_in, alice):
+    """One whose end is far away, one without an end, and one that ends soon."""
+    for email, days in (("a@x.example", 15), ("b@x.example", None), ("soon@x.example", 13)):
+        ends_at = timezone.now() + timedelta(days=days) if days else None
+        wish = ProtectionInput(reason="On parental leave", owner="Petra Meyer", ends_at=ends_at)
+        create_protection(run.profile, "person", email, wish, actor=alice)
+    client = sign_in("Auditor")
+    [line] = [line for line in client.get(reverse(INDEX)).context["waiting"] if "protection" in line["title"]]
+    assert line["title"] == "1 protection ends within 14 days"
+    assert [row.value for row in client.get(line["link"]).context["cl"].result_list] == ["soon@x.example"]
+    everybody = client.get(reverse("admin:subscriptions_protection_changelist")).context["cl"]
+    assert everybody.result_count == 3
+
+
+def test_the_strip_says_how_old_a_token_is(run, sign_in):
+    """A person entered the token of SCIM; the vendor renews that of the OAuth app."""
+    assert run.profile.connections.update(credentials_set_at=timezone.now() - timedelta(days=40), state="working") == 2
+    strip = {item.label: item.text for item in sign_in("Auditor").get(reverse(INDEX)).context["health"]}
+    assert strip["Connections"] == "2 working" and strip["SCIM API token"] == "set 40 days ago"
+    assert "OAuth app" not in strip
 
 
 @pytest.mark.parametrize("role", ["Auditor", "Approver"])

@@ -90,11 +90,12 @@ class ProtectionAdmin(SignedRowsMixin, FoldedSearch, StateTabs, ExportMixin, End
     search_help_text = gettext_lazy("E-mail, vendor ID, domain, reason, owner or who made it")
     list_before_template = "admin/subscriptions/protection/list_before.html"
     state_tabs = (
-        StateTab(gettext_lazy("In force"), ("in_force", "lost")),
+        StateTab(gettext_lazy("In force"), ("in_force", "ends_soon", "lost")),
+        StateTab(gettext_lazy("End soon"), ("ends_soon",), hide_empty=True),
         StateTab(gettext_lazy("Cover nobody any more"), ("lost",), hide_empty=True),
         StateTab(gettext_lazy("Ended"), ("ended",)),
     )
-    default_states = ("in_force", "lost")
+    default_states = ("in_force", "ends_soon", "lost")
     columns = (
         ListColumn("of_profile", [(gettext_lazy("Profile"), lambda row: row.profile.name)]),
         ListColumn(
