@@ -138,7 +138,7 @@ def _profile_context(profile: IntegrationProfile, request: HttpRequest, several:
         "bar_joint": "&" if scope else "?",
         "trend": trend(runs[::-1], numbers.people),
         "licenses": _licenses(profile, numbers, scope),
-        "savings": savings_card(profile, user, last_counts=not numbers.people.live),
+        "savings": savings_card(profile, user, last_counts=not numbers.people.live, attention=numbers.attention),
         "waiting": _shown([quarantined, *_waiting(profile, numbers, doubts, scope, user)]),
     }
 

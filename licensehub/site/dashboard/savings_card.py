@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.formatting import number
+from licensehub.ui.lists.counts import Count
 from licensehub.ui.names import joined
 from licensehub.ui.time_zones import company_day
 from subscriptions.money.currencies import amount_text
@@ -41,9 +42,12 @@ STEPS = (
 
 
 def savings_card(
-    profile: IntegrationProfile, user: User | AnonymousUser, *, last_counts: bool
+    profile: IntegrationProfile, user: User | AnonymousUser, *, last_counts: bool, attention: Count
 ) -> dict[str, Any] | None:
-    """None for people who may not see savings. For `last_counts`, see `Ledger.groups`."""
+    """None for people who may not see savings. For `last_counts`, see `Ledger.groups`.
+
+    `attention` is the number of candidates with attention required: they are inactive, but no step counts them.
+    """
     if not user.has_perm(SEES):
         return None
     ledger = Ledger(list(IntegrationProfile.objects.of_organization(profile)), company_day().year)
@@ -61,6 +65,7 @@ def savings_card(
             for stage, icon, title, text in STEPS
         ],
         "link": address,
+        "attention": attention,
         "has_price": ledger.prices.any_price(),
         "add": reverse("admin:subscriptions_price_add") if user.has_perm(ADD) else "",
     }

@@ -99,6 +99,21 @@ def test_the_strip_says_how_old_a_token_is(run, sign_in):
     assert "OAuth app" not in strip
 
 
+def test_the_steps_of_the_savings_and_the_tile_agree(run, sign_in):
+    """The tile counts all inactive people, the card those on their way; it names the others."""
+    client = sign_in("Auditor")
+
+    def shown() -> tuple[str, str, str]:
+        context = client.get(reverse(INDEX)).context
+        amounts = [step["amount"] for step in context["savings"]["steps"]]
+        return tiles(context)["Inactive over 60 days"].number, amounts[0], str(context["savings"]["attention"])
+
+    note = "candidate with attention required is inactive, too, and in none of these"
+    assert shown() == ("5", "5", "0") and note not in text_of(client.get(reverse(INDEX)))
+    RemovalCandidate.objects.filter(pk=RemovalCandidate.objects.first().pk).update(state="attention_required")
+    assert shown() == ("5", "4", "1") and f"1 {note}" in text_of(client.get(reverse(INDEX)))
+
+
 @pytest.mark.parametrize("role", ["Auditor", "Approver"])
 def test_few_queries(run, sign_in, monkeypatch, django_assert_max_num_queries, role):
     """Two requests take as few as one."""
