@@ -85,7 +85,7 @@ def _in_force(now: Any = None) -> Q:
 
 
 def _ends_soon() -> Q:
-    """Of protections in force."""
+    """A condition on protections in force: the end is near."""
     return Q(ends_at__lte=database_now() + ENDS_SOON)
 
 

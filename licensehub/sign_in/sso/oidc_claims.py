@@ -60,7 +60,7 @@ class Claims(OpenIDConnectProvider):
     oauth2_adapter_class = Adapter
 
     def get_pkce_params(self) -> dict[str, str]:
-        """What the provider is asked beside the usual: PKCE, and a nonce."""
+        """Ask the provider for PKCE and for a nonce, beside the usual."""
         found: dict[str, str] = super().get_pkce_params()
         return {**found, "nonce": nonce_for(found["code_verifier"])}
 

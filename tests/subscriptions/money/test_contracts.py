@@ -117,7 +117,7 @@ def test_a_straight_line_is_continued_and_its_band_grows():
 
 @pytest.mark.parametrize(("known", "ahead"), [(8, 4), (8, 26), (26, 13), (52, 26), (52, 52)])
 def test_the_band_holds_8_of_10_values(known, ahead):
-    """Whoever comes or leaves in one week changes the number of all the next ones: a thousand such histories."""
+    """The band holds 8 of 10 values in a thousand histories, in which each change of a week stays in the next ones."""
     rng, held = random.Random(known + ahead), 0  # noqa: S311 - the same histories each time
     for _ in range(1000):
         seats = list(accumulate(round(rng.gauss(2, 5)) for _ in range(known + ahead)))

@@ -32,7 +32,7 @@ def approved(world, alice, bob):
 
 @pytest.fixture
 def first(approved, monkeypatch) -> Reclaim:
-    """Whoever rechecks this person fails. It is the oldest item."""
+    """Each recheck of this person fails. It is the oldest item."""
     item = Reclaim.objects.select_related("subscription").order_by("queued_at", "pk")[0]
     recheck = engine.recheck
 

@@ -187,7 +187,7 @@ def test_no_saving_of_a_month_is_lost_with_its_profile(world, alice, bob):
 
 
 def test_a_restore_counts_by_the_price_of_its_day(world, alice, bob):
-    """As a reclaim does: one of a license that costs nothing is in no line."""
+    """A restore counts as a reclaim does: one of a license that costs nothing is in no line."""
     items = reclaimed(world, alice, bob, 2)
     today = timezone.localdate()
     for amount, since in (("240", today - timedelta(days=400)), ("0", today)):
