@@ -28,6 +28,7 @@ from integrations.credentials.encryption import CredentialError
 from integrations.models import Connection, ConnectionState, IntegrationProfile
 from licensehub.translations.stored import translated
 from licensehub.ui.admin import ReadOnlyAdmin, refuse_unless_post, run_and_report, sentence_of, signed_in
+from licensehub.ui.csv_file import Moment
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import EMPTY, ago, badge, day_ago, day_and_time, two_lines
 from licensehub.ui.lists.columns import ListColumn
@@ -86,7 +87,7 @@ class ConnectionAdmin(ExportMixin, ReadOnlyAdmin):
         ),
         ListColumn("state_shown", [(gettext_lazy("State"), state_words)]),
         ListColumn("fingerprint_shown", [(gettext_lazy("Fingerprint"), lambda row: row.fingerprint)]),
-        ListColumn("set_at", [(gettext_lazy("Credentials set"), lambda row: row.credentials_set_at)]),
+        ListColumn("set_at", [(gettext_lazy("Credentials set"), Moment(lambda row: row.credentials_set_at))]),
         ListColumn("error_shown", [(gettext_lazy("What is wrong"), lambda row: row.error)]),
     )
 

@@ -34,6 +34,7 @@ from licensehub.site.accounts.group_admin import GroupAdmin as GroupAdmin
 from licensehub.site.accounts.group_admin import RoleFilter, RolesField
 from licensehub.site.audit.audit_admin import AuditEventAdmin as AuditEventAdmin
 from licensehub.ui.admin import NoShowAllChangeList, refuse_unless_post, run_and_report, signed_in
+from licensehub.ui.csv_file import Moment
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import badge, day_ago, name_of, two_lines
 from licensehub.ui.lists.columns import ListColumn
@@ -108,8 +109,8 @@ class UserAdmin(SignedRowsMixin, FoldedSearch, ExportMixin, BaseUserAdmin, Model
             ],
         ),
         ListColumn("state", [(gettext_lazy("State"), lambda user: state_of(user)[0])]),
-        ListColumn("signed_in", [(gettext_lazy("Last sign-in"), lambda user: user.last_login)]),
-        ListColumn("joined", [(gettext_lazy("Account since"), lambda user: user.date_joined)]),
+        ListColumn("signed_in", [(gettext_lazy("Last sign-in"), Moment(lambda user: user.last_login))]),
+        ListColumn("joined", [(gettext_lazy("Account since"), Moment(lambda user: user.date_joined))]),
     )
     list_filter_sheet = True
     show_full_result_count = False

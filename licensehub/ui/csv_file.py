@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from decimal import Decimal
 from functools import cache
@@ -20,6 +21,34 @@ from licensehub.ui.invisible import visible
 
 # A header of a file, and the value of a row.
 Column = tuple[str | Promise, Callable[[Any], object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The value of a column of moments. Its header in the file names the time zone, so that its cells need not.
+
+    No spreadsheet reads a cell with a difference to UTC as a moment.
+    """
+
+    of: Callable[[Any], object]
+
+    def __call__(self, row: Any) -> object:
+        return self.of(row)
+
+
+def headers(columns: Iterable[Column]) -> list[str]:
+    """The first line of a file: `Requested (Europe/Berlin)` for moments, in the time zone of the reader."""
+    zone = timezone.get_current_timezone()
+    return [f"{title} ({zone})" if isinstance(value, Moment) else str(title) for title, value in columns]
+
+
+def value_in_file(value_of: Callable[[Any], object], row: Any) -> object:
+    """The value of a cell. In a column of moments: the time of the reader, without its zone, to the second."""
+    value = value_of(row)
+    if isinstance(value_of, Moment) and isinstance(value, datetime):
+        return timezone.localtime(value).replace(tzinfo=None, microsecond=0)
+    return value
+
 
 # The number of lines that are sent at once. Sending lines one by one takes longer than making them.
 LINES = 500
@@ -40,16 +69,16 @@ def _inner_formula(separator: str) -> re.Pattern[str]:
 def harmless(value: object, separator: str = ",") -> str:
     """The value as a cell. An apostrophe comes before what a spreadsheet takes for a formula.
 
-    Dates are ISO 8601 in the time zone of the reader, with its difference to UTC. Numbers stay numbers, also below 0:
-    behind an apostrophe, a spreadsheet would leave them out of a sum. Where lines are split at semicolons, the comma is
-    the decimal sign, and a spreadsheet would read 12.50 as December 1950.
+    A moment is ISO 8601 in the time zone of the reader, with its difference to UTC; a moment without a zone stays as it
+    is. Numbers stay numbers, also below 0: behind an apostrophe, a spreadsheet would leave them out of a sum. Where
+    lines are split at semicolons, the comma is the decimal sign, and a spreadsheet would read 12.50 as December 1950.
     """
     if value is None:
         return ""
     if isinstance(value, int | Decimal):
         return str(value).replace(".", ",") if separator == ";" else str(value)
     if isinstance(value, datetime):
-        return timezone.localtime(value).isoformat(timespec="seconds")
+        return timezone.localtime(value).isoformat(timespec="seconds") if value.tzinfo else str(value)
     text = _inner_formula(separator).sub(r"\1'", str(value))
     return visible(f"'{text}" if FORMULA.match(text) else text)
 
@@ -75,15 +104,15 @@ def _lines(
     zone: tzinfo,
     language: str | None,
 ) -> Iterator[str]:
-    values = [value for _, value in columns]
     # Without this mark, Excel misreads letters that are not ASCII.
-    with translation.override(language):
-        header = _text([[str(header) for header, _ in columns]], separator)
+    with timezone.override(zone), translation.override(language):
+        header = _text([headers(columns)], separator)
     yield "\ufeff" + header
     left = iter(rows)
     while part := list(islice(left, LINES)):
         with timezone.override(zone), translation.override(language):
-            text = _text(([harmless(value(row), separator) for value in values] for row in part), separator)
+            lines = [[harmless(value_in_file(value, row), separator) for _, value in columns] for row in part]
+            text = _text(lines, separator)
         yield text
 
 

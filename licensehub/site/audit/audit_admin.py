@@ -32,6 +32,7 @@ from licensehub.audit.models import AuditEvent
 from licensehub.site.audit.evidence import evidence_context, verify_history
 from licensehub.translations.stored import translated
 from licensehub.ui.admin import ReadOnlyAdmin, refuse_unless_post, signed_in
+from licensehub.ui.csv_file import Moment
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import ago, day_and_time, two_lines
 from licensehub.ui.lists.changelist import PagedChangeList
@@ -105,7 +106,7 @@ class AuditEventAdmin(ExportMixin, ReadOnlyAdmin):
     rows_name = gettext_lazy("events")
     columns = (
         ListColumn("number", [("#", attrgetter("sequence"))]),
-        ListColumn("when", [(gettext_lazy("When"), attrgetter("at"))]),
+        ListColumn("when", [(gettext_lazy("When"), Moment(attrgetter("at")))]),
         ListColumn(
             "who",
             lambda: [(gettext_lazy("Who"), names_for_file()), (gettext_lazy("Account"), attrgetter("actor_name"))],

@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from licensehub.ui.admin import ReadOnlyAdmin, signed_in
+from licensehub.ui.csv_file import Moment
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import EMPTY, ago, badge, day_and_time, left, name_of, two_lines
 from licensehub.ui.lists.columns import ListColumn
@@ -83,14 +84,16 @@ class RightsChangeAdmin(StateTabs, ExportMixin, ReadOnlyAdmin):
                 (gettext_lazy("Name"), lambda row: row.account.get_full_name()),
             ],
         ),
-        ListColumn("asked", [(gettext_lazy("Asked by"), asked_by), (gettext_lazy("Asked"), lambda row: row.asked_at)]),
+        ListColumn(
+            "asked", [(gettext_lazy("Asked by"), asked_by), (gettext_lazy("Asked"), Moment(lambda row: row.asked_at))]
+        ),
         ListColumn("standing", [(gettext_lazy("State"), lambda row: row.get_state_display())]),
         ListColumn(
             "until",
             [
                 (gettext_lazy("Takes effect at the earliest"), effective_at),
                 (gettext_lazy("Ended by"), lambda row: name_of(row.closed_by)),
-                (gettext_lazy("Ended"), lambda row: row.closed_at),
+                (gettext_lazy("Ended"), Moment(lambda row: row.closed_at)),
                 (gettext_lazy("Comment"), lambda row: row.comment),
             ],
         ),

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from licensehub.translations.stored import translated
-from licensehub.ui.csv_file import Column
+from licensehub.ui.csv_file import Column, Moment
 from licensehub.ui.formatting import day, name_of
 from subscriptions.activity.confirmation import Confirmation, confirmation_of, newest_runs
 from subscriptions.activity.reactivation import let_back_in, times_let_back_in
@@ -106,15 +106,15 @@ PEOPLE_COLUMNS: tuple[Column, ...] = (
     (gettext_lazy("Department"), lambda person: person.removal.evidence["department"]),
     (gettext_lazy("License"), lambda person: person.removal.evidence["license"]),
     (gettext_lazy("Admin roles"), lambda person: ", ".join(admin_roles(person.removal.evidence))),
-    (gettext_lazy("Last activity"), lambda person: moment(person.removal.evidence, "last_activity_at")),
+    (gettext_lazy("Last activity"), Moment(lambda person: moment(person.removal.evidence, "last_activity_at"))),
     (gettext_lazy("Idle days"), lambda person: person.removal.evidence["idle_days"]),
     (gettext_lazy("After review"), lambda person: person.review),
     (gettext_lazy("Since the request"), lambda person: person.change.text),
     (gettext_lazy("Confirmed by"), lambda person: person.confirmed.by),
-    (gettext_lazy("Confirmed at"), lambda person: person.confirmed.at),
-    (gettext_lazy("Unchanged since"), lambda person: person.confirmed.unchanged_since or person.confirmed.at),
+    (gettext_lazy("Confirmed at"), Moment(lambda person: person.confirmed.at)),
+    (gettext_lazy("Unchanged since"), Moment(lambda person: person.confirmed.unchanged_since or person.confirmed.at)),
     (gettext_lazy("Answer"), lambda person: person.removal.get_answer_display()),
-    (gettext_lazy("Dropped"), lambda person: person.removal.dropped_at),
+    (gettext_lazy("Dropped"), Moment(lambda person: person.removal.dropped_at)),
     (gettext_lazy("Outcome"), lambda person: outcome_sentence(person.reclaim) if person.reclaim else ""),
 )
 

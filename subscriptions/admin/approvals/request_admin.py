@@ -22,6 +22,7 @@ from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin
 
 from licensehub.ui.admin import ReadOnlyPermissionsMixin
+from licensehub.ui.csv_file import Moment
 from licensehub.ui.export import ExportMixin, export_response
 from licensehub.ui.formatting import EMPTY, ago, badge, day, day_and_time, left, name_of, two_lines
 from licensehub.ui.lists.columns import ListColumn
@@ -118,7 +119,7 @@ class ReclaimRequestAdmin(SignedRowsMixin, ReadOnlyPermissionsMixin, StateTabs, 
             "requested",
             [
                 (gettext_lazy("Requested by"), lambda row: requester_of(row)),
-                (gettext_lazy("Requested"), lambda row: row.requested_at),
+                (gettext_lazy("Requested"), Moment(lambda row: row.requested_at)),
             ],
         ),
         ListColumn("people", [(gettext_lazy("People"), lambda row: row.people_standing)]),
@@ -134,9 +135,9 @@ class ReclaimRequestAdmin(SignedRowsMixin, ReadOnlyPermissionsMixin, StateTabs, 
         ListColumn(
             "until",
             [
-                (gettext_lazy("Expires"), lambda row: row.expires_at),
+                (gettext_lazy("Expires"), Moment(lambda row: row.expires_at)),
                 (gettext_lazy("Decided by"), lambda row: name_of(row.decided_by)),
-                (gettext_lazy("Decided"), lambda row: row.decided_at),
+                (gettext_lazy("Decided"), Moment(lambda row: row.decided_at)),
             ],
         ),
         ListColumn("comment_shown", [(gettext_lazy("Comment"), lambda row: row.comment)]),

@@ -22,7 +22,7 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from licensehub.translations.stored import translated
 from licensehub.ui.admin import ReadOnlyPermissionsMixin, signed_in
-from licensehub.ui.csv_file import Column
+from licensehub.ui.csv_file import Column, Moment
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import two_lines
 from licensehub.ui.lists.columns import ListColumn
@@ -124,10 +124,12 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Re
             ],
         ),
         ListColumn(
-            "last_active", [(gettext_lazy("Last activity"), lambda row: moment(row.evidence, "last_activity_at"))]
+            "last_active",
+            [(gettext_lazy("Last activity"), Moment(lambda row: moment(row.evidence, "last_activity_at")))],
         ),
         ListColumn(
-            "assigned", [(gettext_lazy("License assigned"), lambda row: moment(row.evidence, "license_assigned_at"))]
+            "assigned",
+            [(gettext_lazy("License assigned"), Moment(lambda row: moment(row.evidence, "license_assigned_at")))],
         ),
         ListColumn("why", [(gettext_lazy("Why"), lambda row: row.evidence["why"])]),
         ListColumn(
@@ -137,7 +139,7 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Re
                 (gettext_lazy("Close reason"), lambda row: row.get_close_reason_display()),
             ],
         ),
-        ListColumn("since", [(gettext_lazy("Candidate since"), lambda row: row.created_at)]),
+        ListColumn("since", [(gettext_lazy("Candidate since"), Moment(lambda row: row.created_at))]),
         ListColumn("cost", costs, label=gettext_lazy("Amount per year"), permission="subscriptions.view_price"),
         ListColumn(
             "confirmed", lambda: confirmed_columns(lambda row: row.subscription), label=gettext_lazy("Confirmed")

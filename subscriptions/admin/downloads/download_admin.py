@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from integrations.models import IntegrationProfile
 from licensehub.translations.stored import translated
 from licensehub.ui.admin import ReadOnlyAdmin
+from licensehub.ui.csv_file import Moment
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import ago, badge, day_and_time, number, two_lines
 from licensehub.ui.lists.columns import ListColumn
@@ -147,8 +148,8 @@ class DownloadRunAdmin(FoldedSearch, ExportMixin, ReadOnlyAdmin):
         ListColumn(
             "started",
             [
-                (gettext_lazy("Started"), lambda run: run.started_at),
-                (gettext_lazy("Finished"), lambda run: run.finished_at),
+                (gettext_lazy("Started"), Moment(lambda run: run.started_at)),
+                (gettext_lazy("Finished"), Moment(lambda run: run.finished_at)),
             ],
         ),
         ListColumn("by", [(gettext_lazy("Started by"), starter)]),

@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy
 from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from licensehub.ui.admin import ReadOnlyAdmin, refuse_unless_post, run_and_report, signed_in
+from licensehub.ui.csv_file import Moment
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import badge, day, name_of, two_lines
 from licensehub.ui.lists.changelist import PagedChangeList
@@ -90,14 +91,14 @@ class PriceAdmin(ExportMixin, ReadOnlyAdmin):
             "by",
             [
                 (gettext_lazy("Entered by"), lambda row: name_of(row.entered_by)),
-                (gettext_lazy("Entered"), lambda row: row.entered_at),
+                (gettext_lazy("Entered"), Moment(lambda row: row.entered_at)),
             ],
         ),
         ListColumn("standing", lambda: [(gettext_lazy("State"), state_of_file())]),
         ListColumn(
             "withdrawal",
             [
-                (gettext_lazy("Withdrawn"), lambda row: row.withdrawn_at),
+                (gettext_lazy("Withdrawn"), Moment(lambda row: row.withdrawn_at)),
                 (gettext_lazy("Withdrawn by"), lambda row: name_of(row.withdrawn_by) if row.withdrawn_by else ""),
                 (gettext_lazy("Reason"), lambda row: row.withdrawn_reason),
             ],

@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from integrations.models import IntegrationProfile
+from licensehub.ui.csv_file import Moment
 from licensehub.ui.export import FORMS, export_response
 from licensehub.ui.formatting import day, day_and_time, number
 from licensehub.ui.lists.id_filter import is_id
@@ -146,7 +147,7 @@ def export_view(request: HttpRequest, form: str) -> HttpResponseBase:
         (_("License type"), lambda row: _license(row[0])),
         (_("Counts as"), lambda row: str(TITLES[row[1]][0])),
         (_("Request"), lambda row: _request_number(row[0])),
-        (_("On"), lambda row: row[0].at),
+        (_("On"), Moment(lambda row: row[0].at)),
         (_("Amount per year"), lambda row: row[2]),
         (_("Currency"), lambda row: choice.currency),
     )

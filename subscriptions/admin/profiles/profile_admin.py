@@ -19,6 +19,7 @@ from integrations.admin.findings import OPERATE, PROFILE_PAGE
 from integrations.connectors.registry import connector_class
 from integrations.models import ConnectionState, IntegrationProfile
 from licensehub.ui.admin import NoShowAllChangeList, refuse_unless_post, sentence_of, signed_in
+from licensehub.ui.csv_file import Moment
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import day_ago, two_lines
 from licensehub.ui.lists.columns import ListColumn
@@ -65,7 +66,7 @@ class IntegrationProfileAdmin(SignedRowsMixin, ExportMixin, ModelAdmin):
         ),
         ListColumn("state_shown", [(gettext_lazy("State"), lambda row: row.get_state_display())]),
         ListColumn("seats", [(gettext_lazy("Reclaim"), reclaim_text)]),
-        ListColumn("last_download", [(gettext_lazy("Last complete download"), lambda row: row.last_complete)]),
+        ListColumn("last_download", [(gettext_lazy("Last complete download"), Moment(lambda row: row.last_complete))]),
         ListColumn(
             "organization",
             [

@@ -24,7 +24,7 @@ from integrations.connectors.contract import NEUTRAL
 from licensehub.audit.models import AuditEvent
 from licensehub.translations.stored import translated
 from licensehub.ui.admin import LargeTableMixin, ReadOnlyPermissionsMixin
-from licensehub.ui.csv_file import Column
+from licensehub.ui.csv_file import Column, Moment
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import ago, day, name_of, two_lines
 from licensehub.ui.lists.columns import ListColumn
@@ -157,7 +157,7 @@ class ReclaimAdmin(
                 (gettext_lazy("Request"), lambda row: row.removal.request.number),
                 (gettext_lazy("Requested by"), lambda row: requester_of(row.removal.request)),
                 (gettext_lazy("Approved by"), lambda row: name_of(row.removal.request.decided_by)),
-                (gettext_lazy("Approved"), lambda row: row.removal.request.decided_at),
+                (gettext_lazy("Approved"), Moment(lambda row: row.removal.request.decided_at)),
                 (gettext_lazy("Reason"), lambda row: row.removal.request.reason),
             ],
         ),
@@ -167,16 +167,16 @@ class ReclaimAdmin(
         ),
         ListColumn(
             "last_active",
-            [(gettext_lazy("Last activity"), lambda row: moment(row.removal.evidence, "last_activity_at"))],
+            [(gettext_lazy("Last activity"), Moment(lambda row: moment(row.removal.evidence, "last_activity_at")))],
         ),
         ListColumn("why", [(gettext_lazy("Why"), lambda row: row.removal.evidence["why"])]),
         ListColumn("takes_back", [(gettext_lazy("Takes back"), _taken_back)]),
         ListColumn(
             "when",
             [
-                (gettext_lazy("Queued"), lambda row: row.queued_at),
-                (gettext_lazy("Sent"), lambda row: row.sending_at),
-                (gettext_lazy("Finished"), lambda row: row.finished_at),
+                (gettext_lazy("Queued"), Moment(lambda row: row.queued_at)),
+                (gettext_lazy("Sent"), Moment(lambda row: row.sending_at)),
+                (gettext_lazy("Finished"), Moment(lambda row: row.finished_at)),
             ],
         ),
         ListColumn(

@@ -21,6 +21,7 @@ from integrations.models import IntegrationProfile
 from licensehub.database.clock import database_now
 from licensehub.translations.stored import translated
 from licensehub.ui.admin import ReadOnlyAdmin, signed_in
+from licensehub.ui.csv_file import Moment
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import ago, badge, day_and_time, number, two_lines
 from licensehub.ui.lists.columns import ListColumn
@@ -115,8 +116,8 @@ class ReconciliationAdmin(ExportMixin, ReadOnlyAdmin):
         ListColumn(
             "started",
             [
-                (gettext_lazy("Started"), lambda row: row.started_at),
-                (gettext_lazy("Finished"), lambda row: row.finished_at),
+                (gettext_lazy("Started"), Moment(lambda row: row.started_at)),
+                (gettext_lazy("Finished"), Moment(lambda row: row.finished_at)),
                 (gettext_lazy("Profile"), lambda row: row.profile.name),
             ],
         ),

@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin
 
 from licensehub.ui.admin import LargeTableMixin, ReadOnlyPermissionsMixin
+from licensehub.ui.csv_file import Moment
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import EMPTY, two_lines
 from licensehub.ui.lists.changelist import PagedChangeList
@@ -125,14 +126,14 @@ class ReviewAdmin(
         ListColumn(
             "activity",
             [
-                (gettext_lazy("Last activity"), lambda row: row.last_activity_at),
+                (gettext_lazy("Last activity"), Moment(lambda row: row.last_activity_at)),
                 (
                     gettext_lazy("The vendor now says"),
-                    lambda row: row.vendor_activity_at if row.dates_went_back else "",
+                    Moment(lambda row: row.vendor_activity_at if row.dates_went_back else ""),
                 ),
             ],
         ),
-        ListColumn("assigned", [(gettext_lazy("Assigned since"), lambda row: row.license_assigned_at)]),
+        ListColumn("assigned", [(gettext_lazy("Assigned since"), Moment(lambda row: row.license_assigned_at))]),
         ListColumn("suggested"),
     )
 

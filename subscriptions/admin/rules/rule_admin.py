@@ -20,6 +20,7 @@ from unfold.admin import ModelAdmin, TabularInline
 
 from licensehub.translations.stored import translated
 from licensehub.ui.admin import NoShowAllChangeList, sentence_of, signed_in
+from licensehub.ui.csv_file import Moment
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import ago, day, two_lines
 from licensehub.ui.lists.columns import ListColumn
@@ -136,7 +137,7 @@ class ReclaimRuleAdmin(SignedRowsMixin, ExportMixin, ModelAdmin):
         ),
         ListColumn("license_types", [(gettext_lazy("License types"), license_labels)]),
         ListColumn("grace", [(gettext_lazy("New-joiner grace, days"), lambda row: row.new_joiner_grace)]),
-        ListColumn("changed", [(gettext_lazy("Changed"), lambda row: row.changed_at)]),
+        ListColumn("changed", [(gettext_lazy("Changed"), Moment(lambda row: row.changed_at))]),
     )
     actions = None
     warn_unsaved_form = True

@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy
 from integrations.connectors.contract import NEUTRAL
 from integrations.models import IntegrationProfile
 from licensehub.ui.admin import ReadOnlyAdmin, refuse_unless_post, signed_in
+from licensehub.ui.csv_file import Moment
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import day, day_ago, two_lines
 from licensehub.ui.lists.changelist import PagedChangeList
@@ -157,12 +158,12 @@ class SubscriptionAdmin(ValidateSelectionMixin, OrderByPersonMixin, ExportMixin,
         ListColumn(
             "activity",
             [
-                (gettext_lazy("Last activity"), lambda row: row.last_activity_at),
+                (gettext_lazy("Last activity"), Moment(lambda row: row.last_activity_at)),
                 (gettext_lazy("The vendor now says"), vendor_says_now),
                 (gettext_lazy("Dates that cannot be right"), lambda row: row.implausible_dates),
             ],
         ),
-        ListColumn("assigned", [(gettext_lazy("Assigned since"), lambda row: row.license_assigned_at)]),
+        ListColumn("assigned", [(gettext_lazy("Assigned since"), Moment(lambda row: row.license_assigned_at))]),
         ListColumn(
             "verdict_shown", [(gettext_lazy("Verdict"), lambda row: row.verdict.label), (gettext_lazy("Why"), sentence)]
         ),

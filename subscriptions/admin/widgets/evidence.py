@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 from integrations.connectors.contract import normalized
 from integrations.models import IntegrationProfile
 from licensehub.translations.stored import translated
-from licensehub.ui.csv_file import Column
+from licensehub.ui.csv_file import Column, Moment
 from licensehub.ui.formatting import EMPTY, ago, day, day_ago, day_and_time
 from subscriptions.activity.confirmation import Confirmation, confirmation_of, newest_runs
 from subscriptions.eligibility.sentences import vendor_says_now
@@ -114,8 +114,8 @@ def confirmed_columns(person: Callable[[Any], Subscription]) -> tuple[Column, ..
 
     return (
         (_("Confirmed by"), lambda row: of(row).by),
-        (_("Confirmed at"), lambda row: of(row).at),
-        (_("Unchanged since"), lambda row: of(row).unchanged_since or of(row).at),
+        (_("Confirmed at"), Moment(lambda row: of(row).at)),
+        (_("Unchanged since"), Moment(lambda row: of(row).unchanged_since or of(row).at)),
     )
 
 

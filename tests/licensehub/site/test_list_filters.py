@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import html
 import io
+import re
+from datetime import datetime
 from html.parser import HTMLParser
 from itertools import groupby
 from urllib.parse import parse_qsl, urlencode
@@ -14,14 +16,16 @@ from django.contrib import admin
 from django.urls import reverse
 
 from licensehub.site.audit.audit_admin import ActionFilter, AuditEventAdmin
+from licensehub.ui.csv_file import headers
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.lists.columns import flat
 from licensehub.ui.lists.filters import expected_parameters
-from tests.support.exports import rows
+from tests.support.exports import rows, sheets
 from tests.support.pages import without_html
 
 # Enough of each filter: the first choice and the last ones.
 CHOICES = 3
+OFFSET = re.compile(r"^\d{4}-\d\d-\d\dT[\d:.]+[+-]\d\d:\d\d$")
 
 
 class Filters(HTMLParser):
@@ -117,13 +121,26 @@ def test_the_file_of_what_is_shown_has_the_columns_of_the_list(run, admin_client
         shown = admin_client.get(address).context["cl"]
         its_admin, request = shown.model_admin, shown.request
         names = [name for name in shown.list_display if name != "action_checkbox"]
-        expected = [str(header) for header, _ in flat(its_admin.columns_of(request)[name] for name in names)]
-        every = [str(header) for header, _ in its_admin.columns_for(request)]
+        expected = headers(flat(its_admin.columns_of(request)[name] for name in names))
+        every = headers(its_admin.columns_for(request))
         lines = b"".join(admin_client.get(f"{address}export/shown/csv/").streaming_content).decode("utf-8-sig")
         assert next(csv.reader(io.StringIO(lines))) == expected, address
         assert set(expected) <= set(every), address
         whole = admin_client.get(address, {"columns": ",".join(its_admin.columns_of(request))})
         assert len(whole.context["cl"].list_display) >= len(its_admin.columns), address
+
+
+def test_each_moment_of_a_file_is_a_date_under_a_header_with_its_time_zone(run, admin_client):
+    """A column of moments that is not marked as one has text with a difference to UTC, which Excel does not read."""
+    dates = 0
+    for address in lists():
+        for line in sheets(admin_client.get(f"{address}export/xlsx/"))[0]:
+            for header, cell in line.items():
+                assert not isinstance(cell, str) or not OFFSET.search(cell), (address, header, cell)
+                if isinstance(cell, datetime):
+                    assert header.endswith(" (UTC)"), (address, header)
+                    dates += 1
+    assert dates > 40
 
 
 def test_a_list_is_sorted_by_each_column_that_has_an_index(run, admin_client):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 from contextlib import closing
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from django.utils import timezone
 from openpyxl import load_workbook
 
-from licensehub.ui import xlsx_file
-from licensehub.ui.csv_file import harmless
+from licensehub.ui import csv_file, xlsx_file
+from licensehub.ui.csv_file import Moment, harmless
 from licensehub.ui.invisible import visible
 from tests.support.exports import rows, sheets
 from tests.support.organization import page
@@ -61,7 +63,7 @@ def test_the_excel_file_has_the_same_rows(organization, alice, as_user):
     [lines] = sheets(client.get(page("removalcandidate", "export", "xlsx") + "?q=person7"))
 
     [plain] = rows(client.get(page("removalcandidate", "export") + "?q=person7"))
-    assert lines == [plain]
+    assert [{header: str(value) for header, value in line.items()} for line in lines] == [plain]
 
 
 def made(columns, values):
@@ -75,6 +77,51 @@ def test_the_excel_file_can_add_counts_and_amounts():
     [lines] = made([("Value", lambda row: row)], [Decimal("240.50"), Decimal(-240), 3, Decimal(10**15), "7"])
 
     assert [line["Value"] for line in lines] == [240.5, -240, 3, "1000000000000000", "7"]
+
+
+COLUMNS = [("Day", lambda row: row.date()), ("At", Moment(lambda row: row)), ("Unmarked", lambda row: row)]
+AT = datetime(2026, 11, 28, 22, 30, 5, 759000, tzinfo=UTC)
+
+
+@pytest.mark.django_db
+def test_the_excel_file_has_real_dates_in_the_time_zone_of_the_reader():
+    """Excel can sort, filter and count with them. A moment that no header explains keeps its difference to UTC."""
+    with timezone.override("Europe/Berlin"), closing(xlsx_file.response(COLUMNS, [AT], name="x")) as response:
+        head, line = load_workbook(io.BytesIO(b"".join(response.streaming_content))).active.iter_rows()
+
+    assert [cell.value for cell in head] == ["Day", "At (Europe/Berlin)", "Unmarked"]
+    assert [cell.value for cell in line] == [
+        datetime(2026, 11, 28),  # noqa: DTZ001 - a cell has no zone
+        datetime(2026, 11, 28, 23, 30, 5),  # noqa: DTZ001 - as above
+        "2026-11-28T23:30:05+01:00",
+    ]
+    assert [cell.number_format for cell in line] == ["yyyy-mm-dd", "yyyy-mm-dd hh:mm:ss", "General"]
+    assert [cell.is_date for cell in line] == [True, True, False]
+
+
+@pytest.mark.django_db
+def test_the_excel_file_has_what_is_no_date_for_excel_as_text():
+    """Excel counts the days since 1900. A vendor may send any year, and a cell may be empty."""
+    values = [AT.replace(year=1899), AT.replace(year=1900), None, ""]
+
+    [lines] = made([("At", Moment(lambda row: row))], values)
+
+    first = datetime(1900, 11, 28, 22, 30, 5)  # noqa: DTZ001 - a cell has no zone
+    assert [line["At (UTC)"] or "" for line in lines] == ["1899-11-28 22:30:05", first, "", ""]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_moments_of_a_csv_file_are_read_by_spreadsheets(separator):
+    """Excel and LibreOffice read this form in all languages. Excel keeps one with a T or a difference to UTC as text."""
+    with timezone.override("Europe/Berlin"):
+        response = csv_file.response(COLUMNS, [AT], name="x", separator=separator)
+
+    [line] = rows(response, separator=separator)
+    assert line == {
+        "Day": "2026-11-28",
+        "At (Europe/Berlin)": "2026-11-28 23:30:05",
+        "Unmarked": "2026-11-28T23:30:05+01:00",
+    }
 
 
 @pytest.mark.django_db

@@ -65,5 +65,5 @@ def test_pages_and_files_say_which_download_confirmed_a_person(world, carol, as_
     ):
         [line] = [line for line in rows(client.get(address)) if line["Name"] == name]
         assert line["Confirmed by"] == second.number
-        assert line["Unchanged since"].startswith("2026-11-03")
-        assert line["Confirmed at"] > line["Unchanged since"]
+        assert line["Unchanged since (UTC)"].startswith("2026-11-03")
+        assert line["Confirmed at (UTC)"] > line["Unchanged since (UTC)"]

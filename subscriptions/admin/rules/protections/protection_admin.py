@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy
 from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from licensehub.ui.admin import ReadOnlyAdmin, run_and_report, signed_in
+from licensehub.ui.csv_file import Moment
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import ago, badge, day, day_ago, day_and_time, name_of, two_lines
 from licensehub.ui.lists.columns import ListColumn
@@ -109,12 +110,12 @@ class ProtectionAdmin(SignedRowsMixin, FoldedSearch, StateTabs, ExportMixin, End
         ),
         ListColumn("reason_shown", [(gettext_lazy("Reason"), lambda row: row.reason)]),
         ListColumn("owner_shown", [(gettext_lazy("Owner"), lambda row: row.owner)], ordering="owner"),
-        ListColumn("until", [(gettext_lazy("Until"), lambda row: row.ends_at)]),
+        ListColumn("until", [(gettext_lazy("Until"), Moment(lambda row: row.ends_at))]),
         ListColumn(
             "by",
             [
                 (gettext_lazy("Made by"), lambda row: name_of(row.created_by)),
-                (gettext_lazy("Made"), lambda row: row.created_at),
+                (gettext_lazy("Made"), Moment(lambda row: row.created_at)),
             ],
         ),
         ListColumn("covers", [(gettext_lazy("Covers now"), lambda row: row.people_now)]),
@@ -122,7 +123,7 @@ class ProtectionAdmin(SignedRowsMixin, FoldedSearch, StateTabs, ExportMixin, End
             "standing",
             [
                 (gettext_lazy("State"), lambda row: _("In force") if row.is_in_force else _("Ended")),
-                (gettext_lazy("Ended"), lambda row: row.ended_at),
+                (gettext_lazy("Ended"), Moment(lambda row: row.ended_at)),
                 (gettext_lazy("Ended by"), lambda row: name_of(row.ended_by) if row.ended_by else ""),
             ],
         ),
