@@ -112,7 +112,7 @@ def test_the_excel_file_has_what_is_no_date_for_excel_as_text():
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 def test_moments_of_a_csv_file_are_read_by_spreadsheets(separator):
-    """Excel and LibreOffice read this form in all languages. Excel keeps one with a T or a difference to UTC as text."""
+    """Excel and LibreOffice read this form in all languages. Excel keeps one with a T or an offset as text."""
     with timezone.override("Europe/Berlin"):
         response = csv_file.response(COLUMNS, [AT], name="x", separator=separator)
 
