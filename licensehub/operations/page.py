@@ -32,8 +32,8 @@ from licensehub.operations.doctor.findings import Finding, Level, Step, worst
 from licensehub.translations.stored import translated
 from licensehub.ui.formatting import EMPTY, ago, day_and_time, number
 
-ICONS: Final = {Level.OK: "check_circle", Level.LOOK: "warning", Level.ACT: "error"}
-TONES: Final = {Level.OK: "ok", Level.LOOK: "warning", Level.ACT: "error"}
+ICONS: Final = {Level.OK: "check_circle", Level.NONE: "do_not_disturb_on", Level.LOOK: "warning", Level.ACT: "error"}
+TONES: Final = {Level.OK: "ok", Level.NONE: "neutral", Level.LOOK: "warning", Level.ACT: "error"}
 SHOWN_TRIAL: Final = timedelta(hours=1)
 
 LABELS: Final[dict[str, str | Promise]] = {
@@ -165,7 +165,7 @@ def shown_to(user: User) -> Shown:
 
 
 def _began(finding: Finding, row: CheckResult | None) -> Finding:
-    if finding.level == Level.OK or finding.since or row is None or not row.since:
+    if not finding.level.rank or finding.since or row is None or not row.since:
         return finding
     return Finding(
         finding.level, finding.title, finding.value, finding.detail, finding.waits, finding.steps, since=row.since
@@ -182,7 +182,7 @@ def _no_report(reported: datetime | None, known: Processes) -> Finding | None:
 
 def _problems(found: dict[str, Finding], silence: Finding | None) -> list[tuple[str, Finding]]:
     """The worst first; of several that are equally bad, the one that explains the others: the order of the checks."""
-    wrong = [(name, finding) for name, finding in found.items() if finding.level != Level.OK]
+    wrong = [(name, finding) for name, finding in found.items() if finding.level.rank]
     order = ["database", "broker", "workers", "scheduler"]
     places = {name: place for place, name in enumerate([*order, "report", *(set(found) - set(order))])}
     if silence:
@@ -214,7 +214,7 @@ def _counts(wrong: list[Finding]) -> list[dict[str, str]]:
 
 def _line(name: str, finding: Finding, row: CheckResult | None) -> Line:
     since = ""
-    if finding.since and finding.level != Level.OK:
+    if finding.since and finding.level.rank:
         since = _("Since {moment} ({ago}).").format(moment=day_and_time(finding.since), ago=ago(finding.since))
     return Line(
         name=name,

@@ -53,7 +53,7 @@ def _keep(name: str, finding: Finding, before: CheckResult | None, memory: dict[
 
 def _since(finding: Finding, before: CheckResult | None, now: datetime) -> datetime | None:
     """Return since when it is wrong: as the check knows it, else since the first run that was not ok."""
-    if finding.level == Level.OK:
+    if not finding.level.rank:
         return None
     return finding.since or (before.since if before and before.since else now)
 

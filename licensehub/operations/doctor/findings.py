@@ -29,15 +29,19 @@ FAILED: Final = english("This check failed ({error}). The log of this process ha
 
 
 class Level(StrEnum):
-    """`look`: have a look in the daytime. `act`: something does not work, or soon will not."""
+    """`none`: there is nothing to check yet, so nothing is wrong, and nothing was seen to work. `look`: have a look in
+    the daytime. `act`: something does not work, or soon will not.
+    """
 
     OK = "ok"
+    NONE = "none"
     LOOK = "look"
     ACT = "act"
 
     @property
     def rank(self) -> int:
-        return (Level.OK, Level.LOOK, Level.ACT).index(self)
+        """0 ok, 1 look, 2 act."""
+        return {Level.LOOK: 1, Level.ACT: 2}.get(self, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,8 @@ def without_addresses(text: str) -> str:
 
 
 def worst(findings: Iterable[Finding]) -> Level:
-    return max((one.level for one in findings), key=lambda level: level.rank, default=Level.OK)
+    """Return `ok`, `look` or `act`."""
+    return max((one.level for one in findings if one.level.rank), key=lambda level: level.rank, default=Level.OK)
 
 
 def _run(one: Check, context: Context, *, old_tables: bool) -> Finding:

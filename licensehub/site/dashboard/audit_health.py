@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext
 
 from licensehub.audit.findings import AuditFinding, Problem, audit_findings
+from licensehub.audit.models import StoredAnchor
 from licensehub.site.dashboard.health import Health
 from licensehub.ui.formatting import ago
 
@@ -29,6 +30,8 @@ def audit_health() -> list[Health]:
     """One piece for each finding; one that says that all is well where there is none."""
     link = reverse("admin:audit_auditevent_evidence")
     found = audit_findings()
+    if not found and not StoredAnchor.objects.exists():
+        return [Health("anchor", pgettext("audit", "Anchors"), pgettext("anchors", "none yet"), "neutral", link)]
     if not found:
         return [Health("anchor", pgettext("audit", "Anchors"), _("all taken"), "ok", link)]
     return [_piece(one, link) for one in found]

@@ -55,14 +55,19 @@ def test_a_backup_that_is_suddenly_small_is_shown(db, dump):
     assert backups.backup(Context()).level == Level.OK
 
 
-@pytest.mark.parametrize("name", CHECKS)
-def test_without_one_nothing_is_said_until_it_would_be_late(db, dump, monkeypatch, name):
-    run, limit = CHECKS[name]
-    call_command("record_drill", "First") if name == "backup" else call_command("record_backup", str(dump))
-    after(monkeypatch, limit - timedelta(minutes=1))
-    assert (run(Context()).level, run(Context()).value) == (Level.OK, "none recorded")
-    after(monkeypatch, limit + timedelta(minutes=1))
-    assert run(Context()).level == Level.LOOK and run(Context()).steps
+def test_a_backup_that_was_never_made_is_never_well(db):
+    """Also on the first day: the green sign made an admin of a new installation believe that there is one."""
+    found = backups.backup(Context())
+    assert (found.level, found.title, found.value) == (Level.LOOK, "No backup was ever recorded", "none recorded")
+    assert [bool(step.command) for step in found.steps] == [False, True]
+
+
+def test_a_drill_that_is_not_due_is_neither_well_nor_late(db, dump, monkeypatch):
+    call_command("record_backup", str(dump))
+    after(monkeypatch, backups.DRILL_AFTER - timedelta(minutes=1))
+    assert (backups.drill(Context()).level, backups.drill(Context()).value) == (Level.NONE, "none recorded")
+    after(monkeypatch, backups.DRILL_AFTER + timedelta(minutes=1))
+    assert backups.drill(Context()).level == Level.LOOK and backups.drill(Context()).steps
 
 
 @pytest.mark.parametrize("name", CHECKS)

@@ -106,12 +106,13 @@ def test_a_broker_that_is_nearly_full_or_cannot_write(db, limited, monkeypatch):
 
 def test_an_audit_that_is_shorter_or_was_not_taken(world: World, settings, monkeypatch):
     settings.ANCHOR_KEYS = ",".join(new_keys().words())
-    assert (level("audit"), level("anchors")) == ("ok", "ok")
+    assert (level("audit"), said("anchors")) == ("ok", ("none", "There is no anchor yet"))
     assert run_checks(["anchors"])["anchors"].value == "none yet"
     for mismatch, expected in (
         (Mismatch("It ended at #9."), "act"),
-        (Mismatch("It may be.", unsure=True), "ok"),
-        (Mismatch(nothing_kept=True), "ok"),
+        (Mismatch("It may be.", unsure=True), "none"),
+        (Mismatch(nothing_kept=True), "none"),
+        (None, "ok"),
     ):
         monkeypatch.setattr(evidence, "find_mismatch", lambda found=mismatch: found)
         assert level("audit") == expected, mismatch
@@ -133,7 +134,7 @@ def test_a_history_that_nobody_verified_lately(world: World, alice, monkeypatch)
         with transaction.atomic():
             record_rows(Action.AUDIT_VERIFIED, actor=alice, rows=[Row("audit", 1, "", {"found": found})])
 
-    assert level("verified") == "ok"
+    assert said("verified") == ("none", "The history is less than three months old")
     with monkeypatch.context() as patch:
         patch.setattr(evidence, "VERIFY_AFTER", timedelta())
         assert said("verified") == ("look", "The history was not verified for three months")
@@ -145,7 +146,7 @@ def test_a_history_that_nobody_verified_lately(world: World, alice, monkeypatch)
     drop(connection)
     attack("UPDATE audit_auditevent SET data = '{\"found\": 0}' WHERE action = 'audit.verified'")
     create(connection)
-    assert said("verified") == ("ok", "The history is less than three months old")
+    assert said("verified") == ("none", "The history is less than three months old")
 
 
 def test_keys_that_are_missing_or_do_not_fit(world: World, settings):
@@ -230,7 +231,7 @@ def test_mails_that_reach_nobody(world: World, alice, settings):
 
 
 def test_webhooks_that_reach_nobody(db):
-    assert said("webhooks") == ("ok", "No webhook fails")
+    assert said("webhooks") == ("none", "There is no webhook")
     webhook = stored_webhook(
         name="Anna's channel", error="The host answered 500.", failing_since=database_now()
     ).webhook

@@ -40,7 +40,7 @@ def change(days: int, actor: User) -> None:
 
 def test_before_a_file_was_applied_nothing_is_said(organization):
     found = configuration(Context())
-    assert (found.level, found.value) == (Level.OK, "no file")
+    assert (found.level, found.value) == (Level.NONE, "no file")
 
 
 def test_a_change_by_hand_is_said_until_the_file_is_applied_again(organization, caller, alice):

@@ -58,6 +58,8 @@ def test_what_is_wrong_comes_first_with_what_to_do(well, nils, as_user, monkeypa
     began = database_now() - timedelta(minutes=77)
     wrong = Finding(Level.ACT, "Mails are not sent", "14 wait", "535 5.7.8 refused", "None is lost.", steps, began)
     monkeypatch.setitem(CHECKS, "mail", Check("mail", lambda context: wrong))
+    drill = Finding(Level.NONE, "The installation is new", "none recorded")
+    monkeypatch.setitem(CHECKS, "drill", Check("drill", lambda context: drill))
     monkeypatch.setitem(CHECKS, "disk", Check("disk", lambda context: Finding(Level.LOOK, "A token is old")))
     results.run_and_keep(everything=True)
     shown = shown_to(nils)
@@ -67,6 +69,8 @@ def test_what_is_wrong_comes_first_with_what_to_do(well, nils, as_user, monkeypa
         ["A token is old"],
     )
     assert "1 hour ago" in shown.first.since
+    [line] = [line for card in shown.cards for line in card["lines"] if line.name == "drill"]
+    assert (line.tone, line.icon, line.value) == ("neutral", "do_not_disturb_on", "none recorded")
     client = as_user(nils)
     text = text_of(client.get(reverse(PAGE)))
     assert text.index("Mails are not sent") < text.index("A token is old") < text.index("Queues")

@@ -35,6 +35,9 @@ def backup(context: Context) -> Finding:
     if last and before and last.data["bytes"] * 2 < before.data["bytes"]:
         title = english("The last backup is less than half as large as the one before")
         return Finding(Level.LOOK, title, value, steps=steps, since=last.at)
+    if not last:
+        # A new installation has data to lose from its first day on.
+        return Finding(Level.LOOK, english("No backup was ever recorded"), value, steps=steps)
     titles = english("No backup was recorded for 36 hours"), english("A backup was recorded lately")
     return _finding(last, BACKUP_AFTER, titles, value, steps)
 
@@ -66,4 +69,6 @@ def _finding(
     began: datetime | None = last.at if last else AuditEvent.objects.aggregate(at=Min("at"))["at"]
     if began is not None and database_now() - began > after:
         return Finding(Level.LOOK, titles[0], value, steps=steps, since=last.at if last else None)
-    return Finding(Level.OK, titles[1] if last else english("The installation is new"), value)
+    if last:
+        return Finding(Level.OK, titles[1], value)
+    return Finding(Level.NONE, english("The installation is less than three months old"), value)

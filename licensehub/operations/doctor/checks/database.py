@@ -142,7 +142,7 @@ def system_checks(context: Context) -> Finding:
 def rights(context: Context) -> Finding:
     """Each user of the database may do what its process needs, and no more, and each process has its own."""
     if connection.vendor != "postgresql":
-        return Finding(Level.OK, english("SQLite has no users"))
+        return Finding(Level.NONE, english("SQLite has no users"), english("SQLite has none"))
     if problem := database.problem():
         steps: tuple[Step, ...] = (
             Step(
@@ -167,7 +167,7 @@ def rights(context: Context) -> Finding:
 def connection_budget(context: Context) -> Finding:
     """The processes together need fewer connections than the database has."""
     if connection.vendor != "postgresql":
-        return Finding(Level.OK, english("SQLite has no limit on connections"))
+        return Finding(Level.NONE, english("SQLite has no limit on connections"), english("no limit"))
     with connection.cursor() as cursor:
         cursor.execute(_CONNECTIONS)
         used, most = cursor.fetchone()

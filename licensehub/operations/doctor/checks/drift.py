@@ -12,7 +12,7 @@ def configuration(context: Context) -> Finding:
     """No section of the file that was applied last was changed by hand since."""
     drift = last_drift()
     if drift is None:
-        return Finding(Level.OK, english("No file of configuration was applied"), english("no file"))
+        return Finding(Level.NONE, english("No file of configuration was applied"), english("no file"))
     if drift.changed is None:
         title = english("Nothing was changed since a file of configuration was applied")
         return Finding(Level.OK, title, f"{drift.applied.at:%Y-%m-%d %H:%M} UTC")

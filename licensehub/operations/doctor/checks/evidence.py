@@ -39,7 +39,9 @@ def head(context: Context) -> Finding:
         detail = english("The newest event is not the one that the head of the chain names.")
         return Finding(Level.ACT, english("The audit does not end where it should"), value, detail, steps=steps)
     mismatch = find_mismatch()
-    if mismatch and not (mismatch.unsure or mismatch.nothing_kept):
+    if mismatch and (mismatch.unsure or mismatch.nothing_kept):
+        return Finding(Level.NONE, english("No copy outside of the database could be compared with its end"), value)
+    if mismatch:
         return Finding(Level.ACT, english("The audit is shorter than it was"), value, mismatch.sentence, steps=steps)
     return Finding(Level.OK, english("The audit ends where it should"), value)
 
@@ -51,7 +53,8 @@ def anchors(context: Context) -> Finding:
     value = f"A-{newest.pk:04d}, {newest.at:%Y-%m-%d %H:%M} UTC" if newest else english("none yet")
     found = audit_findings()
     if not found:
-        return Finding(Level.OK, english("Each destination has taken everything"), value)
+        title = english("Each destination has taken everything") if newest else english("There is no anchor yet")
+        return Finding(Level.OK if newest else Level.NONE, title, value)
     first = next((one for one in found if one.problem in FORGERY), found[0])
     since = f"{first.since:%Y-%m-%d %H:%M} UTC" if first.since else ""
     sentence = SENTENCES[first.problem].format(destination=first.destination, since=since, detail=first.detail).strip()
@@ -82,8 +85,6 @@ def verified(context: Context) -> Finding:
     if began and database_now() - began > VERIFY_AFTER:
         steps = (Step(english("Use Verify history on the page “Evidence”.")),)
         return Finding(Level.LOOK, english("The history was not verified for three months"), value, steps=steps)
-    return Finding(
-        Level.OK,
-        english("The history was verified lately") if last else english("The history is less than three months old"),
-        value,
-    )
+    if last:
+        return Finding(Level.OK, english("The history was verified lately"), value)
+    return Finding(Level.NONE, english("The history is less than three months old"), value)

@@ -83,8 +83,8 @@ def vendor_clock(context: Context) -> Finding:
         if (seconds := _seconds_ahead(next(iter(addresses_of(kind).values())))) is not None
     }
     if not apart:
-        title = english("No profile is published") if not kinds else english("The time of the vendor is not known")
-        return Finding(Level.OK, title)
+        title = english("The time of the vendor is not known") if kinds else english("No profile is published")
+        return Finding(Level.NONE, title, english("not known"))
     kind = max(apart, key=lambda name: abs(apart[name]))
     value = english("{seconds} s apart").format(seconds=round(abs(apart[kind])))
     if abs(apart[kind]) <= MAX_SKEW:

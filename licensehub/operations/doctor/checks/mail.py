@@ -46,10 +46,19 @@ def mail(context: Context) -> Finding:
         ).format(count=count)
         steps = (Step(english("Open the requests that ask people: each names whom it did not reach, and why.")),)
         return Finding(Level.LOOK, english("Some people could not be asked"), detail=text, steps=steps)
-    value = (
-        english("to the log") if settings.EMAIL_BACKEND in NOWHERE else f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
+    if settings.EMAIL_BACKEND in NOWHERE:
+        return _to_the_log()
+    return Finding(Level.OK, english("No mail waits"), f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}")
+
+
+def _to_the_log() -> Finding:
+    """The installation has no HTTPS, so it may be one for trying out, where mails are read in the log."""
+    detail = english(
+        "People who are asked about their license, and colleagues who should be told, get nothing. Each mail is in the "
+        "log of the workers."
     )
-    return Finding(Level.OK, english("No mail waits"), value)
+    steps = (Step(english("Set EMAIL_URL on all hosts, and restart them. For a trial on one machine, it may stay.")),)
+    return Finding(Level.LOOK, english("Mails reach nobody"), english("to the log"), detail, steps=steps)
 
 
 def _waiting(questions: int, notices: int, problem: str, context: Context) -> Finding:

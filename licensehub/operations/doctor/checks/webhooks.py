@@ -26,6 +26,8 @@ def webhooks(context: Context) -> Finding:
         count = failing.count()
         value = english_plural("{count} fails", "{count} fail", count).format(count=count)
         return Finding(Level.LOOK, english("A webhook fails"), value, row.error, NOT_LOST, (OPEN,), row.failing_since)
+    if not Webhook.objects.exists():
+        return Finding(Level.NONE, english("There is no webhook"), english("none"))
     due = WebhookDelivery.objects.filter(state=DeliveryState.DUE).count()
     value = english_plural("{count} delivery waits", "{count} deliveries wait", due).format(count=due)
     return Finding(Level.OK, english("No webhook fails"), value)

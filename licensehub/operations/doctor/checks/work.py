@@ -124,6 +124,8 @@ def tokens(context: Context) -> Finding:
         steps = (Step(english("Make a new token at the vendor, and enter it on the page of the connection.")),)
         detail = english("The token of “{name}” is more than a year old.").format(name=old[0])
         return Finding(Level.LOOK, english("A token is old"), detail=detail, steps=steps)
+    if not rows:
+        return Finding(Level.NONE, english("No profile is published"), english("none"))
     value = english_plural("{count} connection", "{count} connections", len(rows)).format(count=len(rows))
     return Finding(Level.OK, english("All connections work"), value)
 
@@ -186,7 +188,7 @@ def downloads(context: Context) -> Finding:
         task = schedules.task_of(profile, schedules.DOWNLOAD_TASK)
         coming += schedules.next_moments(task, count=1) if task else []
     if not coming:
-        return Finding(Level.OK, english("No download is planned"), english("none"))
+        return Finding(Level.NONE, english("No download is planned"), english("none"))
     # Moments are in the time zone of the reader, so the page makes its own text of it.
     context.memory["next"] = min(coming).isoformat()
     return Finding(Level.OK, english("Downloads run as planned"), f"{min(coming):%Y-%m-%d %H:%M} UTC")

@@ -18,7 +18,7 @@ from licensehub.operations.doctor import checks as _all_checks  # noqa: F401 - i
 from licensehub.operations.doctor.checks.mail import send_to
 from licensehub.operations.doctor.findings import Finding, Level, run_checks, worst
 
-SIGNS = {Level.OK: "ok  ", Level.LOOK: "look", Level.ACT: "ACT "}
+SIGNS = {Level.OK: "ok  ", Level.NONE: "none", Level.LOOK: "look", Level.ACT: "ACT "}
 
 
 class Command(BaseCommand):
@@ -83,7 +83,7 @@ def as_text(found: dict[str, Finding]) -> str:
     for name, one in sorted(found.items(), key=lambda item: -item[1].level.rank):
         value = f" ({one.value})" if one.value else ""
         lines.append(f"{SIGNS[one.level]}  {name}: {one.title}{value}")
-        if one.level == Level.OK:
+        if not one.level.rank:
             continue
         since = f"Since {one.since:%Y-%m-%d %H:%M} UTC. " if one.since else ""
         # What a server answered may have no full stop.
@@ -93,5 +93,9 @@ def as_text(found: dict[str, Finding]) -> str:
             lines += [f"         $ {step.command}"] if step.command else []
         lines.append("")
     counts = {level: sum(one.level == level for one in found.values()) for level in Level}
-    lines += ["", f"{counts[Level.ACT]} to act on, {counts[Level.LOOK]} to look at, {counts[Level.OK]} well."]
+    lines += [
+        "",
+        f"{counts[Level.ACT]} to act on, {counts[Level.LOOK]} to look at, {counts[Level.OK]} well, "
+        f"{counts[Level.NONE]} with nothing to check yet.",
+    ]
     return "\n".join(lines)
