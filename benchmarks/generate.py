@@ -80,8 +80,8 @@ SELECT 'deactivate', %(profile)s, CASE WHEN n %% 2 = 0 THEN 'open' ELSE 'approve
   FROM generate_series(1, GREATEST(1, %(reclaims)s / 10)) AS n
 """
 REMOVALS = """
-INSERT INTO subscriptions_requestedremoval (request_id, candidate_id, evidence, signature, answer, drop_reason)
-SELECT (SELECT MIN(id) FROM subscriptions_reclaimrequest) + (c.place - 1) / 10, c.id, c.evidence, '', '', ''
+INSERT INTO subscriptions_requestedremoval (request_id, candidate_id, evidence, answer, drop_reason)
+SELECT (SELECT MIN(id) FROM subscriptions_reclaimrequest) + (c.place - 1) / 10, c.id, c.evidence, '', ''
   FROM (SELECT id, evidence, row_number() OVER (ORDER BY id) AS place FROM subscriptions_removalcandidate
          WHERE state = 'closed_complete') AS c
  WHERE (c.place - 1) / 10 < (SELECT COUNT(*) FROM subscriptions_reclaimrequest)

@@ -72,7 +72,7 @@ EVERYTHING: Final = _all_but(delete=True)
 # Facts and lists that are derived from downloads.
 _FACTS: Final = ("profile_id", "external_id", "first_run_id")
 _RUN: Final = ("profile_id", "slot", "started_by", "started_by_name", "started_at")
-_ITEM: Final = ("profile_id", "subscription_id", "removal_id", "direction", "license", "queued_at")
+_ITEM: Final = ("profile_id", "subscription_id", "removal_id", "direction", "license", "queued_at", "signature")
 _REQUEST: Final = ("direction", "profile_id", "requested_by_id", "requested_at", "reason", "repeats_id")
 _PERSON: Final = ("request_id", "candidate_id", "evidence", "restores_id")
 _CANDIDATE: Final = ("profile_id", "subscription_id", "created_at")

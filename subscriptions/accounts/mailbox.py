@@ -16,7 +16,9 @@ def mailbox(address: str) -> tuple[str, str]:
     Mail servers deliver both to one mailbox (RFC 5233), and `"pat"@` to that of `pat@` (RFC 5321, section 4.1.2). They
     leave out signs without a width (RFC 5892, section 2.1). Both parts are empty without an address.
     """
-    seen = "".join(sign for sign in normalized(address) if unicodedata.category(sign) != "Cf")
+    seen = normalized(address)
+    if not seen.isascii():
+        seen = "".join(sign for sign in seen if unicodedata.category(sign) != "Cf")
     local, at, domain = seen.rpartition("@")
     if len(local) > 2 and local[0] == local[-1] == '"':
         local = local[1:-1].replace("\\", "")

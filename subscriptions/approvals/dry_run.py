@@ -181,8 +181,8 @@ def _as_if_approved(request: ReclaimRequest, people: Iterable[RequestedRemoval])
     items = []
     for person in people:
         person.request = request
-        person.signature = sign(person, request)
-        items.append(Reclaim(**same, subscription=person.candidate.subscription, removal=person))
+        signature = sign(person, request)
+        items.append(Reclaim(**same, subscription=person.candidate.subscription, removal=person, signature=signature))
     return items
 
 

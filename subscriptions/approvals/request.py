@@ -125,8 +125,8 @@ def _take_into(request: ReclaimRequest, ready: QuerySet[RemovalCandidate], *, as
     Returns how many.
     """
     locked = ready.select_for_update()
-    values = (Value(request.pk), "pk", "evidence", Value(""), Value(""), Value(""))
-    columns = ("request_id", "candidate_id", "evidence", "signature", "answer", "drop_reason")
+    values = (Value(request.pk), "pk", "evidence", Value(""), Value(""))
+    columns = ("request_id", "candidate_id", "evidence", "answer", "drop_reason")
     people = insert_selected(RequestedRemoval, columns, locked.order_by("pk").values_list(*values))
     taken = IdList.of(request.removals.values_list("candidate", flat=True))
     moved = RemovalCandidate.objects.filter(IdIn("pk", taken), state=CandidateState.READY).update(

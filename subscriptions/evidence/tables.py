@@ -16,6 +16,7 @@ from itertools import islice
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
+from django.db.models import F
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -98,7 +99,8 @@ def _requests(scope: Scope) -> Iterator[Any]:
 
 def _removals(scope: Scope) -> Iterator[RequestedRemoval]:
     related = ("request", "candidate__subscription", "dropped_by")
-    return scope.removals.select_related(*related).defer("candidate__evidence").iterator(CHUNK)
+    people = scope.removals.annotate(signature=F("reclaim__signature"))
+    return people.select_related(*related).defer("candidate__evidence").iterator(CHUNK)
 
 
 def _asked(scope: Scope) -> Iterator[Notice]:
@@ -212,7 +214,7 @@ EVIDENCE = Table(
         Field("request", lambda row: row.request.number),
         Field("candidate", lambda row: row.candidate_id),
         Field("evidence", lambda row: row.evidence),
-        Field("signature", lambda row: row.signature),
+        Field("signature", lambda row: row.signature or ""),
     ),
 )
 QUESTIONS = Table(

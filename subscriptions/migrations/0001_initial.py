@@ -902,6 +902,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("license", models.CharField(blank=True, db_default="", default="", max_length=40)),
+                ("signature", models.CharField(blank=True, db_default="", default="", editable=False, max_length=64)),
                 (
                     "queued_at",
                     models.DateTimeField(verbose_name="queued at", default=licensehub.database.clock.database_now),
@@ -1475,7 +1476,6 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("evidence", models.JSONField(editable=False)),
-                ("signature", models.CharField(blank=True, editable=False, max_length=64)),
                 (
                     "answer",
                     models.CharField(

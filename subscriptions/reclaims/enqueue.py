@@ -11,9 +11,9 @@ from django.utils.translation import gettext as _
 
 from licensehub.audit.log import Actor, Row, record_rows
 from licensehub.ui.lists.id_filter import IdIn, IdList
-from subscriptions.bulk_sql import insert, new_ids, set_column
+from subscriptions.bulk_sql import insert, new_ids
 from subscriptions.errors import NotActionable
-from subscriptions.models import Reclaim, ReclaimRequest, ReclaimState, RemovalCandidate, RequestedRemoval
+from subscriptions.models import Reclaim, ReclaimRequest, ReclaimState, RemovalCandidate
 from subscriptions.reclaims.direction import spec_for
 from subscriptions.reclaims.signed.signatures import sign
 
@@ -43,7 +43,6 @@ def enqueue(request: ReclaimRequest, *, actor: Actor, now: datetime) -> int:
     approved = request.removals.not_dropped().order_by("pk").values_list(*Approved._fields)
     queued, last = 0, 0
     while people := [Approved(*person) for person in approved.filter(pk__gt=last)[:BATCH]]:
-        set_column(RequestedRemoval, "signature", [(person.pk, sign(person, request)) for person in people])
         ids = _insert(request, people, now)
         events = [
             Row(label, pk, person.name, {"request": number, "removal": person.pk})
@@ -71,12 +70,12 @@ def _insert(request: ReclaimRequest, people: list[Approved], now: datetime) -> l
     }
     ids = new_ids(Reclaim, len(people))
     rows = (
-        (pk, subscriptions[person.candidate_id], person.pk, person.evidence["license"])
+        (pk, subscriptions[person.candidate_id], person.pk, person.evidence["license"], sign(person, request))
         for pk, person in zip(ids, people, strict=True)
     )
     try:
         with transaction.atomic():
-            insert(Reclaim, ("id", "subscription_id", "removal_id", "license"), rows, same)
+            insert(Reclaim, ("id", "subscription_id", "removal_id", "license", "signature"), rows, same)
     except IntegrityError as error:
         raise NotActionable(
             _(

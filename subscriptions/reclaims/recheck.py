@@ -200,7 +200,7 @@ def _refused_approval(item: Reclaim) -> Decision | None:
     # The signature first: only then the evidence has the keys that it had at the approval.
     is_what_was_approved = (
         item.direction == request.direction
-        and is_signed(removal)
+        and is_signed(item)
         and item.subscription.external_id == removal.evidence["external_id"]
     )
     if not is_what_was_approved:

@@ -161,8 +161,9 @@ def test_an_item_that_was_given_another_person_is_not_sent(approved):
     """All that was signed for the other person fits. Only the event of the queue says whose item this is."""
     item, other = Reclaim.objects.order_by("pk")
     attack("DELETE FROM subscriptions_reclaim WHERE id = %s", other.pk)
-    moved = (other.removal_id, other.subscription_id, item.pk)
-    attack("UPDATE subscriptions_reclaim SET removal_id = %s, subscription_id = %s WHERE id = %s", *moved)
+    moved = (other.removal_id, other.subscription_id, other.signature, item.pk)
+    statement = "UPDATE subscriptions_reclaim SET removal_id = %s, subscription_id = %s, signature = %s WHERE id = %s"
+    attack(statement, *moved)
     reclaim_due(approved.profile)
     assert approved.deactivated_by_us() == []
     assert "was queued for somebody else" in Reclaim.objects.get(pk=item.pk).outcome

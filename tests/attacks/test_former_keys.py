@@ -94,7 +94,7 @@ def test_nobody_writes_a_new_event_with_a_former_key(db, bob, settings):
 def test_a_signature_that_is_no_text_of_ours_is_a_finding_and_no_error(world: World, alice, bob):
     world.first_download()
     decide.approve(request_reclaim(world.candidates(1), actor=alice), actor=bob)
-    attack("UPDATE subscriptions_requestedremoval SET signature = 'ü'")
+    attack("UPDATE subscriptions_reclaim SET signature = 'ü'")
     drop(connection)
     attack("UPDATE audit_auditevent SET hmac = 'ü' WHERE action = 'download.completed'")
     create(connection)

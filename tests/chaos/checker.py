@@ -46,7 +46,7 @@ class Histories:
 
     @classmethod
     def read(cls, miro: SandboxControl) -> Histories:
-        signed = RequestedRemoval.objects.exclude(signature="").filter(request__direction=Direction.DEACTIVATE)
+        signed = RequestedRemoval.objects.exclude(reclaim=None).filter(request__direction=Direction.DEACTIVATE)
         ids = signed.values_list("candidate__subscription__external_id", flat=True)
         return cls(truth=miro.summary(), approved=frozenset(ids))
 

@@ -86,7 +86,7 @@ def _promises_to_people(world: ChaosWorld) -> Iterator[str]:
 def _approved():
     return RequestedRemoval.objects.filter(
         request__direction=Direction.DEACTIVATE, request__state=RequestState.APPROVED, dropped_at=None
-    ).exclude(signature="")
+    ).exclude(reclaim=None)
 
 
 def _restored() -> list[str]:

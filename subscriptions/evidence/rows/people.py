@@ -44,7 +44,7 @@ class Shown(NamedTuple):
     answered_at: datetime | None
     dropped_at: datetime | None
     dropped_by_id: int | None
-    signature: str
+    reclaim__signature: str | None
 
     @property
     def frozen(self) -> tuple[Any, ...]:
@@ -175,8 +175,9 @@ def _compare_person(person: Shown, request: ReclaimRequest, audited: Audited) ->
         yield RowFinding(PERSON, person.pk, "dropped_by_id", person.dropped_by_id, said.by, said.sequence)
     yield from _compare_answer(person.pk, person.candidate_id, _given(person), request, audited.answers)
     approved = request.state == RequestState.APPROVED and not is_dropped
-    if approved and not has_signature_of(person, request, person.signature):
-        yield RowFinding(PERSON, person.pk, "signature", person.signature, "another", None)
+    signature = person.reclaim__signature or ""
+    if approved and not has_signature_of(person, request, signature):
+        yield RowFinding(PERSON, person.pk, "signature", signature, "another", None)
 
 
 def _compare_answer(

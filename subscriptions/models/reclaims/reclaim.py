@@ -81,6 +81,8 @@ class Reclaim(models.Model):
     profile = models.ForeignKey(IntegrationProfile, on_delete=models.PROTECT, related_name="reclaims")
     subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="reclaims")
     removal = models.OneToOneField(RequestedRemoval, on_delete=models.PROTECT, related_name="reclaim")
+    # The HMAC that is made at approval and checked before the send: see signatures.sign().
+    signature = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
     direction = models.CharField(_("direction"), max_length=10, choices=Direction.choices, default=Direction.DEACTIVATE)
     state = models.CharField(_("state"), max_length=10, choices=ReclaimState.choices, default=ReclaimState.QUEUED)
     # The license type of the seat, from the evidence that was approved.

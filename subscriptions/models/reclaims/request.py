@@ -182,8 +182,6 @@ class RequestedRemoval(models.Model):
     candidate = models.ForeignKey(RemovalCandidate, on_delete=models.PROTECT, related_name="removals")
     # The candidate's evidence as the approver sees it: see candidates.propose.freeze_evidence().
     evidence = models.JSONField(editable=False)
-    # The HMAC that is made at approval and checked before the send: see signatures.sign().
-    signature = models.CharField(max_length=64, blank=True, editable=False)
     # The answer of a person who was asked. The last answer before the send counts.
     answer = models.CharField(max_length=10, choices=Answer.choices, blank=True, default="")
     answered_at = models.DateTimeField(null=True)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from django.conf import settings
 
-from subscriptions.models import ReclaimRequest, RequestedRemoval
+from subscriptions.models import Reclaim, ReclaimRequest
 
 # Signing and checking write the content in the same form.
 CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
@@ -32,9 +32,9 @@ def sign(person: Person, request: ReclaimRequest) -> str:
     return _signature(settings.APPROVAL_KEY, person, request)
 
 
-def is_signed(person: RequestedRemoval) -> bool:
+def is_signed(item: Reclaim) -> bool:
     """Whether this is exactly what was approved."""
-    return has_signature_of(person, person.request, person.signature)
+    return has_signature_of(item.removal, item.removal.request, item.signature)
 
 
 def has_signature_of(person: Person, request: ReclaimRequest, signature: str) -> bool:

@@ -66,7 +66,7 @@ def test_what_was_decided_stays(organization, alice, bob, carol, as_user, settin
     settings.HISTORY_MONTHS = 1
     request = organization.ask(alice, count=2)
     decide.approve(request, actor=bob)
-    evidence = list(RequestedRemoval.objects.order_by("pk").values_list("evidence", "signature"))
+    evidence = list(RequestedRemoval.objects.order_by("pk").values_list("evidence", "reclaim__signature"))
     member = request.removals.first().candidate.subscription
     old = organization.run.finished_at - timedelta(days=100)
     RecheckSnapshot.objects.create(subscription=member, seen_at=old, license="free")
@@ -74,7 +74,7 @@ def test_what_was_decided_stays(organization, alice, bob, carol, as_user, settin
     found = list(verify_rows())
     assert remove_old_history() == 1
     assert RecheckSnapshot.objects.get().email == "former@northwind.example"
-    assert list(RequestedRemoval.objects.order_by("pk").values_list("evidence", "signature")) == evidence
+    assert list(RequestedRemoval.objects.order_by("pk").values_list("evidence", "reclaim__signature")) == evidence
     assert verify().findings == [] and list(verify_rows()) == found
     shown = text_of(as_user(carol).get(page("subscription", "change", member.pk)))
     assert "was removed." in shown

@@ -183,8 +183,9 @@ def test_a_forged_approval_is_never_sent(downloaded, alice, bob, change):
     decide.approve(request, actor=bob)
     removal = request.removals.get()
     if "evidence" in change:
-        change = {"evidence": {**removal.evidence, **change["evidence"]}}
-    request.removals.update(**change)
+        request.removals.update(evidence={**removal.evidence, **change["evidence"]})
+    else:
+        Reclaim.objects.update(**change)
 
     assert reclaim_due(downloaded.profile).tampered == 1
 

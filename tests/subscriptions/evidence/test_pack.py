@@ -41,7 +41,7 @@ def test_a_request_has_everything_that_followed_from_it(done, world, carol):
         ]
         assert people[0]["why"] == done[0].removal.evidence["why"] and people[0]["last_activity_at"].endswith("+00:00")
         (full, *_) = rows(files, "evidence.jsonl")
-        assert full["evidence"] == done[0].removal.evidence and full["signature"] == done[0].removal.signature
+        assert full["evidence"] == done[0].removal.evidence and full["signature"] == done[0].signature
         calls = rows(files, "calls.csv")
         sent = [step for step in world.miro.truth()["transitions"] if step["by"] == "scim"]
         assert [(one["vendor_id"], one["http_status"], one["state"]) for one in calls] == [

@@ -25,7 +25,7 @@ FORGED = {
     "how long it is good": lambda item, other: ReclaimRequest.objects.filter(pk=item.removal.request_id).update(
         valid_until=timezone.now() + timedelta(days=99)
     ),
-    "signature": lambda item, other: RequestedRemoval.objects.filter(pk=item.removal_id).update(signature="0" * 64),
+    "signature": lambda item, other: Reclaim.objects.filter(pk=item.pk).update(signature="0" * 64),
     "direction": lambda item, other: Reclaim.objects.filter(pk=item.pk).update(direction="deactivate"),
     "person": lambda item, other: Reclaim.objects.filter(pk=item.pk).update(subscription=other.subscription),
 }
