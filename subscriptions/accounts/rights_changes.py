@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import QuerySet
@@ -16,6 +17,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from integrations.mail_config import NOWHERE
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from licensehub.database.clock import database_now
@@ -230,6 +232,12 @@ def why_not_by_time(change: RightsChange) -> str:
         return _(
             "Somebody else saw the link of the invitation, or set the password. So this right takes effect only when a "
             "second admin confirms it, or an operator at the console (confirm_account)."
+        )
+    if change.announced_at is None and settings.EMAIL_BACKEND in NOWHERE:
+        return _(
+            "No mail server is set up, so nobody who can refuse it is told. So it takes effect only when a second "
+            "admin confirms it; a right to decide also when an operator confirms the account at the console "
+            "(confirm_account)."
         )
     if change.announced_at and not _somebody_else_was_told(change):
         return _(

@@ -218,11 +218,17 @@ def test_the_password_of_an_approver_is_not_changed_by_time_when_nobody_was_told
     settings.EMAIL_BACKEND = settings.EMAIL_BACKEND if mails else NOWHERE[1]
     typed = {"password1": NEW_PASSWORD, "password2": NEW_PASSWORD, "usable_password": "true"}
     as_mallory.post(reverse("admin:auth_user_password_change", args=[bob.pk]), typed)
+    change = change_for(bob, "password")
+    pages = page("rightschange", "changelist"), page("rightschange", "change", change.pk)
+    told = [text_of(as_mallory.get(address)) for address in pages]
+    assert (("a day after its mails" in told[0]), ("a day after its mails" in told[1])) == (mails, mails)
+    if not mails:
+        assert "when a second admin confirms it" in told[0] and "No mail server is set up" in told[1]
     a_day_later()
     assert User.objects.get(pk=bob.pk).check_password(NEW_PASSWORD) == mails
     if not mails:
-        change = change_for(bob, "password")
-        assert "No mail about it reached" in text_of(as_mallory.get(page("rightschange", "change", change.pk)))
+        told = [text_of(as_mallory.get(address)) for address in pages]
+        assert "when a second admin confirms it" in told[0] and "No mail about it reached" in told[1]
 
 
 def test_an_event_that_was_changed_shows_no_mailed_link(bob, mallory, as_mallory, settings):

@@ -48,15 +48,18 @@ def hold_back(user: User, *, actor: User) -> list[str]:
         rights_changes.ask(stored, ChangeKind.ADDRESS, actor=actor, before=stored.email, after=user.email)
         told.append(
             _(
-                "The address stays {before} until a second admin has confirmed the new one, or for a day after the "
-                "mails."
+                "The address stays {before} until a second admin confirms the new one. “Changes of rights” says "
+                "whether it takes effect by time, too."
             ).format(before=stored.email or "–")
         )
         user.email = stored.email
     if user.is_superuser and not stored.is_superuser:
         rights_changes.ask(stored, ChangeKind.SUPERUSER, actor=actor)
         told.append(
-            _("The superuser status waits until a second admin has confirmed it, or for a day after the mails.")
+            _(
+                "The superuser status waits until a second admin confirms it. “Changes of rights” says whether it "
+                "takes effect by time, too."
+            )
         )
         user.is_superuser = False
     return told
@@ -70,7 +73,10 @@ def set_password(user: User, password: str | None, *, actor: User) -> str:
     hashed = make_password(password)
     if password is not None and rights.is_watched(user):
         rights_changes.ask(user, ChangeKind.PASSWORD, actor=actor, password=hashed)
-        return _("The old password stays until a second admin has confirmed the new one, or for a day after the mails.")
+        return _(
+            "The old password stays until a second admin confirms the new one. “Changes of rights” says whether it "
+            "takes effect by time, too."
+        )
     with transaction.atomic():
         user.password = hashed
         user.save(update_fields=["password"])

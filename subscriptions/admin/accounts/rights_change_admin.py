@@ -158,6 +158,8 @@ class RightsChangeAdmin(StateTabs, ExportMixin, ReadOnlyAdmin):
     def until(self, row: RightsChange) -> SafeString | str:
         if row.closed_at:
             return two_lines(name_of(row.closed_by) if row.closed_by else _("by time"), day_and_time(row.closed_at))
+        if rights_changes.why_not_by_time(row):
+            return _("when a second admin confirms it")
         if moment := effective_at(row):
             earliest = _("{moment} at the earliest").format(moment=day_and_time(moment))
             return two_lines(earliest if row.kind == ChangeKind.GRANT else day_and_time(moment), left(moment))
