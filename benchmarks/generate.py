@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import connection
+from django.db.models import Max, Min
 from django.utils import timezone
 
 from integrations.models import IntegrationProfile, ProfileState
@@ -48,6 +49,15 @@ EVIDENCE = """jsonb_build_object('external_id', s.external_id, 'name', s.name, '
     'license_assigned_at', to_jsonb(s.license_assigned_at), 'idle_days', 100, 'why', 'Inactive 100 days, 40 days over.',
     'run', s.first_run_id, 'facts_at', to_jsonb(s.facts_at), 'terms', '{"threshold": 60, "licenses": ["full"],
     "grace": 30, "never_active": "review", "by_license": {}, "version": 1}'::jsonb)"""
+# Each later download changed every twentieth person, and one of fifty of these left. The changes come in no order, as
+# from a hash join.
+DOWNLOADS = 12
+SNAPSHOTS = """
+INSERT INTO subscriptions_activitysnapshot (subscription_id, run_id, last_activity_at, gone)
+SELECT id, %(run)s, CASE WHEN id %% 1000 <> %(number)s THEN last_activity_at END,
+       CASE WHEN id %% 1000 = %(number)s THEN FALSE END
+  FROM subscriptions_subscription WHERE id %% 20 = %(number)s ORDER BY md5(id::text)
+"""
 CANDIDATES = f"""
 INSERT INTO subscriptions_removalcandidate
     (profile_id, subscription_id, run_id, state, close_reason, attention, evidence, created_at, state_changed_at,
@@ -127,12 +137,17 @@ def organization(
     Price.objects.create(
         profile=profile, license="full", amount=Decimal(240), currency="USD", per="year", valid_from=date(2025, 1, 1)
     )
-    run = DownloadRun.objects.create(
-        profile=profile, state="complete", started_by="schedule", finished_at=now, lease_until=now, read=members,
-        purchased={"full": members},
-    )  # fmt: skip
+    usual = {"profile": profile, "state": "complete", "started_by": "schedule", "finished_at": now, "lease_until": now}
+    usual |= {"read": members, "purchased": {"full": members}}
+    run = DownloadRun.objects.create(**usual)
     given = {"profile": profile.pk, "run": run.pk, "now": now, "members": members}
     _execute(MEMBERS, given)
+    first, last = Subscription.objects.aggregate(first=Min("pk"), last=Max("pk")).values()
+    DownloadRun.objects.filter(pk=run.pk).update(new=members, new_after=first - 1, new_until=last)
+    for number in range(DOWNLOADS):
+        changed, gone = members // 20, members // 1000
+        later = DownloadRun.objects.create(**usual, changed=changed - gone, gone=gone)
+        _execute(SNAPSHOTS, {"run": later.pk, "number": number})
     refresh_search(profile)
     evaluate_profile(profile)
     _execute(STATISTICS, {})
@@ -141,7 +156,7 @@ def organization(
         _reclaims(given, reclaims)
     if events:
         audit_events(events)
-    DownloadRun.objects.filter(pk=run.pk).update(stats=run_stats(profile, now=now))
+    DownloadRun.objects.update(stats=run_stats(profile, now=now))
     _execute(statistics, {})
     count_buckets(profile)
     count_verified(profile)

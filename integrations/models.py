@@ -96,8 +96,10 @@ class IntegrationProfile(models.Model):
     held_at = models.DateTimeField(null=True, editable=False)
     held_why = models.TextField(blank=True, default="", editable=False)
     validated_at = models.DateTimeField(null=True, editable=False)
-    # The user who started the validation; empty when LicenseHub did it by itself.
-    validated_by = models.CharField(max_length=150, blank=True, editable=False)
+    # Empty when LicenseHub did it by itself.
+    validated_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+", editable=False
+    )
     # [{"level", "title", "detail", "next_step", "slot", "steps": [...]}] of the last validation.
     findings = models.JSONField(default=list, editable=False)
 

@@ -29,7 +29,7 @@ def propose(members: int = MEMBERS) -> list[Row]:
     from subscriptions.models import DownloadRun
 
     limit, _ = environment.timed(lambda: environment.execute(LIMIT))
-    found = DownloadRun.objects.get()
+    found = DownloadRun.objects.latest("pk")
     before = environment.peak()
     proposed: list[int] = []
     ours, _ = environment.timed(lambda: proposed.append(propose_candidates(found)))

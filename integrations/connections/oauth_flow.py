@@ -24,7 +24,6 @@ from integrations.scopes.account_scopes import deny_outside
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from licensehub.database.clock import database_now
-from licensehub.ui.formatting import name_of
 
 AGAIN = english("Open the connection's page and connect again.")
 
@@ -194,7 +193,7 @@ def _note_refusal(connection: Connection, refused: ConnectRefused, *, actor: Use
     with transaction.atomic():
         if refused.finding:
             IntegrationProfile.objects.filter(pk=connection.profile_id).update(
-                findings=[asdict(refused.finding)], validated_at=database_now(), validated_by=name_of(actor)[:150]
+                findings=[asdict(refused.finding)], validated_at=database_now(), validated_by=actor
             )
         data = {"why": str(refused), "code": refused.finding.code if refused.finding else ""}
         record(Action.CONNECT_REFUSED, actor=actor, target=connection, data=data)

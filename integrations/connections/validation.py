@@ -19,7 +19,6 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor
 from licensehub.audit.models import AuditEvent
 from licensehub.database.clock import database_now
-from licensehub.ui.formatting import name_of
 
 # After so many recoveries in a day, a connection is no longer validated every hour.
 MAX_RECOVERIES: Final = 3
@@ -36,7 +35,7 @@ def validate_connections(profile: IntegrationProfile, *, actor: Actor) -> list[F
     IntegrationProfile.objects.filter(pk=profile.pk).update(
         findings=[asdict(finding) for finding in findings],
         validated_at=database_now(),
-        validated_by=name_of(actor)[:150] if actor else "",
+        validated_by=actor,
     )
     for slot in profile.connector.slots:
         _note(profile, slot.name, [finding for finding in findings if finding.slot == slot.name])

@@ -109,7 +109,7 @@ def erase(connection: Connection, action: Action, *, actor: Actor) -> None:
 
 def _forget_findings(profile_id: int) -> None:
     """Delete the findings: they are about the former credentials."""
-    IntegrationProfile.objects.filter(pk=profile_id).update(findings=[], validated_at=None, validated_by="")
+    IntegrationProfile.objects.filter(pk=profile_id).update(findings=[], validated_at=None, validated_by=None)
 
 
 def connector_for(profile: IntegrationProfile, *, longest_wait: float = math.inf) -> Connector:

@@ -226,7 +226,16 @@ class Migration(migrations.Migration):
                 ("held_at", models.DateTimeField(editable=False, null=True)),
                 ("held_why", models.TextField(blank=True, default="", editable=False)),
                 ("validated_at", models.DateTimeField(editable=False, null=True)),
-                ("validated_by", models.CharField(blank=True, editable=False, max_length=150)),
+                (
+                    "validated_by",
+                    models.ForeignKey(
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
                 ("findings", models.JSONField(default=list, editable=False)),
             ],
             options={

@@ -71,7 +71,7 @@ EVERYTHING: Final = _all_but(delete=True)
 
 # Facts and lists that are derived from downloads.
 _FACTS: Final = ("profile_id", "external_id", "first_run_id")
-_RUN: Final = ("profile_id", "slot", "started_by", "started_by_name", "started_at")
+_RUN: Final = ("profile_id", "slot", "started_by", "started_by_user_id", "started_at")
 _ITEM: Final = ("profile_id", "subscription_id", "removal_id", "direction", "license", "queued_at", "signature")
 _REQUEST: Final = ("direction", "profile_id", "requested_by_id", "requested_at", "reason", "repeats_id")
 _PERSON: Final = ("request_id", "candidate_id", "evidence", "restores_id")
@@ -93,7 +93,7 @@ _TOKENS: Final = (
     *("expires_at", "refresh_at", "refresh_lease", "refresh_lease_until"),
 )
 _FOUND: Final = (
-    *("organization_name", "plan", "validated_at", "validated_by", "findings", "activity_doubted_at"),
+    *("organization_name", "plan", "validated_at", "validated_by_id", "findings", "activity_doubted_at"),
     *("download_due_at", "download_due_by_id", "reconcile_due_by_id", "held_at", "held_why"),
 )
 

@@ -23,6 +23,11 @@ def names_of(users: Iterable[User], *, shown: int = 3) -> str:
     return _("{names} or {last}").format(names=", ".join(names[:-1]), last=names[-1])
 
 
+def name_fields(account: str) -> tuple[str, ...]:
+    """The fields by which a list finds rows of a person; `account` is the path to the account, e.g. `created_by`."""
+    return tuple(f"{account}__{field}" for field in ("first_name", "last_name", "username"))
+
+
 def joined(names: Sequence[str]) -> str:
     """Join names: `Monday, Tuesday and Friday`; empty without names."""
     if len(names) < 2:

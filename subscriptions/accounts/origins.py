@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from licensehub.audit.actions import Action
 from licensehub.audit.chain.signed import is_genuine
 from licensehub.audit.models import AuditEvent
+from licensehub.ui.names import names_by_account
 from subscriptions.accounts.own_seat import Identity, same_person_as
 from subscriptions.errors import OwnRequest
 from subscriptions.models import ChangeKind
@@ -58,7 +59,7 @@ def origin_of(user: User) -> Origin:
     made = _events([Action.USER_CREATED]).filter(target_id=user.pk).order_by("sequence").first()
     if made is None or made.actor_id is None:
         return Origin(user.date_joined, "")
-    return Origin(made.at, made.actor_name)
+    return Origin(made.at, names_by_account([made.actor_id]).get(made.actor_id, made.actor_name))
 
 
 @dataclass(frozen=True, slots=True)

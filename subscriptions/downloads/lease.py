@@ -21,7 +21,6 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from licensehub.database.clock import database_now
-from licensehub.ui.formatting import name_of
 from subscriptions.downloads.parts import PartOver, Work
 from subscriptions.models import DownloadRun, RunState
 from subscriptions.models.download import UNDER_WAY, DownloadRunQuerySet, StartedBy
@@ -72,7 +71,7 @@ def _start(profile: IntegrationProfile, *, actor: Actor, started_by: StartedBy, 
                 profile=profile,
                 slot=slot,
                 started_by=started_by,
-                started_by_name=name_of(actor)[:150] if actor else "",
+                started_by_user=actor,
                 started_at=now,
                 lease_until=now + DownloadRun.LEASE,
             )

@@ -25,6 +25,12 @@ STAGING = """
     implausible_dates varchar(120) NOT NULL DEFAULT ''
 """
 EXTENSION = "CREATE EXTENSION IF NOT EXISTS pg_trgm"
+# Few bytes for many rows: those of a run lie together. Each range of pages keeps several spans, because rows of a new
+# run also fill the space of thinned ones.
+SNAPSHOTS_OF_A_RUN = (
+    "CREATE INDEX snapshot_run ON subscriptions_activitysnapshot "
+    "USING brin (run_id int4_minmax_multi_ops) WITH (autosummarize = on, pages_per_range = 32)"
+)
 TRIGRAMS = "CREATE INDEX search_letters ON subscriptions_searchtext USING gin (text gin_trgm_ops)"
 NOT_ALLOWED = """
 PostgreSQL did not let LicenseHub use its extension pg_trgm: {error}
@@ -130,6 +136,16 @@ def index_search(apps, schema_editor):
 def drop_search_index(apps, schema_editor):
     if schema_editor.connection.vendor == "postgresql":
         schema_editor.execute("DROP INDEX IF EXISTS search_letters")
+
+
+def index_snapshots(apps, schema_editor):
+    if schema_editor.connection.vendor == "postgresql":
+        schema_editor.execute(SNAPSHOTS_OF_A_RUN)
+
+
+def drop_snapshot_index(apps, schema_editor):
+    if schema_editor.connection.vendor == "postgresql":
+        schema_editor.execute("DROP INDEX IF EXISTS snapshot_run")
 
 
 def create_roles(apps, schema_editor):
@@ -483,8 +499,14 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
-                    "started_by_name",
-                    models.CharField(blank=True, editable=False, max_length=150, verbose_name="person"),
+                    "started_by_user",
+                    models.ForeignKey(
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
                 ),
                 (
                     "started_at",
@@ -531,6 +553,8 @@ class Migration(migrations.Migration):
                 ("changed", models.PositiveIntegerField(default=0, editable=False)),
                 ("gone", models.PositiveIntegerField(default=0, editable=False)),
                 ("unchanged", models.PositiveIntegerField(default=0, editable=False)),
+                ("new_after", models.PositiveIntegerField(default=0, editable=False)),
+                ("new_until", models.PositiveIntegerField(default=0, editable=False)),
                 ("implausible", models.PositiveIntegerField(default=0, editable=False)),
                 ("problem", models.TextField(blank=True, editable=False)),
                 (
@@ -2677,6 +2701,7 @@ class Migration(migrations.Migration):
         ),
         migrations.RunPython(create_staging, drop_staging),
         migrations.RunPython(index_search, drop_search_index),
+        migrations.RunPython(index_snapshots, drop_snapshot_index),
         migrations.RunPython(create_roles, migrations.RunPython.noop),
         migrations.RunPython(schedule_tasks, migrations.RunPython.noop),
     ]

@@ -115,7 +115,9 @@ class DownloadRun(models.Model):
         _("state"), max_length=12, choices=RunState.choices, default=RunState.RUNNING, editable=False
     )
     started_by = models.CharField(_("started by"), max_length=10, choices=StartedBy.choices, editable=False)
-    started_by_name = models.CharField(_("person"), max_length=150, blank=True, editable=False)
+    started_by_user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+", editable=False
+    )
     started_at = models.DateTimeField(_("started at"), default=database_now, editable=False)
     finished_at = models.DateTimeField(null=True, editable=False)
     token = models.UUIDField(default=uuid.uuid4, editable=False)
@@ -146,6 +148,10 @@ class DownloadRun(models.Model):
     changed = models.PositiveIntegerField(default=0, editable=False)
     gone = models.PositiveIntegerField(default=0, editable=False)
     unchanged = models.PositiveIntegerField(default=0, editable=False)
+    # The subscriptions that it found first: their ids are greater than the first number, up to the second one. Each id
+    # in between that has another `first_run` is one of another profile.
+    new_after = models.PositiveIntegerField(default=0, editable=False)
+    new_until = models.PositiveIntegerField(default=0, editable=False)
     # The number of members with a date that cannot be right, e.g. 1970. Such a date is unknown.
     implausible = models.PositiveIntegerField(default=0, editable=False)
     # What stopped it, and what to do next; one or two sentences.

@@ -292,7 +292,7 @@ def test_who_acts_is_read_from_the_row(world, alice, workers_called):
     lifecycle.make_download_due(world.profile, actor=alice)
     tasks.download_due(world.profile.pk)
     run = DownloadRun.objects.get()
-    assert (run.started_by, run.started_by_name) == (StartedBy.PERSON, "alice")
+    assert (run.started_by, run.started_by_user) == (StartedBy.PERSON, alice)
     # It counts once.
     assert IntegrationProfile.objects.get().download_due_by is None
     reconcile.request_by(world.profile, actor=alice)

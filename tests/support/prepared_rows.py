@@ -61,7 +61,7 @@ def organization(members: int) -> None:
     idle |= {"license": "full", "reclaimable": True, "role": "organization_internal_user"}
     Subscription.objects.extra(where=["id %% 4 <> 0"]).update(**idle)
     evaluate.evaluate_profile(profile)
-    propose.propose_candidates(DownloadRun.objects.get())
+    propose.propose_candidates(run())
     without_caps(profile)
     ReclaimRule.objects.update(batch_cap_people=10**6)
 

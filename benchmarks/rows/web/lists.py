@@ -25,7 +25,7 @@ from benchmarks.rows import Row
 from licensehub.audit.models import AuditEvent
 from licensehub.ui.lists.paging.keyset import Order
 from subscriptions.admin.subscriptions.subscription_admin import SubscriptionAdmin
-from subscriptions.models import ReclaimRule, Subscription
+from subscriptions.models import DownloadRun, ReclaimRule, Subscription
 
 # Seconds, and times the limit. The overview and the preview do not list rows.
 MAX_OF_A_LIST, MAX_TIMES = 0.12, 1.5
@@ -144,6 +144,7 @@ def _pages() -> dict[str, str]:
 
 def _subscriptions() -> dict[str, str]:
     subscriptions = _list("subscriptions_subscription")
+    first, *_others, last = DownloadRun.objects.order_by("pk").values_list("pk", flat=True)
     middle = _middle(Order(Subscription, "idle_since"))
     return {
         "subscriptions, first": subscriptions,
@@ -167,6 +168,10 @@ def _subscriptions() -> dict[str, str]:
         "subscriptions, no seat": f"{subscriptions}?seat=free&p=last",
         "subscriptions, never active": f"{subscriptions}?idle=never&p=last",
         "subscriptions, idle for 60 to 89 days": f"{subscriptions}?idle=60&p=last",
+        "subscriptions, new in a download, last": f"{subscriptions}?run=new-{first}&p=last",
+        "subscriptions, changed by a download": f"{subscriptions}?run=changed-{last}",
+        "subscriptions, changed by a download, last": f"{subscriptions}?run=changed-{last}&p=last",
+        "subscriptions, gone since a download": f"{subscriptions}?run=gone-{last}",
         "subscriptions, part of an e-mail": f"{subscriptions}?q=son4711",
         "subscriptions, a whole address": f"{subscriptions}?q={_some_address()}",
         "subscriptions, part of a name": f"{subscriptions}?q=ester999",

@@ -14,6 +14,7 @@ from integrations.models import IntegrationProfile, ProfileState
 from licensehub.api.reading.rows import Coded, Cursor, Id, Limit, Page, one_for, page, rows_for
 from licensehub.api.router import router
 from licensehub.audit.models import AuditEvent
+from licensehub.ui.formatting import name_of
 from licensehub.ui.lists.paging import keyset
 from subscriptions.models import DownloadRun, Protection, ProtectionKind, RunState
 
@@ -131,7 +132,7 @@ def run_out(row: DownloadRun) -> dict[str, Any]:
         "number": row.number,
         "profile": row.profile_id,
         "state": {"code": state.value, "label": str(state.label)},
-        "started_by": row.started_by_name or row.started_by,
+        "started_by": name_of(row.started_by_user) if row.started_by_user else row.started_by,
         "started_at": row.started_at,
         "finished_at": row.finished_at,
         **{name: getattr(row, name) for name in names},

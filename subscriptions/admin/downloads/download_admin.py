@@ -20,10 +20,12 @@ from licensehub.translations.stored import translated
 from licensehub.ui.admin import ReadOnlyAdmin
 from licensehub.ui.csv_file import Moment
 from licensehub.ui.export import ExportMixin
-from licensehub.ui.formatting import ago, badge, day_and_time, number, two_lines
+from licensehub.ui.formatting import ago, badge, day_and_time, name_of, number, two_lines
 from licensehub.ui.lists.columns import ListColumn
 from licensehub.ui.lists.folding import FoldedSearch
+from licensehub.ui.names import name_fields
 from subscriptions.admin.downloads.actions import decide, progress, progress_of, quarantine_context
+from subscriptions.admin.downloads.numbers import tiles_of, what_is_kept
 from subscriptions.admin.downloads.steps import seconds_text, steps_of
 from subscriptions.admin.rules.lost import lost_in, lost_list
 from subscriptions.admin.widgets import live
@@ -125,7 +127,7 @@ def run_badge(run: DownloadRun) -> SafeString:
 
 
 def starter(run: DownloadRun) -> str:
-    return run.started_by_name or run.get_started_by_display()
+    return name_of(run.started_by_user) if run.started_by_user else run.get_started_by_display()
 
 
 def duration_text(run: DownloadRun) -> str:
@@ -136,7 +138,7 @@ def duration_text(run: DownloadRun) -> str:
 @admin.register(DownloadRun)
 class DownloadRunAdmin(FoldedSearch, ExportMixin, ReadOnlyAdmin):
     list_display = ("run", "state_shown", "started", "size", "changes", "by", "problem_shown")
-    search_fields = ("problem", "started_by_name")
+    search_fields = ("problem", *name_fields("started_by_user"))
     search_help_text = gettext_lazy("Reason, or who started it")
     list_before_template = "admin/subscriptions/downloadrun/list_before.html"
     columns = (
@@ -172,7 +174,7 @@ class DownloadRunAdmin(FoldedSearch, ExportMixin, ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DownloadRun]:
         rows: QuerySet[DownloadRun] = super().get_queryset(request)
-        return rows.select_related("profile", "proposed_by", "decided_by")
+        return rows.select_related("profile", "started_by_user", "proposed_by", "decided_by")
 
     def get_urls(self) -> list[URLPattern]:
         view, name = self.admin_site.admin_view, "subscriptions_downloadrun_{}".format
@@ -210,6 +212,8 @@ class DownloadRunAdmin(FoldedSearch, ExportMixin, ReadOnlyAdmin):
             "started_ago": ago(row.started_at),
             "duration": duration_text(row),
             "starter": starter(row),
+            "tiles": tiles_of(row, with_links=request.user.has_perm("subscriptions.view_subscription")),
+            "what_is_kept": what_is_kept(row),
             "purchased": [(labels.get(license, license), count) for license, count in row.purchased.items()],
             "decided": f"{day_and_time(row.decided_at)} ({ago(row.decided_at)})" if row.decided_at else "",
             "lost": lost_in(row.profile) if row == newest_complete(row.profile) else "",

@@ -21,7 +21,7 @@ from integrations.models import Connection, ConnectionState, IntegrationProfile,
 from integrations.sending import MIN_REASON_LENGTH
 from licensehub.database.clock import database_now
 from licensehub.translations.stored import translated
-from licensehub.ui.formatting import ago, badge, counts_of, day, day_and_time, inside, number
+from licensehub.ui.formatting import ago, badge, counts_of, day, day_and_time, inside, name_of, number
 from subscriptions.admin.downloads.actions import progress_of
 from subscriptions.admin.downloads.download_admin import run_badge
 from subscriptions.admin.profiles import actions
@@ -129,12 +129,14 @@ def _findings(profile: IntegrationProfile, connections: dict[str, Connection]) -
     passed = [row for row in rows if row["level"] == "ok"]
     moment = profile.validated_at
     when = f"{day_and_time(moment)} ({ago(moment)})"
+    if profile.validated_by:
+        when = _("{when}, by {name}").format(when=when, name=name_of(profile.validated_by))
     return {
         "open": [row for row in rows if row["level"] != "ok" and not _waits(row)],
         # Checks that could not be made because of the problems above them.
         "waiting": [translated(row["title"]) for row in rows if _waits(row)],
         "passed": passed,
-        "when": _("{when}, by {name}").format(when=when, name=profile.validated_by) if profile.validated_by else when,
+        "when": when,
         "counts": counts_of(row["level"] for row in rows),
     }
 

@@ -19,6 +19,7 @@ from integrations.connectors.contract import UNKNOWN
 from integrations.connectors.registry import connector_class
 from licensehub.database.clock import database_now
 from licensehub.translations.stored import translated
+from subscriptions.downloads.rows_of_run import RowsOfRun
 from subscriptions.eligibility.people_counts import BAND_DAYS, BANDS
 from subscriptions.models import ProtectionKind, ReclaimRule, Subscription, Verdict
 from subscriptions.models.subscription import FREE, HAS_ADMIN_ROLE, HELD
@@ -122,6 +123,25 @@ class SeatFilter(DropdownFilter):
         if self.value() == "held":
             return queryset.filter(HELD)
         return queryset.filter(FREE) if self.value() == "free" else queryset
+
+
+class RunFilter(DropdownFilter):
+    """The people whom a download found first, changed, or marked as gone. Only a link offers it, e.g. `run=gone-12`."""
+
+    title = gettext_lazy("download")
+    parameter_name = "run"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
+        self.rows = RowsOfRun.of(self.value() or "")
+        self.condition = self.rows.condition() if self.rows else Q(pk=None)
+        return [(self.rows.value, self.rows.label)] if self.rows else []
+
+    def has_output(self) -> bool:
+        return bool(self.value())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> QuerySet[Subscription]:
+        """A value that names no rows finds none. All rows would be dangerous: the list says that it is filtered."""
+        return queryset.filter(self.condition) if self.value() else queryset
 
 
 class IdleFilter(DropdownFilter):

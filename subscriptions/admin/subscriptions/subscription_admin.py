@@ -27,7 +27,8 @@ from licensehub.ui.lists.changelist import PagedChangeList
 from licensehub.ui.lists.columns import ListColumn
 from licensehub.ui.lists.counts import Count, estimated
 from licensehub.ui.lists.id_filter import search_count
-from licensehub.ui.lists.search_results import Matches
+from licensehub.ui.lists.paging import keyset
+from licensehub.ui.lists.search_results import Matches, fetch_matches
 from subscriptions.activity.person_rows import rows_of_person
 from subscriptions.admin.approvals.permissions import REQUEST
 from subscriptions.admin.candidates.filters import ProfileFilter
@@ -39,6 +40,7 @@ from subscriptions.admin.subscriptions.filters import (
     IdleFilter,
     LicenseFilter,
     RoleFilter,
+    RunFilter,
     SeatFilter,
     VerdictFilter,
     is_one_verdict,
@@ -55,6 +57,7 @@ from subscriptions.admin.widgets.departments import (
 from subscriptions.admin.widgets.evidence import confirmed_columns
 from subscriptions.admin.widgets.selection import is_across
 from subscriptions.approvals.request import request_reclaim
+from subscriptions.downloads.rows_of_run import RowsOfRun
 from subscriptions.eligibility.clauses import explain
 from subscriptions.eligibility.sentences import vendor_says_now
 from subscriptions.eligibility.terms import terms_of
@@ -94,12 +97,16 @@ def with_rules(rows: QuerySet[Person]) -> QuerySet[Person]:
 
 
 class SubscriptionChangeList(PagedChangeList):
-    """Rows of one verdict come in the order of the verdict's index."""
+    """Rows of one verdict come in the order of the verdict's index, and very many rows of a download in that of ids."""
 
     search_count: Count | None
+    of_run: RowsOfRun | None
 
     def matches(self) -> Matches | None:
         """None for a search without filters: its count is known, and reading in the order of the list is fast."""
+        if self.of_run and not self.of_run.are_many:
+            self.search_count = None
+            return fetch_matches(self.queryset, self.order)
         self.search_count = search_count(self.queryset) if self.query else None
         return super().matches() if self.search_count is None else None
 
@@ -107,11 +114,17 @@ class SubscriptionChangeList(PagedChangeList):
         return super().count() if self.search_count is None else self.search_count
 
     def count_filtered(self) -> Count:
-        """An estimate, since this list has no action for all rows."""
+        """An estimate, since this list has no action for all rows. The rows of a download are counted already."""
+        if self.of_run and not self.query and [*self.get_filters_params()] == [RunFilter.parameter_name]:
+            return Count(self.of_run.number)
         return estimated(self.queryset)
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[OrderBy]:
         terms = super().get_ordering(request, queryset)
+        self.of_run = next((spec.rows for spec in self.filter_specs if isinstance(spec, RunFilter)), None)
+        if self.of_run and self.of_run.are_many:
+            self.order, self.sorted_by = keyset.Order(self.model, "pk"), ("", False)
+            return self.order.terms()
         if self.order.column == "idle_since" and is_one_verdict(request.GET.get(VerdictFilter.parameter_name, "")):
             self.order = replace(self.order, column="evaluation__idle_since", key="evaluation__subscription_id")
             return self.order.terms()
@@ -196,7 +209,7 @@ class SubscriptionAdmin(ValidateSelectionMixin, OrderByPersonMixin, ExportMixin,
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
         return [
             *(VerdictFilter, LicenseFilter, DepartmentFilter, CostCenterFilter),
-            *(RoleFilter, AdminRoleFilter, IdleFilter, SeatFilter, ProfileFilter),
+            *(RoleFilter, AdminRoleFilter, IdleFilter, SeatFilter, ProfileFilter, RunFilter),
         ]
 
     def get_urls(self) -> list[URLPattern]:

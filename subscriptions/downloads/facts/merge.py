@@ -117,6 +117,7 @@ SELECT s.id, %s, FALSE FROM subscriptions_subscription AS s WHERE {is_gone}
 MARK_GONE = """
 UPDATE subscriptions_subscription AS s SET gone_at = %s, changed_run_id = %s, facts_at = %s WHERE {is_gone}
 """
+LAST_ID = "SELECT COALESCE(MAX(id), 0) FROM subscriptions_subscription"
 # Addresses with other letters than ASCII has, in the rows that this run wrote; parameters: profile, run.
 SELECT_ODD_ADDRESSES = """
 SELECT id, email FROM subscriptions_subscription
@@ -144,7 +145,10 @@ def merge(run: DownloadRun, *, now: datetime) -> Merged:
     expect_large_tables()
     is_first = not Subscription.objects.filter(profile_id=run.profile_id).exists()
     changed, gone = (0, 0) if is_first else _merge_known(run, now)
+    [new_after] = fetch_row(LAST_ID, [])
     new = execute(INSERT_NEW.format(**PARTS), [run.profile_id, now, run.pk, run.profile_id])
+    [new_until] = fetch_row(LAST_ID, [])
+    DownloadRun.objects.filter(pk=run.pk).update(new_after=new_after, new_until=new_until)
     _normalize_addresses(run)
     return Merged(new=new, changed=changed, gone=gone)
 

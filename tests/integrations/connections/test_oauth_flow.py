@@ -54,7 +54,7 @@ def test_connected_and_validated(rest, signed_in, miro, at_sandbox):
     assert "Connected to" in text_of(answer)
     assert (profile.organization_id, rest.state) == (at_sandbox["organization_id"], "working")
     assert {finding["level"] for finding in profile.findings} == {"ok"}
-    assert profile.validated_by == "olivia"
+    assert str(profile.validated_by) == "olivia"
     assert rest.granted["team"]
     assert rest.refresh_at < rest.expires_at
     assert miro.oauth()["counters"]["secrets_in_query"] == 0

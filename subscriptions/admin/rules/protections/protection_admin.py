@@ -25,6 +25,7 @@ from licensehub.ui.formatting import ago, badge, day, day_ago, day_and_time, nam
 from licensehub.ui.lists.columns import ListColumn
 from licensehub.ui.lists.folding import FoldedSearch
 from licensehub.ui.lists.tabs import StateTab, StateTabs, TabbedChangeList
+from licensehub.ui.names import name_fields
 from subscriptions.admin.rules.lost import END, accept_loss_view, lost_context
 from subscriptions.admin.rules.protections.end_protections import EndMixin, end_view
 from subscriptions.admin.rules.protections.protect import ADD, effect_message, protect_view
@@ -87,7 +88,7 @@ class ProtectionAdmin(SignedRowsMixin, FoldedSearch, StateTabs, ExportMixin, End
     list_display = ("what", "reason_shown", "owner_shown", "until", "by", "covers", "standing")
     list_display_links = ("what",)
     list_per_page = 50
-    search_fields = ("value", "external_id", "reason", "owner", "created_by__username")
+    search_fields = ("value", "external_id", "reason", "owner", *name_fields("created_by"))
     search_help_text = gettext_lazy("E-mail, vendor ID, domain, reason, owner or who made it")
     list_before_template = "admin/subscriptions/protection/list_before.html"
     state_tabs = (

@@ -73,7 +73,7 @@ def zoë(organization, alice, bob) -> None:
     Protection.objects.create(
         profile=organization.profile, value="x@y.example", reason="Alone", owner="Jörg Grün", created_by=bob
     )
-    DownloadRun.objects.filter(pk=organization.run.pk).update(started_by="person", started_by_name="jörg")
+    DownloadRun.objects.filter(pk=organization.run.pk).update(started_by="person", started_by_user=jörg)
 
 
 def test_every_list_finds_a_text_in_any_case_and_encoding(zoë, rf):

@@ -32,6 +32,7 @@ WHOLE = re.compile(rf"Seq Scan on ({'|'.join(LARGE)})\b")
 # No list asks PostgreSQL for more rows than a page has, and one; of what is searched for, for all while they are few.
 PAGE = re.compile(r"ORDER BY .* LIMIT (26|51|101)$", re.DOTALL)
 FOUND = re.compile(rf"LIMIT ({search_results.STOP + 1}\) AS found ORDER BY|{counts.STOP + 1}\) AS found$)")
+OF_RUN = re.compile(r'FROM "subscriptions_activitysnapshot"')
 # Of 20,000 it is faster to read all than to look up each of a thousand.
 READ_WHOLE = ("subscriptions, two verdicts",)
 # The indexes that lists cannot do without, and a page that shows it.
@@ -107,6 +108,7 @@ def test_no_page_reads_a_whole_table(client, pages):
 def test_each_index_is_used(client, pages):
     used = {index: index in plans(client, pages[name]) for index, name in NEEDED.items()}
     assert [index for index, is_used in used.items() if not is_used] == []
+    assert "snapshot_run" in plans(client, pages["subscriptions, gone since a download"], OF_RUN)
     assert "audit_what" in plans(client, pages["audit, a name"], FOUND)
 
 
