@@ -41,10 +41,24 @@ class Week:
 
 
 @dataclass(frozen=True, slots=True)
+class Ahead:
+    """The forecast for one day, not rounded."""
+
+    day: date
+    seats: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
 class Forecast:
-    """The seats on `day`; 8 of 10 times the number is from `low` to `high`. `weekly` is the change in a week."""
+    """The seats on `day`; 8 of 10 times the number is from `low` to `high`. `weekly` is the change in a week.
+
+    `path`: the last number, then each week until `day`. The band grows with the root of the time at first.
+    """
 
     weeks: tuple[Week, ...]
+    path: tuple[Ahead, ...]
     day: date
     seats: int
     low: int
@@ -76,14 +90,24 @@ def forecast(weeks: Sequence[Week], *, day: date, less: int = 0) -> Forecast | N
     spread = sum((x - x_mean) ** 2 for x in xs)
     slope = sum((x - x_mean) * (y - y_mean) for x, y in zip(xs, ys, strict=True)) / spread
     ahead = max(0, (day - weeks[-1].day).days)
-    band = _quantile(number - 2) * sqrt(_daily_variance(xs, ys, slope) * (ahead + SLOPE * ahead**2 / xs[-1]))
-    seats = ys[-1] - less + slope * ahead
+    errors, variance = _quantile(number - 2), _daily_variance(xs, ys, slope)
+
+    def after(days: int) -> Ahead:
+        band = errors * sqrt(variance * (days + SLOPE * days**2 / xs[-1]))
+        # Nobody knows on which day `less` seats are taken away, so they go evenly.
+        seats = ys[-1] + slope * days - (less * days / ahead if ahead else less)
+        return Ahead(
+            weeks[-1].day + timedelta(days=days), *(max(0.0, one) for one in (seats, seats - band, seats + band))
+        )
+
+    path = tuple(after(days) for days in (*range(0, ahead, 7), ahead))
     return Forecast(
         weeks=tuple(weeks),
+        path=path,
         day=day,
-        seats=max(0, round(seats)),
-        low=max(0, round(seats - band)),
-        high=max(0, round(seats + band)),
+        seats=round(path[-1].seats),
+        low=round(path[-1].low),
+        high=round(path[-1].high),
         weekly=slope * 7,
     )
 

@@ -43,6 +43,9 @@ ASSUMPTIONS = {
     ),
 }
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 700, 48, 620, 16, 190
+LABEL_WIDTH, LABEL_HEIGHT = 80, 15
+# The width of the words at a day on the time line.
+WORDS = 200
 
 
 def contract_context(row: Contract, assumed: str) -> dict[str, Any]:
@@ -134,9 +137,13 @@ def time_line(row: Contract, today: date) -> dict[str, Any]:
     def x(moment: date) -> float:
         return round(20 + (moment - first).days / max(1, (last - first).days) * 960, 1)
 
+    notice = x(row.notice_by)
+
     def mark(label: str, moment: date) -> Mark:
         place = x(moment)
-        anchor = "end" if place > 880 else "start"
+        # The words of the notice end at its line where the renewal has no room for them.
+        is_narrow = place == notice and notice > WORDS and x(row.renews_on) - notice < WORDS
+        anchor = "end" if place > 880 or is_narrow else "start"
         return Mark(place, label, f"{day(moment)}, {_in_days(moment, today)}", anchor)
 
     return {
@@ -200,11 +207,12 @@ def _reminders(row: Contract, today: date) -> list[dict[str, Any]]:
 
 
 def chart(found: Forecast, bought: int) -> dict[str, Any]:
-    """The weekly numbers, the straight line to the renewal with its band, and the seats bought, as positions."""
+    """The weekly numbers, the line to the renewal with its band, and the seats bought, as positions."""
     weeks: Sequence[Week] = found.weeks
     numbers = [week.seats for week in weeks]
-    bottom, top = min(*numbers, found.low, bought), max(*numbers, found.high, bought)
-    gap = max(4, (top - bottom) // 10)
+    bottom = min(*numbers, *(one.low for one in found.path), bought)
+    top = max(*numbers, *(one.high for one in found.path), bought)
+    gap = max(4, (top - bottom) / 10)
     bottom, top = max(0, bottom - gap), top + gap
     whole = max(1, (found.day - weeks[0].day).days)
 
@@ -214,16 +222,29 @@ def chart(found: Forecast, bought: int) -> dict[str, Any]:
     def y(seats: float) -> float:
         return round(BOTTOM - (seats - bottom) / (top - bottom) * (BOTTOM - TOP), 1)
 
-    last, end = (x(weeks[-1].day), y(weeks[-1].seats)), x(found.day)
+    today, end, end_y, bought_y = x(weeks[-1].day), x(found.day), y(found.seats), y(bought)
+    # The two labels at the right, and the days below, must not be printed over one another.
+    apart = max(0.0, (LABEL_HEIGHT - abs(end_y - bought_y)) / 2) * (1 if end_y >= bought_y else -1)
+    days = [(x(weeks[0].day), day(weeks[0].day)), (today, day(weeks[-1].day)), (end, day(found.day))]
+    if min(today - days[0][0], end - today) < LABEL_WIDTH:
+        del days[1]
     return {
         "points": " ".join(f"{x(week.day)},{y(week.seats)}" for week in weeks),
-        "line": f"{last[0]},{last[1]} {end},{y(found.seats)}",
-        "band": f"{last[0]},{last[1]} {end},{y(found.low)} {end},{y(found.high)}",
-        "bought_y": y(bought),
+        "line": " ".join(f"{x(one.day)},{y(one.seats)}" for one in found.path),
+        "band": " ".join(
+            f"{x(one.day)},{y(edge)}"
+            for one, edge in (
+                *((one, one.low) for one in found.path),
+                *((one, one.high) for one in reversed(found.path)),
+            )
+        ),
+        "bought_y": bought_y,
+        "bought_label_y": bought_y - apart,
         "end_x": end,
-        "end_y": y(found.seats),
+        "end_y": end_y,
+        "end_label_y": end_y + apart,
         "grid": [
-            (y(value), f"{round(value):,}") for value in (bottom + (top - bottom) * step / 4 for step in range(5))
+            (y(value), number(round(value))) for value in (bottom + (top - bottom) * step / 4 for step in range(5))
         ],
-        "days": [(x(weeks[0].day), day(weeks[0].day)), (last[0], day(weeks[-1].day)), (end, day(found.day))],
+        "days": days,
     }

@@ -115,6 +115,22 @@ def test_a_straight_line_is_continued_and_its_band_grows():
     assert forecast(weeks([5] * 10), day=date(2027, 3, 1), less=9).seats == 0, "never fewer than nobody"
 
 
+def test_the_band_grows_with_the_root_of_the_time_at_first():
+    """The path that the page draws is the model: at each week it is what a forecast for that day says."""
+    noisy = weeks([3800, 3815, 3796, 3820, 3811, 3809, 3822, 3806, 3830, 3818] * 5)
+    last = noisy[-1].day
+    path = forecast(noisy, day=last + timedelta(days=100)).path
+    assert [(one.day - last).days for one in path] == [*range(0, 100, 7), 100]
+    assert path[0].low == path[0].seats == path[0].high == 3818
+    for one in path[1:]:
+        alone = forecast(noisy, day=one.day)
+        assert (alone.seats, alone.low, alone.high) == (round(one.seats), round(one.low), round(one.high))
+    first, fourth = (path[week].high - path[week].seats for week in (1, 4))
+    assert 1.9 < fourth / first < 2.5, "four weeks: twice as wide, and a little more; a triangle is four times as wide"
+    less = forecast(noisy, day=last + timedelta(days=70), less=700).path
+    assert less[5].seats == pytest.approx((less[0].seats + less[10].seats) / 2)
+
+
 @pytest.mark.parametrize(("known", "ahead"), [(8, 4), (8, 26), (26, 13), (52, 26), (52, 52)])
 def test_the_band_holds_8_of_10_values(known, ahead):
     """The band holds 8 of 10 values in a thousand histories, in which each change of a week stays in the next ones."""
