@@ -12,6 +12,12 @@ from django.utils.translation import ngettext
 from licensehub.ui.formatting import name_of, number
 
 
+def account_of(user: User) -> str:
+    """`Nils Berg (nils)`, where it matters which account of a person it is."""
+    name, username = user.get_full_name(), user.get_username()
+    return f"{name} ({username})" if name else username
+
+
 def names_of(users: Iterable[User], *, shown: int = 3) -> str:
     """`Nils Berg, Sara Okoye or 2 others`; empty for nobody."""
     names = sorted(name_of(user) for user in users)

@@ -35,6 +35,7 @@ from licensehub.sign_in.passwords.guessing import may_sign_in_locally
 from licensehub.site.accounts.scope_fields import ScopeFields
 from licensehub.translations.stored import translated
 from licensehub.ui.admin import WarningMessage
+from licensehub.ui.formatting import name_of
 from subscriptions.accounts.rights import is_waiting, refuse_both
 from subscriptions.accounts.settings import mail_language_of
 from subscriptions.errors import NotActionable, Refused
@@ -129,7 +130,7 @@ def send(user: User, *, actor: User) -> str:
     problem = _mail(user, link, actor)
     with transaction.atomic():
         record(Action.USER_INVITED, actor=actor, target=user, data={"to": user.email, "problem": problem})
-    name = user.get_full_name()
+    name = name_of(user)
     if problem:
         text = _("The invitation was not mailed: {problem} Give {name} this link, which works once, for {days}: {link}")
         if is_waiting(user):
@@ -162,7 +163,7 @@ def _message(user: User, link: str, actor: User) -> EmailMessage:
     roles = Group.objects.filter(user=user).order_by("name").values_list("name", flat=True)
     body = TEXT.format(
         name=user.first_name,
-        inviter=actor.get_full_name() or actor.get_username(),
+        inviter=name_of(actor),
         roles=", ".join(translated(role) for role in roles),
         link=link,
         days=_days(),

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from integrations.models import IntegrationProfile
+from licensehub.ui.formatting import name_of
 from subscriptions.accounts.rights import people_with
 from subscriptions.admin.widgets.inputs import INPUT, DayField
 from subscriptions.errors import Refused
@@ -29,8 +30,8 @@ def _day(label: Any, help_text: Any = "") -> DayField:
 
 
 class OwnerField(forms.ModelChoiceField):
-    def label_from_instance(self, obj: Any) -> str:
-        return obj.get_full_name() or str(obj.get_username())
+    def label_from_instance(self, obj: User) -> str:
+        return name_of(obj)
 
 
 class ContractForm(forms.Form):

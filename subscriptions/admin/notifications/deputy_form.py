@@ -7,14 +7,14 @@ from django.contrib.auth.models import User
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminSelectWidget
 
+from licensehub.ui.names import account_of
 from subscriptions.admin.widgets.inputs import DayField
 from subscriptions.notifications.deputies import NOT_POSSIBLE, possible_deputies
 
 
 class Colleague(forms.ModelChoiceField):
     def label_from_instance(self, obj: User) -> str:
-        name = obj.get_full_name()
-        return f"{name} ({obj.username})" if name else obj.username
+        return account_of(obj)
 
 
 class DeputyForm(forms.Form):

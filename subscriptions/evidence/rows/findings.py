@@ -14,6 +14,7 @@ from django.core.exceptions import FieldDoesNotExist
 
 from integrations.connectors.contract import english
 from licensehub.translations.stored import in_english
+from licensehub.ui.names import account_of
 
 # Findings about the row as a whole: it was inserted or deleted, or an event about it was changed.
 ROW, EVENT = "row", "event"
@@ -134,5 +135,5 @@ def _value(field: str, value: Any) -> str:
         return ", ".join(map(str, value)) or NOTHING
     if field.endswith("_by_id"):
         user = User.objects.filter(pk=value).first()
-        return user.get_username() if user else f"#{value}"
+        return account_of(user) if user else f"#{value}"
     return str(value)[:MAX_VALUE]

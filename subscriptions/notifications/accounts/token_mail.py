@@ -26,7 +26,8 @@ from licensehub.sign_in.events import ACCOUNT
 from licensehub.sign_in.models import ApiToken
 from licensehub.sign_in.tokens.tokens import open_tokens
 from licensehub.translations.stored import translated
-from licensehub.ui.formatting import day, name_of
+from licensehub.ui.formatting import day
+from licensehub.ui.names import account_of
 from subscriptions.accounts.scope import names_in
 from subscriptions.notices.mail import HEADERS
 from subscriptions.notices.transport import NoServer
@@ -108,8 +109,8 @@ def message_about(token: ApiToken, days: int, user: User, address: str) -> Email
         )
     values = {
         "name": token.name,
-        "account": f"{name_of(token.user)} ({token.user.get_username()})",
-        "maker": f"{name_of(token.made_by)} ({token.made_by.get_username()})",
+        "account": account_of(token.user),
+        "maker": account_of(token.made_by),
         "ends": day(token.expires_at),
         "facts": _facts(token),
         "url": f"{settings.PUBLIC_URL}/admin/",
