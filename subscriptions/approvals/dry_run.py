@@ -151,6 +151,8 @@ def try_request(request: ReclaimRequest, *, limit: int | None = None) -> DryRun:
 def try_candidates(candidates: QuerySet[RemovalCandidate], *, limit: int | None = None) -> DryRun:
     """Try the Ready ones of these candidates as if they were requested and approved now, each profile by itself.
 
+    More people than the cap: those who are inactive the longest come first, as in a split request.
+
     Raises NotActionable when none is Ready, and the connector's errors.
     """
     ready = candidates.filter(state=CandidateState.READY)
@@ -164,9 +166,11 @@ def try_candidates(candidates: QuerySet[RemovalCandidate], *, limit: int | None 
 
 def _try_profile(profile: IntegrationProfile, ready: QuerySet[RemovalCandidate], *, limit: int | None) -> DryRun:
     request = ReclaimRequest(profile=profile, cap=caps.batch_of(profile))
-    rows = ready.select_related("subscription").order_by("pk")
+    count = ready.count()
+    order = ("idle_since", "pk") if count > request.cap else ("pk",)
+    rows = ready.select_related("subscription").order_by(*order)
     people = [RequestedRemoval(request=request, candidate=row, evidence=row.evidence) for row in rows[:limit]]
-    return _try(profile, _as_if_approved(request, people), of=ready.count())
+    return _try(profile, _as_if_approved(request, people), of=count)
 
 
 def _with_related(rows: QuerySet[Reclaim]) -> QuerySet[Reclaim]:

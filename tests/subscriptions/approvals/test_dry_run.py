@@ -114,6 +114,20 @@ def test_beyond_the_batch_cap(downloaded, alice, asked):
     assert tried.rows[3].kind == "The request is over the cap of the rule"
 
 
+def test_beyond_the_batch_cap_the_longest_inactive_people_come_first(downloaded):
+    """As in "one request with the first 3 people", which the page of the request offers."""
+    ReclaimRule.objects.update(batch_cap_people=3)
+    chosen = downloaded.candidates(6)
+    # The order of the rows is not that of the inactivity.
+    for days, row in enumerate(chosen.order_by("pk")):
+        RemovalCandidate.objects.filter(pk=row.pk).update(idle_since=timezone.now() - timedelta(days=100 + days))
+
+    tried = try_candidates(chosen)
+
+    sent = [row.item.removal.candidate_id for row in tried.rows if row.ending == Ending.SEND]
+    assert sent == [row.pk for row in chosen.order_by("idle_since")][:3]
+
+
 def test_a_raised_cap_counts(downloaded, alice, erin):
     ReclaimRule.objects.update(batch_cap_people=3)
     request = ask(downloaded, alice, 4)
