@@ -68,11 +68,16 @@ def licenses_of(profile: IntegrationProfile) -> list[LicenseUse]:
 
 def bought_of(profile: IntegrationProfile) -> dict[str, int]:
     """License type -> seats bought: as the vendor said at the last download that tells, else by a contract in force."""
-    run = DownloadRun.objects.with_facts().filter(profile=profile).exclude(purchased={}).first()
     today = company_day()
     contract = Contract.objects.filter(profile=profile, starts__lte=today, renews_on__gt=today).first()
     entered = {contract.license: contract.seats} if contract else {}
-    return {**entered, **(run.purchased if run else {})}
+    return {**entered, **bought_by_vendor(profile)}
+
+
+def bought_by_vendor(profile: IntegrationProfile) -> dict[str, int]:
+    """License type -> seats bought, as the vendor said at the last download that tells. Empty if it never did."""
+    run = DownloadRun.objects.with_facts().filter(profile=profile).exclude(purchased={}).first()
+    return dict(run.purchased) if run else {}
 
 
 def floors_of(profile: IntegrationProfile) -> list[LicenseUse]:

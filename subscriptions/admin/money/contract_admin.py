@@ -20,7 +20,8 @@ from subscriptions.admin.money.contract_form import ContractForm
 from subscriptions.admin.money.contract_page import ASSUMPTIONS, contract_context
 from subscriptions.admin.money.licenses_card import COLUMNS, FloorForm
 from subscriptions.admin.widgets.actions import REFUSALS
-from subscriptions.models import Contract
+from subscriptions.models import CandidateState, Contract
+from subscriptions.models.reclaims.candidate import CLOSED
 from subscriptions.money.beside import all_prices
 from subscriptions.money.contracts import save_contract
 from subscriptions.money.currencies import amount_text
@@ -111,7 +112,8 @@ class ContractAdmin(ReadOnlyAdmin):
 def _licenses(profile: IntegrationProfile, form: FloorForm | None) -> dict[str, Any]:
     address = "admin:subscriptions_contract_export"
     forms = [(label, f"{reverse(address, args=[kind])}?profile={profile.pk}") for kind, label in FORMS.items()]
-    return {"floors": form or FloorForm(profile), "forms": forms}
+    open_states = ",".join(state for state in CandidateState.values if state not in CLOSED)
+    return {"floors": form or FloorForm(profile), "forms": forms, "open_states": open_states}
 
 
 def _save(request: HttpRequest, profile: IntegrationProfile, form: ContractForm) -> bool:

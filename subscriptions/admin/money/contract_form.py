@@ -17,6 +17,7 @@ from subscriptions.admin.widgets.inputs import INPUT, DayField
 from subscriptions.errors import Refused
 from subscriptions.models import Contract
 from subscriptions.money.contracts import ContractInput, check_input, version_of
+from subscriptions.money.licenses import bought_by_vendor
 
 
 def _day(label: Any, help_text: Any = "") -> DayField:
@@ -32,6 +33,15 @@ def _day(label: Any, help_text: Any = "") -> DayField:
 class OwnerField(forms.ModelChoiceField):
     def label_from_instance(self, obj: User) -> str:
         return name_of(obj)
+
+
+def _known(profile: IntegrationProfile) -> dict[str, Any]:
+    """The license type of which most seats are bought, and their number, as far as the vendor says it."""
+    bought = bought_by_vendor(profile)
+    if not bought:
+        return {}
+    license = max(bought, key=lambda word: bought[word])
+    return {"license": license, "seats": bought[license]}
 
 
 class ContractForm(forms.Form):
@@ -75,7 +85,7 @@ class ContractForm(forms.Form):
 
     def __init__(self, profile: IntegrationProfile, row: Contract | None, data: Any = None) -> None:
         names = ("reference", "license", "seats", "starts", "renews_on", "notice_by", "true_up", "owner")
-        initial = {name: getattr(row, name) for name in names} if row else {}
+        initial = {name: getattr(row, name) for name in names} if row else _known(profile)
         super().__init__(data, initial={**initial, "seen": version_of(row)})
         fields: dict[str, Any] = self.fields
         fields["license"].choices = [(word, profile.license_label(word)) for word in profile.connector.licenses]

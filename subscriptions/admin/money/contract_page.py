@@ -27,6 +27,7 @@ from subscriptions.models import (
 from subscriptions.money.beside import yearly_cost
 from subscriptions.money.contracts import REMINDERS
 from subscriptions.money.forecast import MIN_WEEKS, Forecast, Week, forecast, weekly_seats
+from subscriptions.money.licenses import bought_by_vendor
 
 # The assumptions of the forecast, in the order of the switch.
 ASSUMPTIONS = {
@@ -57,10 +58,12 @@ def contract_context(row: Contract, assumed: str) -> dict[str, Any]:
     # What was taken back since the last download is no candidate any more, and must not come back into the forecast.
     less = takes[assumed] + (weeks[-1].seats - used if weeks else 0)
     found = forecast(weeks, day=row.renews_on, less=less) if row.renews_on >= today else None
+    in_force = row.starts <= today < row.renews_on
     return {
         "row": row,
+        "other_number": _other_number(row) if in_force else "",
         "owner": name_of(row.owner) if row.owner else _("nobody yet"),
-        "in_force": row.starts <= today < row.renews_on,
+        "in_force": in_force,
         "used": used,
         "free": row.seats - used,
         "share": percent(round(Decimal(100 * used) / row.seats, 1)),
@@ -82,6 +85,19 @@ def contract_context(row: Contract, assumed: str) -> dict[str, Any]:
         "dates": time_line(row, today),
         "reminders": _reminders(row, today),
     }
+
+
+def _other_number(row: Contract) -> str:
+    """A sentence if the vendor says another number of seats than the contract; else empty."""
+    said = bought_by_vendor(row.profile).get(row.license, row.seats)
+    if said == row.seats:
+        return ""
+    return _(
+        "{vendor} says that {said} {license} licenses are bought, and this contract says {entered}. “Bought and used” "
+        "and the seat floors count with the number of {vendor}. Correct the contract, or ask {vendor}."
+    ).format(
+        vendor=capfirst(row.profile.vendor), said=number(said), license=row.license_label, entered=number(row.seats)
+    )
 
 
 def _forecast_context(row: Contract, found: Forecast) -> dict[str, Any]:
@@ -193,6 +209,8 @@ def _reminders(row: Contract, today: date) -> list[dict[str, Any]]:
             if names
             else capfirst(_in_days(due, today))
             if due >= today
+            else _("Not sent: the contract was entered or changed after this day")
+            if due < company_day(row.changed_at)
             else _("Not sent")
         )
         lines.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from datetime import timedelta
 from decimal import Decimal
@@ -9,7 +10,7 @@ from decimal import Decimal
 from django.utils import timezone
 
 from licensehub.ui.formatting import day
-from subscriptions.models import Contract, DownloadRun, NotificationMail, Per, Subscription
+from subscriptions.models import Contract, DownloadRun, NotificationMail, Per, RemovalCandidate, Subscription
 from subscriptions.money.contracts import version_of
 from subscriptions.money.prices import PriceInput, enter_price
 from subscriptions.sweep import notify
@@ -150,3 +151,46 @@ def test_others_read_it(organization, sign_in):
         assert client.get(EDIT).status_code == (200 if role == "Company admin" else 403)
         assert client.post(EDIT, good()).status_code == (200 if role == "Company admin" else 403)
     assert Contract.objects.count() == 1
+
+
+def bought_as_miro_says(organization, seats: int) -> None:
+    weeks_of_downloads(organization, [1])
+    DownloadRun.objects.update(purchased={"full": seats})
+
+
+def test_it_says_that_the_vendor_counts_another_number(organization, sign_in):
+    """Otherwise the tiles and the table of one page contradict each other, and nobody knows why."""
+    bought_as_miro_says(organization, 25)
+    client = sign_in("Company admin")
+    form = client.get(EDIT).content.decode()
+    assert 'name="seats" value="25"' in form, "the known number need not be typed"
+    client.post(EDIT, good(), follow=True)
+
+    shown = text(client.get(PAGE))
+    assert "The contract and Miro do not agree" in shown
+    assert "Miro says that 25 Full licenses are bought, and this contract says 20." in shown
+
+    DownloadRun.objects.update(purchased={"full": 20})
+    assert "do not agree" not in text(client.get(PAGE))
+
+
+def test_reminders_of_days_before_the_entry_did_not_fail(organization, sign_in):
+    client = sign_in("Company admin")
+    client.post(EDIT, good(), follow=True)
+    shown = text(client.get(PAGE))
+    assert shown.count("Not sent: the contract was entered or changed after this day") == 3  # 120, 90 and 60 days
+
+    long_ago = timezone.now() - timedelta(days=200)
+    Contract.objects.update(changed_at=long_ago)
+    shown = text(client.get(PAGE))
+    assert "after this day" not in shown and shown.count("Not sent") == 3
+
+
+def test_each_number_of_candidates_opens_them(organization, sign_in):
+    client = sign_in("Company admin")
+    client.post(EDIT, good(), follow=True)
+    page = html.unescape(client.get(PAGE).content.decode())
+    numbers = dict(re.findall(r'href="(/admin/subscriptions/removalcandidate/\?[^"]*)">(\d+)<', page))
+    assert sum(map(int, numbers.values())) == RemovalCandidate.objects.open().count() > 0
+    for link, count in numbers.items():
+        assert client.get(link).context["cl"].result_count == int(count), link
