@@ -58,6 +58,7 @@ def profile_stats(profile: IntegrationProfile, run: DownloadRun | None) -> Profi
     paid = tuple(sorted(purchased)) or terms_of(profile).licenses
     people = current_counts(profile)
     verdicts, held = people.verdicts, people.held()
+    never = people.bands.get(NEVER, Counter())
     open_requests = profile.requests.filter(state=RequestState.OPEN)
     requested_people = RequestedRemoval.objects.not_dropped().filter(request__in=open_requests)
     waiting = counts.capped_each(
@@ -77,8 +78,8 @@ def profile_stats(profile: IntegrationProfile, run: DownloadRun | None) -> Profi
         held=held.total(),
         active_lately=verdicts.get(Verdict.ACTIVE, 0),
         inactive=people.inactive,
-        never=people.bands.get(NEVER, Counter()).total(),
-        never_in_review=verdicts.get(Verdict.NEVER_ACTIVE, 0),
+        never=never.total(),
+        never_in_review=sum(never[verdict] for verdict in NEEDS_REVIEW),
         review=sum(verdicts.get(verdict, 0) for verdict in NEEDS_REVIEW),
         protected=sum(verdicts.get(verdict, 0) for verdict in LEFT_OUT),
         **waiting,

@@ -146,9 +146,12 @@ def _profile_context(profile: IntegrationProfile, request: HttpRequest, several:
 def _lead(profile: IntegrationProfile, numbers: ProfileStats) -> str:
     labels = profile.connector.licenses
     some = list(numbers.by_license.items())[:3]
-    seats = ", ".join(f"{number(count)} {labels.get(license, license)}" for license, count in some)
+    types = [f"{number(count)} {labels.get(license, license)}" for license, count in some]
+    if others := numbers.held - sum(count for _license, count in some):
+        types.append(ngettext("{count} other", "{count} others", others).format(count=number(others)))
     members = ngettext("{count} member", "{count} members", numbers.members).format(count=number(numbers.members))
-    return _("{members}; seats: {seats}").format(members=members, seats=seats) if seats else members
+    held = ngettext("{count} seat", "{count} seats", numbers.held).format(count=number(numbers.held))
+    return f"{members}; {held}: {', '.join(types)}" if types else members
 
 
 def _tiles(

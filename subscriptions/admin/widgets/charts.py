@@ -16,7 +16,7 @@ from licensehub.ui.formatting import day_of_year, number
 from subscriptions.admin.widgets.counts import seats
 from subscriptions.eligibility.people_counts import BAND_DAYS, BANDS, NEVER, PeopleCounts
 from subscriptions.models import DownloadRun, Verdict
-from subscriptions.models.subscription import NEEDS_REVIEW
+from subscriptions.models.subscription import NEEDS_REVIEW, TAKES_NO_SEAT
 
 PITCH, BAR, BASE, TALLEST = 46, 39, 210, 160
 NEVER_X = PITCH * (BANDS + 1) + 34
@@ -41,6 +41,12 @@ class Shade:
     @property
     def name(self) -> str:
         return str(self.short or self.label)
+
+    @property
+    def listed(self) -> str:
+        """The verdicts of this color, as the filter of the subscriptions reads them."""
+        named = {*TAKES_NO_SEAT, *(verdict for shade in SHADES for verdict in shade.verdicts)}
+        return ",".join(self.verdicts or (verdict for verdict in Verdict.values if verdict not in named))
 
 
 # From the bottom of a bar to its top. The sum of the first one is the number of inactive people.

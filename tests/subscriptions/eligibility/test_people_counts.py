@@ -61,6 +61,15 @@ def agree(world, carol, as_user, monkeypatch):
             found[name] = sum(part.count for bar in drawn for part in bar.segments if part.shade.label == "Inactive")
             [found[f"legend of the {name}"]] = [n for one, n in context["histogram"].legend if one.label == "Inactive"]
             assert {bar.key: bar.count for bar in drawn if bar.count} == bars, name
+            for shade, count in context["histogram"].legend:
+                behind = client.get(subscriptions, {"seat": "held", "verdict": shade.listed}).context_data["cl"]
+                assert behind.result_count == count, f"the list behind {shade.label}, {name}"
+        [never], [bar] = (
+            [tile for tile in overview["tiles"] if tile.mark == "never"],
+            [bar for bar in overview["histogram"].bars if bar.key == "never"],
+        )
+        reviewed = sum(part.count for part in bar.segments if part.shade.tone == "never")
+        assert (never.number, never.text) == (str(bar.count), f"{reviewed} to review"), "tile and bar"
         if overview["trend"]:
             found["trend"] = overview["trend"].inactive.last
         return found
