@@ -33,7 +33,7 @@ from subscriptions.bulk_sql import FEW
 from subscriptions.candidates import locks
 from subscriptions.candidates.actions import cool_down
 from subscriptions.candidates.propose import open_reviewed
-from subscriptions.eligibility.clauses import explain, explain_review
+from subscriptions.eligibility.clauses import explain
 from subscriptions.eligibility.evaluate import evaluate_rows
 from subscriptions.eligibility.sentences import on_day
 from subscriptions.eligibility.terms import Terms, current_terms
@@ -63,11 +63,13 @@ Outcome = tuple[list[Subscription], list[tuple[Subscription, str]]]
 class Decided:
     """The people who were done, and the others with the reason of each.
 
+    `still_in_review`: people who were looked up, and whose facts still need a decision.
     `not_reached`: how many were left when the time was over. Nothing has changed for them.
     """
 
     done: list[Subscription] = field(default_factory=list)
     refused: list[tuple[Subscription, str]] = field(default_factory=list)
+    still_in_review: list[Subscription] = field(default_factory=list)
     not_reached: int = 0
 
 
@@ -289,7 +291,7 @@ def _look_up(profile: IntegrationProfile, rows: list[Subscription], decided: Dec
                 (row, _("is unknown to {vendor} now; the next download decides.").format(vendor=profile.vendor))
             )
         elif row.verdict in NEEDS_REVIEW:
-            decided.refused.append((row, _("still needs review. {why}").format(why=explain_review(row, terms))))
+            decided.still_in_review.append(row)
         else:
             decided.done.append(row)
 

@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -97,9 +98,11 @@ def ask(request: HttpRequest, listed: Listed | None = None) -> HttpResponse:
     """Show the form. A POST with `decided` makes the request that asks these people."""
 
     def choose(rows: list[Subscription]) -> HttpResponse:
-        if sentence := next(filter(None, map(why_not_ask, {row.profile for row in rows})), ""):
-            messages.error(request, sentence)
-            return HttpResponseRedirect(reverse(LIST))
+        for profile in {row.profile for row in rows}:
+            if sentence := why_not_ask(profile):
+                rule = reverse("admin:subscriptions_reclaimrule_change", args=[profile.rule.pk])
+                messages.error(request, format_html('{} <a href="{}">{}</a>', sentence, rule, _("Open the rule")))
+                return HttpResponseRedirect(reverse(LIST))
         return _form(request, rows, "ask", _ask)
 
     return _act(request, choose, listed)
@@ -127,6 +130,7 @@ def look_up(request: HttpRequest, listed: Listed | None = None) -> HttpResponse:
         else:
             done = ngettext("{} needs no review any more.", "{} need no review any more.", len(decided.done))
             _report(request, decided, done.format(people(len(decided.done))))
+            _report_still_in_review(request, decided.still_in_review)
         return HttpResponseRedirect(reverse(LIST))
 
     return _act(request, now, listed)
@@ -159,8 +163,10 @@ def _ask(request: HttpRequest, rows: list[Subscription]) -> None:
         "{people} gets a mail, in {requests}. After the answers another person decides.",
         "{people} get a mail, in {requests}. After the answers another person decides.",
         len(decided.done),
-    ).format(people=people(len(decided.done)), requests=", ".join(map(str, made)))
-    _report(request, decided, done)
+    )
+    links = [(reverse("admin:subscriptions_reclaimrequest_change", args=[row.pk]), str(row)) for row in made]
+    requests = format_html_join(", ", '<a href="{}">{}</a>', links)
+    _report(request, decided, format_html(done, people=people(len(decided.done)), requests=requests))
 
 
 def _form(
@@ -206,6 +212,16 @@ TITLES: dict[str, Callable[[int], str]] = {
     "candidates": lambda count: ngettext("Make {} a candidate", "Make {} candidates", count).format(people(count)),
     "ask": lambda count: _("Ask {people}").format(people=people(count)),
 }
+
+
+def _report_still_in_review(request: HttpRequest, rows: list[Subscription]) -> None:
+    """One sentence for all of them: the list says why each is there."""
+    if len(rows) == 1:
+        why = explain_review(rows[0], terms_of(rows[0].profile))
+        messages.warning(request, _("{person} still needs review: {why}").format(person=rows[0].display_name, why=why))
+    elif rows:
+        text = _("{people} still need review, by the facts of now. The list says why each is there.")
+        messages.warning(request, text.format(people=people(len(rows))))
 
 
 def _report(request: HttpRequest, decided: Decided, done: str) -> None:

@@ -18,6 +18,7 @@ from subscriptions.models import (
     Subscription,
     Verdict,
 )
+from subscriptions.review import Decided
 from tests.support.organization import page, said
 from tests.support.pages import text_of
 
@@ -125,7 +126,9 @@ def test_people_are_asked_by_mail_in_a_request_that_another_person_decides(to_re
     """Only if the rule asks people, and only those with an address who can be candidates at all."""
     never, back, missing = to_review
     client, sent = as_user(alice), {"subscription": [row.pk for row in to_review]}
-    assert "does not ask people by mail. Switch that on" in said(client.post(f"{LIST}ask/", sent))
+    refused = said(client.post(f"{LIST}ask/", sent))
+    assert "does not ask people by mail. Switch that on" in refused
+    assert page("reclaimrule", "change", ReclaimRule.objects.get().pk) in refused, "with the way to the rule"
     ReclaimRule.objects.update(notify_user=True)
     assert "Ask 3 people" in text_of(client.post(f"{LIST}ask/", sent))
     decided = {**sent, "decided": "1", "reason": "Never active, and the role may need it."}
@@ -135,13 +138,25 @@ def test_people_are_asked_by_mail_in_a_request_that_another_person_decides(to_re
     told = said(client.post(f"{LIST}ask/", decided))
 
     asked = ReclaimRequest.objects.get()
-    assert f"1 person gets a mail, in {asked}." in told
+    assert f'1 person gets a mail, in <a href="{page("reclaimrequest", "change", asked.pk)}">{asked}</a>.' in told
     assert f"{back.display_name} cannot be a candidate" in told and f"{missing.display_name} has no e-mail" in told
     assert (asked.state, asked.removals.get().candidate.subscription) == ("collecting", never)
     assert asked.removals.get().candidate.state == "awaiting_user"
     notice = Notice.objects.get()
     assert (notice.kind, notice.email, notice.state) == ("ask", never.email, "due")
     assert not deciders_of(asked).filter(pk=alice.pk).exists()
+
+
+def test_a_look_up_of_many_people_ends_in_one_sentence(to_review, as_user, alice, monkeypatch):
+    """Not in one message for each reason: the list says why each is there."""
+    client, sent = as_user(alice), {"subscription": [row.pk for row in to_review]}
+    monkeypatch.setattr(actions.review, "look_up", lambda rows, *, actor: Decided(still_in_review=rows))
+
+    assert said(client.post(f"{LIST}look-up/", sent)) == (
+        "3 people still need review, by the facts of now. The list says why each is there."
+    )
+    one = said(client.post(f"{LIST}look-up/", {"subscription": to_review[0].pk}))
+    assert f"{to_review[0].display_name} still needs review: never active" in one
 
 
 def test_nobody_becomes_a_candidate_without_being_asked(to_review, as_user, alice):
