@@ -9,6 +9,7 @@ from typing import Any
 
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from licensehub.ui.formatting import day, number
 from licensehub.ui.names import joined
@@ -44,9 +45,19 @@ def money_text(found: Mapping[str, Decimal]) -> str:
 
 
 def cost_text(data: dict[str, Any]) -> str:
-    """`Cost of the seats: $61,200 per year`; empty without an amount."""
+    """`Cost of the seats: $61,200 per year; 3 seats have no price`; empty without an amount."""
     cost = money_text(amounts(data, "amount"))
-    return _("Cost of the seats: {amount} per year").format(amount=cost) if cost else ""
+    if not cost:
+        return ""
+    unpriced = sum(int(line["seats"]) for line in data["lines"] if not line["currency"])
+    text = _("Cost of the seats: {amount} per year")
+    if unpriced:
+        text = ngettext(
+            "Cost of the seats: {amount} per year; {count} seat has no price",
+            "Cost of the seats: {amount} per year; {count} seats have no price",
+            unpriced,
+        )
+    return text.format(amount=cost, count=number(unpriced))
 
 
 def bought_text(data: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -32,6 +33,7 @@ def shown_profile(data: dict[str, Any], month: date, user: User | AnonymousUser)
     names = sees_names(user)
     currencies = {line["currency"] for line in everything["lines"] if line["reclaimed"]}
     saved = _savings(data, month, *currencies) if names and len(currencies) == 1 else ""
+    places = Counter(map(_place, data["lines"]))
     cost, money = money_text(amounts(everything, "amount")), money_text(amounts(everything, "saved"))
     tiles = [
         _tile(_("Seats"), total(everything, "seats"), bought_text(data)),
@@ -47,7 +49,10 @@ def shown_profile(data: dict[str, Any], month: date, user: User | AnonymousUser)
         "cost": cost_text(everything),
         "tiles": tiles,
         "lines": [
-            *(_shown_line(data, line, month, names=names) for line in data["lines"][:SHOWN]),
+            *(
+                _shown_line(data, line, month, names=names, several=places[_place(line)] > 1)
+                for line in data["lines"][:SHOWN]
+            ),
             *([_shown_together(data["together"])] if "together" in data else []),
         ],
         "more": number(len(data["lines"]) - SHOWN) if len(data["lines"]) > SHOWN else "",
@@ -55,6 +60,10 @@ def shown_profile(data: dict[str, Any], month: date, user: User | AnonymousUser)
         "amount": cost,
         "saved": money,
     }
+
+
+def _place(line: dict[str, Any]) -> tuple[str, str]:
+    return line["department"], line["cost_center"]
 
 
 def _tile(label: str, count: int, text: str = "", link: str = "") -> dict[str, str]:
@@ -93,7 +102,10 @@ def _shown_together(line: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _shown_line(data: dict[str, Any], line: dict[str, Any], month: date, *, names: bool) -> dict[str, Any]:
+def _shown_line(
+    data: dict[str, Any], line: dict[str, Any], month: date, *, names: bool, several: bool
+) -> dict[str, Any]:
+    """`several`: the place has a line for each currency, and one for its seats without a price."""
     place = {"department": line["department"], "center": line["cost_center"]}
     saved = _savings(data, month, line["currency"], **place)
     shown = {name: number(line[name]) if line[name] else EMPTY for name in COUNTS}
@@ -102,6 +114,7 @@ def _shown_line(data: dict[str, Any], line: dict[str, Any], month: date, *, name
         **shown,
         "department": line["department"] or _("No department known"),
         "cost_center": line["cost_center"],
+        "note": (currency or _("license types without a price")) if several else "",
         # Seats of a type without a price have a line of their own.
         "amount": money_text({currency: Decimal(line["amount"])}) or EMPTY if currency else _("no price"),
         "saved": money_text({currency: Decimal(line["saved"])}) or EMPTY if currency else EMPTY,

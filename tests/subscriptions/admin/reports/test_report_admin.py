@@ -59,6 +59,16 @@ def test_the_page_has_the_month_its_numbers_and_their_rows(report, as_user):
     assert as_user(person("oscar", "Operator")).get(reverse(PAGE)).status_code == 403
 
 
+def test_two_lines_of_one_department_say_why_they_are_two(report):
+    [data], ada = report.data["profiles"], person("ada", "Auditor")
+    line = {**data["lines"][0], "department": "Sales", "cost_center": "C1", "seats": 3}
+    dollars = {**line, "currency": "USD", "amount": "240"}
+    other = {**dollars, "department": "Legal"}
+    shown = shown_profile({**data, "lines": [line, dollars, other]}, report.month, ada)
+    assert [one["note"] for one in shown["lines"]] == ["license types without a price", "USD", ""]
+    assert shown["cost"] == "Cost of the seats: $480 per year; 3 seats have no price"
+
+
 def test_very_many_departments_are_left_to_the_file(report, as_user, monkeypatch):
     monkeypatch.setattr("subscriptions.admin.reports.report_page.SHOWN", 1)
     lines = report.data["profiles"][0]["lines"]
