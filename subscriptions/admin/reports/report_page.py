@@ -50,7 +50,7 @@ def shown_profile(data: dict[str, Any], month: date, user: User | AnonymousUser)
         "tiles": tiles,
         "lines": [
             *(
-                _shown_line(data, line, month, names=names, several=places[_place(line)] > 1)
+                {**_shown_line(data, line, month, names=names), "note": _note(line) if places[_place(line)] > 1 else ""}
                 for line in data["lines"][:SHOWN]
             ),
             *([_shown_together(data["together"])] if "together" in data else []),
@@ -64,6 +64,11 @@ def shown_profile(data: dict[str, Any], month: date, user: User | AnonymousUser)
 
 def _place(line: dict[str, Any]) -> tuple[str, str]:
     return line["department"], line["cost_center"]
+
+
+def _note(line: dict[str, Any]) -> str:
+    """The difference between the lines of one place: one for each currency, and one for seats without a price."""
+    return line["currency"] or _("license types without a price")
 
 
 def _tile(label: str, count: int, text: str = "", link: str = "") -> dict[str, str]:
@@ -102,10 +107,7 @@ def _shown_together(line: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _shown_line(
-    data: dict[str, Any], line: dict[str, Any], month: date, *, names: bool, several: bool
-) -> dict[str, Any]:
-    """`several`: the place has a line for each currency, and one for its seats without a price."""
+def _shown_line(data: dict[str, Any], line: dict[str, Any], month: date, *, names: bool) -> dict[str, Any]:
     place = {"department": line["department"], "center": line["cost_center"]}
     saved = _savings(data, month, line["currency"], **place)
     shown = {name: number(line[name]) if line[name] else EMPTY for name in COUNTS}
@@ -114,7 +116,6 @@ def _shown_line(
         **shown,
         "department": line["department"] or _("No department known"),
         "cost_center": line["cost_center"],
-        "note": (currency or _("license types without a price")) if several else "",
         # Seats of a type without a price have a line of their own.
         "amount": money_text({currency: Decimal(line["amount"])}) or EMPTY if currency else _("no price"),
         "saved": money_text({currency: Decimal(line["saved"])}) or EMPTY if currency else EMPTY,
