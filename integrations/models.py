@@ -95,6 +95,11 @@ class IntegrationProfile(models.Model):
     # reason is one or two sentences.
     held_at = models.DateTimeField(null=True, editable=False)
     held_why = models.TextField(blank=True, default="", editable=False)
+    # How many reclaims in a row got an answer that says nothing, and since when and until when the next ones wait for
+    # that: see `subscriptions.reclaims.lost_answers`.
+    lost_answers = models.PositiveSmallIntegerField(default=0, db_default=0, editable=False)
+    lost_answers_held_at = models.DateTimeField(null=True, editable=False)
+    lost_answers_held_until = models.DateTimeField(null=True, editable=False)
     validated_at = models.DateTimeField(null=True, editable=False)
     # Empty when LicenseHub did it by itself.
     validated_by = models.ForeignKey(

@@ -225,6 +225,9 @@ class Migration(migrations.Migration):
                 ),
                 ("held_at", models.DateTimeField(editable=False, null=True)),
                 ("held_why", models.TextField(blank=True, default="", editable=False)),
+                ("lost_answers", models.PositiveSmallIntegerField(db_default=0, default=0, editable=False)),
+                ("lost_answers_held_at", models.DateTimeField(editable=False, null=True)),
+                ("lost_answers_held_until", models.DateTimeField(editable=False, null=True)),
                 ("validated_at", models.DateTimeField(editable=False, null=True)),
                 (
                     "validated_by",

@@ -16,6 +16,8 @@ class Action(TextChoices):
     SENDING_ALLOWED = "profile.sending_allowed", _("Sending allowed for a profile")
     PROFILE_HELD = "profile.sending_held", _("Sending held: something was changed outside of LicenseHub")
     PROFILE_HOLD_RELEASED = "profile.sending_released", _("Checked after a change from outside, sending released")
+    ANSWERS_LOST = "profile.answers_lost", _("Reclaims held: the vendor's answers were lost")
+    ANSWERS_BACK = "profile.answers_back", _("The vendor answers again, reclaims continue")
     ALL_SENDING_STOPPED = "sending.stopped", _("All sending stopped")
     ALL_SENDING_ALLOWED = "sending.allowed", _("All sending allowed")
     SENDING_HELD = "sending.held", _("Sending held: perhaps a restored backup")

@@ -95,6 +95,7 @@ _TOKENS: Final = (
 _FOUND: Final = (
     *("organization_name", "plan", "validated_at", "validated_by_id", "findings", "activity_doubted_at"),
     *("download_due_at", "download_due_by_id", "reconcile_due_by_id", "held_at", "held_why"),
+    *("lost_answers", "lost_answers_held_at", "lost_answers_held_until"),
 )
 
 # Table -> the rights of web and of worker.

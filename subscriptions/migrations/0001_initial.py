@@ -951,6 +951,7 @@ class Migration(migrations.Migration):
                             ("clock", "The clock of a host is wrong"),
                             ("tampered", "Something was changed outside of LicenseHub"),
                             ("activity", "The vendor's activity dates are in doubt"),
+                            ("lost_answers", "The vendor's answers were lost"),
                             ("later", "The vendor is tried again later"),
                         ],
                         default="",

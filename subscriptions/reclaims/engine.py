@@ -32,6 +32,7 @@ from subscriptions.models import (
     ReclaimState,
     Subscription,
 )
+from subscriptions.reclaims import lost_answers
 from subscriptions.reclaims.direction import spec_for
 from subscriptions.reclaims.holds import hold_due_items, item_hold, profile_hold, unfit_connections, wait_for
 from subscriptions.reclaims.outcomes import (
@@ -245,6 +246,7 @@ def commit_intent(item: Reclaim, *, rolling: int) -> bool:
         if sent != 1 and (sentence := signed.difference(item)):
             raise Tampered(sentence)
         if sent == 1:
+            lost_answers.begin_try(profile, item, now=now)
             item.state = ReclaimState.SENDING
             data = {"request": item.removal.request.number, "external_id": item.subscription.external_id}
             record(spec_for(item.direction).sending, actor=None, target=item, data=data)
@@ -256,6 +258,7 @@ def _send(batch: _Batch, item: Reclaim) -> Ending | None:
     try:
         receipt = spec_for(item.direction).send(batch.connector, item.subscription.external_id)
     except PermanentError as error:
+        lost_answers.note_answer(item)
         mark_refused(item, error)
         return Ending.REFUSED
     except (TransientError, ConfigError) as error:
@@ -263,11 +266,16 @@ def _send(batch: _Batch, item: Reclaim) -> Ending | None:
     except ConnectorError as error:
         # The answer is lost, or nobody can understand it: the vendor may have done it.
         mark_in_doubt(item, error.message, status=error.status)
+        lost = True
     else:
+        lost = False
         connection_state.mark_working(batch.profile, batch.profile.connector.reclaim_slot)
         note_receipt(item, receipt)
+        lost_answers.note_answer(item)
     item.refresh_from_db()
     state = read_back(item, batch.connector)
+    if lost and state == ReclaimState.IN_DOUBT:
+        lost_answers.note_lost(item)
     if state == ReclaimState.DONE:
         return Ending.RECLAIMED if item.direction == Direction.DEACTIVATE else Ending.RESTORED
     return Ending.IN_DOUBT if state == ReclaimState.IN_DOUBT else None

@@ -66,10 +66,11 @@ def try_connections(profile: IntegrationProfile, direction: str) -> HoldReason |
 def hold_due_items(profile: IntegrationProfile, hold: HoldReason, direction: str = Direction.DEACTIVATE) -> int:
     """Note the reason on all items that are due. Returns how many there are.
 
-    The window and the cap have a known end, and the vendor is tried again soon. Other holds end when somebody acts.
+    The window, the cap and the hold after lost answers have a known end, and the vendor is tried again soon. Other
+    holds end when somebody acts.
     """
     values: dict[str, object] = {"hold_reason": hold}
-    if hold in (HoldReason.WINDOW, HoldReason.ROLLING_CAP):
+    if hold in (HoldReason.WINDOW, HoldReason.ROLLING_CAP, HoldReason.LOST_ANSWERS):
         values["not_before"] = _known_end(profile, hold)
     elif hold == HoldReason.LATER:
         values["not_before"] = database_now() + RETRY_DELAY
@@ -92,4 +93,6 @@ def _known_end(profile: IntegrationProfile, hold: HoldReason) -> datetime | None
         return window_opens_at(profile)
     if hold == HoldReason.ROLLING_CAP:
         return caps.free_at(profile)
+    if hold == HoldReason.LOST_ANSWERS:
+        return IntegrationProfile.objects.values_list("lost_answers_held_until", flat=True).get(pk=profile.pk)
     return None

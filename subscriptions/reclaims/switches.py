@@ -6,10 +6,11 @@ Rows are switches, columns are operations. docs/switches.md is made of this tabl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -18,6 +19,7 @@ from integrations import sending
 from integrations.connections import connection_state
 from integrations.models import IntegrationProfile, ProfileState, SendingControl
 from licensehub.database import clock
+from licensehub.database.clock import database_now
 from licensehub.translations.stored import in_english
 from licensehub.ui.formatting import inside
 from subscriptions.errors import Refused
@@ -51,7 +53,7 @@ class Switch:
     """A row of the table. An operation that has no effect in it goes on.
 
     `state`, `profile_off` and `control_off` are for SQL. `state` is the profile's state in which the switch is on. The
-    other two are the values of the profile's row, and of the one row of SendingControl, with which the switch is off.
+    other two make the condition of the profile's row, and of the one row of SendingControl, in which it is off.
     `note` is the text of a disabled button.
     """
 
@@ -60,8 +62,8 @@ class Switch:
     effects: Mapping[Operation, Effect]
     note: str | Promise = ""
     state: ProfileState | None = None
-    profile_off: Mapping[str, object] = field(default_factory=dict)
-    control_off: Mapping[str, object] = field(default_factory=dict)
+    profile_off: Callable[[], Q] = Q
+    control_off: Callable[[], Q] = Q
 
 
 # --- The sentences ----------------------------------------------------------------------------------------------------
@@ -110,6 +112,10 @@ def _broken_download(profile: IntegrationProfile) -> str:
     return ""
 
 
+def _is_coming(moment: datetime | None) -> bool:
+    return moment is not None and moment > database_now()
+
+
 # --- The table --------------------------------------------------------------------------------------------------------
 
 
@@ -137,13 +143,13 @@ TABLE = (
         lambda profile: profile.sending_stopped,
         {Operation.SEND: Effect(hold=HoldReason.SENDING_STOPPED)},
         note=gettext_lazy("Sending is stopped."),
-        profile_off={"sending_stopped": False},
+        profile_off=lambda: Q(sending_stopped=False),
     ),
     Switch(
         "All sending is stopped",
         lambda profile: sending.control().stopped,
         {Operation.SEND: Effect(hold=HoldReason.SENDING_STOPPED)},
-        control_off={"stopped": False},
+        control_off=lambda: Q(stopped=False),
     ),
     _in_state(ProfileState.DRAFT, _NOT_IN_USE, gettext_lazy("Publish the profile first.")),
     _in_state(ProfileState.PAUSED, _PAUSED, gettext_lazy("The profile is paused.")),
@@ -157,7 +163,7 @@ TABLE = (
             Operation.SEND: Effect(hold=HoldReason.RECLAIM_OFF),
         },
         note=gettext_lazy("Reclaim subscriptions is switched off."),
-        profile_off={"reclaim_enabled": True},
+        profile_off=lambda: Q(reclaim_enabled=True),
     ),
     Switch(
         "Held: this may be a restored backup",
@@ -167,7 +173,7 @@ TABLE = (
             Operation.SEND: Effect(hold=HoldReason.BACKUP),
             Operation.RESTORE: Effect(hold=HoldReason.BACKUP),
         },
-        control_off={"held_at": None},
+        control_off=lambda: Q(held_at=None),
     ),
     # Only the host with the wrong clock waits. The others go on, and the guard of a send need not know about it.
     Switch(
@@ -187,7 +193,7 @@ TABLE = (
             Operation.SEND: Effect(hold=HoldReason.TAMPERED),
         },
         note=gettext_lazy("Held: something was changed outside of LicenseHub."),
-        profile_off={"held_at": None},
+        profile_off=lambda: Q(held_at=None),
     ),
     # The recheck before a send reads the same dates, so it cannot find out who is active.
     Switch(
@@ -197,7 +203,14 @@ TABLE = (
             Operation.ASK: Effect(),
             Operation.SEND: Effect(hold=HoldReason.ACTIVITY),
         },
-        profile_off={"activity_doubted_at": None},
+        profile_off=lambda: Q(activity_doubted_at=None),
+    ),
+    # It ends by itself: then one person is tried, see `lost_answers`.
+    Switch(
+        "Held: the answers to the last reclaims were lost",
+        lambda profile: _is_coming(profile.lost_answers_held_until),
+        {Operation.SEND: Effect(hold=HoldReason.LOST_ANSWERS)},
+        profile_off=lambda: ~Q(lost_answers_held_until__gt=database_now()),
     ),
     # Not in the guard of a send: a connection that fails in that moment refuses the call itself.
     Switch(
@@ -258,16 +271,14 @@ def profiles_allowing(operation: Operation) -> QuerySet[IntegrationProfile]:
     """The profiles whose own switches allow this operation."""
     switches = [switch for switch in TABLE if operation in switch.effects]
     stopped = {switch.state for switch in switches}
-    off = {column: value for switch in switches for column, value in switch.profile_off.items()}
-    return IntegrationProfile.objects.filter(state__in=[state for state in ProfileState if state not in stopped], **off)
+    off = [switch.profile_off() for switch in switches]
+    return IntegrationProfile.objects.filter(*off, state__in=[state for state in ProfileState if state not in stopped])
 
 
 def control_allowing(operation: Operation) -> QuerySet[SendingControl]:
     """The one row about all sending, where it allows this operation; else nothing."""
     switches = [switch for switch in TABLE if operation in switch.effects]
-    return SendingControl.objects.filter(
-        pk=1, **{column: value for switch in switches for column, value in switch.control_off.items()}
-    )
+    return SendingControl.objects.filter(*(switch.control_off() for switch in switches), pk=1)
 
 
 # --- docs/switches.md -------------------------------------------------------------------------------------------------

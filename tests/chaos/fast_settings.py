@@ -28,7 +28,7 @@ from subscriptions import sweep
 from subscriptions.downloads import follow_up_steps
 from subscriptions.downloads import run as downloading
 from subscriptions.models import DownloadRun, HoldReason, Reclaim, ReclaimState
-from subscriptions.reclaims import engine, holds, outcomes
+from subscriptions.reclaims import engine, holds, lost_answers, outcomes
 from subscriptions.reclaims.signed.state import SignedState
 
 SOON = timedelta(seconds=1)
@@ -40,6 +40,7 @@ def hurry() -> None:
     Reclaim.LEASE = DownloadRun.LEASE = timedelta(seconds=float(os.environ["CHAOS_LEASE"]))
     engine.CLAIM = int(os.environ["CHAOS_CLAIM"])
     engine.claim.__kwdefaults__ = {**(engine.claim.__kwdefaults__ or {}), "count": engine.CLAIM}
+    lost_answers.FIRST_HOLD = lost_answers.LONGEST_HOLD = timedelta(seconds=3)  # type: ignore[misc]
     outcomes.READ_BACK_DELAY = timedelta(seconds=float(os.environ["CHAOS_LEASE"]) / 3)
     holds.RETRY_DELAY = outcomes.RETRY_DELAY = timedelta(seconds=3)
     # An answer that hangs comes when nobody waits for it any more.

@@ -88,6 +88,7 @@ SEVERITIES: Final = {
     "sending.released": 3,
     "sending.stopped": 3,
     "profile.sending_stopped": 3,
+    "profile.answers_lost": 3,
     "download.quarantined": 3,
     "connection.failed": 3,
     "reclaim.in_doubt": 3,

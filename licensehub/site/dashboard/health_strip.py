@@ -19,7 +19,7 @@ from licensehub.site.dashboard.audit_health import audit_health
 from licensehub.site.dashboard.health import Health
 from licensehub.site.dashboard.links import listed, page
 from licensehub.translations.stored import translated
-from licensehub.ui.formatting import ago, day, left, number
+from licensehub.ui.formatting import ago, day, day_and_time, left, number
 from subscriptions.admin.schedules.descriptions import schedule_of
 from subscriptions.admin.widgets.counts import acts
 from subscriptions.apply_rule import MAX_FACTS_AGE
@@ -65,7 +65,7 @@ def health_strip(
         found += audit_health()
     # What an operator must repair, e.g. the clock of a host.
     repairs = [Health("build", _("Needs a repair"), translated(finding.text), "error") for finding in findings()]
-    return [*found, _sending(), *repairs]
+    return [*found, _sending(), *_lost_answers(profile), *repairs]
 
 
 def _few_free(profile: IntegrationProfile) -> list[Health]:
@@ -98,6 +98,17 @@ def _sending() -> Health:
     if control.stopped:
         return Health("front_hand", pgettext("switch", "Sending"), _("stopped"), "error", link)
     return Health("front_hand", pgettext("switch", "Sending"), _("allowed; stop all"), "ok", link)
+
+
+def _lost_answers(profile: IntegrationProfile) -> list[Health]:
+    """A warning while reclaims wait, since the vendor's answers to the last ones were lost; else nothing."""
+    if not profile.lost_answers_held_at:
+        return []
+    text = _("reclaims wait since {moment}; next try {ago}").format(
+        moment=day_and_time(profile.lost_answers_held_at), ago=ago(profile.lost_answers_held_until)
+    )
+    link = page("integrations_integrationprofile", profile.pk)
+    return [Health("cloud_off", _("Answers of {vendor} lost").format(vendor=profile.vendor), text, "error", link)]
 
 
 def _last_download(newest: DownloadRun | None, last: DownloadRun | None) -> Health:

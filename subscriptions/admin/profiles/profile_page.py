@@ -42,6 +42,8 @@ STATES = {
 SWITCH_BADGES: dict[HoldReason | None, tuple[Promise, str, str]] = {
     HoldReason.SENDING_STOPPED: (gettext_lazy("Sending stopped"), "error", "front_hand"),
     HoldReason.TAMPERED: (gettext_lazy("Held"), "error", "gpp_bad"),
+    HoldReason.ACTIVITY: (gettext_lazy("Dates in doubt"), "error", "monitor_heart"),
+    HoldReason.LOST_ANSWERS: (gettext_lazy("Held"), "error", "cloud_off"),
     HoldReason.RECLAIM_OFF: (gettext_lazy("Switched off"), "warning", "toggle_off"),
 }
 STOP = "integrations.stop_all_sending"
@@ -79,6 +81,7 @@ def context_of(profile: IntegrationProfile, request: HttpRequest) -> dict[str, A
         "broken": [connection for connection in broken if connection.slot not in explained],
         "lead": _lead(profile),
         "held": f"{day_and_time(profile.held_at)} ({ago(profile.held_at)})" if profile.held_at else "",
+        "lost_answers": _lost_answers(profile),
         "may_release": request.user.has_perm(STOP),
         "shortest": MIN_REASON_LENGTH,
         "floors": [{"use": use, "few": few_free(use) if use.is_short else ""} for use in floors_of(profile)],
@@ -90,6 +93,18 @@ def context_of(profile: IntegrationProfile, request: HttpRequest) -> dict[str, A
         "findings": _findings(profile, connections),
         "download": _download(profile, slots),
         "reclaim": _reclaim(profile, slots),
+    }
+
+
+def _lost_answers(profile: IntegrationProfile) -> dict[str, str] | None:
+    """Since when reclaims wait for the vendor's answers, and the next try; None while they do not."""
+    if not profile.lost_answers_held_at:
+        return None
+    since, until = profile.lost_answers_held_at, profile.lost_answers_held_until
+    return {
+        "since": f"{day_and_time(since)} ({ago(since)})",
+        "until": f"{day_and_time(until)} ({ago(until)})",
+        "count": number(profile.lost_answers),
     }
 
 
@@ -222,7 +237,7 @@ def _holds(held: QuerySet[Reclaim]) -> list[str]:
 def _reclaim_badge(profile: IntegrationProfile, waiting: str) -> SafeString:
     # The state of the profile has its own badge, and the banner shows whether all sending is stopped.
     for switch in switches.TABLE:
-        if switch.profile_off and switch.is_on(profile):
+        if switch.profile_off() and switch.is_on(profile):
             label, tone, icon = SWITCH_BADGES[switch.effects[Operation.SEND].hold]
             return badge(str(label), tone=tone, icon=icon)
     if waiting:

@@ -40,6 +40,7 @@ class HoldReason(models.TextChoices):
     CLOCK = "clock", _("The clock of a host is wrong")
     TAMPERED = "tampered", _("Something was changed outside of LicenseHub")
     ACTIVITY = "activity", _("The vendor's activity dates are in doubt")
+    LOST_ANSWERS = "lost_answers", _("The vendor's answers were lost")
     LATER = "later", _("The vendor is tried again later")
 
 

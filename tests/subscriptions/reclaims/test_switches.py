@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from itertools import product
 from pathlib import Path
 
 import pytest
+from django.db.models import Q
 from django.utils import timezone
 
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState, SendingControl
@@ -87,6 +89,11 @@ CELLS = {
         {},
         {"ask by mail": None, "send": "activity"},
     ),
+    "Held: the answers to the last reclaims were lost": (
+        {"lost_answers_held_until": timezone.now() + timedelta(days=365)},
+        {},
+        {"send": "lost_answers"},
+    ),
 }
 QUEUED = {Operation.SEND, Operation.RESTORE, Operation.ASK}
 
@@ -143,14 +150,21 @@ def test_the_cells_above_are_all_rows_that_a_row_in_the_database_switches():
 def differences(profile: IntegrationProfile) -> list[str]:
     """Return where Python and SQL disagree, over all combinations of the switches."""
     found = []
-    for state, stopped, enabled, all_stopped, held in product(ProfileState, *[(True, False)] * 4):
+    later, earlier = (timezone.now() + timedelta(days=days) for days in (1, -1))
+    lost = (later, earlier, None)
+    for state, stopped, enabled, all_stopped, held, until in product(ProfileState, *[(True, False)] * 4, lost):
         now = switch_on(
             profile,
-            {"state": state, "sending_stopped": stopped, "reclaim_enabled": enabled},
+            {
+                "state": state,
+                "sending_stopped": stopped,
+                "reclaim_enabled": enabled,
+                "lost_answers_held_until": until,
+            },
             {"stopped": all_stopped, "held_at": timezone.now() if held else None},
         )
         found += [
-            f"{operation} {state} {stopped=} {enabled=} {all_stopped=} {held=}"
+            f"{operation} {state} {stopped=} {enabled=} {all_stopped=} {held=} {until=}"
             for operation in Operation
             if allowed_by_python(now, operation) != allowed_by_sql(now, operation)
         ]
@@ -161,10 +175,10 @@ def test_python_and_sql_agree_in_every_combination(profile):
     assert differences(profile) == []
 
 
-@pytest.mark.parametrize("name", ["Sending is stopped for the profile", "All sending is stopped", "Profile is Paused"])
+@pytest.mark.parametrize("name", [*list(CELLS)[1:3], "Profile is Paused", *list(CELLS)[-1:]])
 def test_the_control_of_it_finds_a_row_that_sql_does_not_read(profile, monkeypatch, name):
     blind = [
-        replace(row, profile_off={}, control_off={}, state=None) if row.name == name else row for row in switches.TABLE
+        replace(row, profile_off=Q, control_off=Q, state=None) if row.name == name else row for row in switches.TABLE
     ]
     monkeypatch.setattr(switches, "TABLE", blind)
     assert differences(profile)

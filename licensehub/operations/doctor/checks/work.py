@@ -78,6 +78,27 @@ def open_items(context: Context) -> Finding:
     return Finding(Level.OK, english("Approved seats are sent"), value, waiting.format(request=oldest.number))
 
 
+@check("answers")
+def answers(context: Context) -> Finding:
+    """The vendor answers the reclaims."""
+    held = IntegrationProfile.objects.in_use().filter(lost_answers_held_at__isnull=False)
+    profile = held.order_by("lost_answers_held_at").first()
+    if profile is None:
+        return Finding(Level.OK, english("The vendor answers the reclaims"))
+    look = english(
+        "Look at the status page of {vendor}, and check if a proxy is in between. LicenseHub tries one person at "
+        "{moment} UTC, and goes on by itself when {vendor} answers."
+    ).format(vendor=profile.vendor, moment=f"{profile.lost_answers_held_until:%Y-%m-%d %H:%M}")
+    return Finding(
+        Level.LOOK,
+        english("The answers of {vendor} to reclaims are lost").format(vendor=profile.vendor),
+        profile.name,
+        waits=english("Approved seats wait and are not lost. Restores still work."),
+        steps=(Step(look),),
+        since=profile.lost_answers_held_at,
+    )
+
+
 @check("in_doubt")
 def in_doubt(context: Context) -> Finding:
     """No item is in doubt for long."""

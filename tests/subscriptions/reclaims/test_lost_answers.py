@@ -1,0 +1,209 @@
+"""A vendor that answers each reclaim with an error: a few people are in doubt, and the others wait until it is well."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from integrations.connectors.miro.connector import MiroConnector
+from integrations.models import IntegrationProfile
+from licensehub.audit.chain.verify import verify_chain
+from licensehub.audit.models import AuditEvent
+from licensehub.operations.doctor.findings import Level, run_checks
+from licensehub.operations.metrics.collect import work
+from subscriptions import sweep
+from subscriptions.approvals import decide
+from subscriptions.approvals.dry_run import Ending, try_queue
+from subscriptions.approvals.request import request_reclaim
+from subscriptions.models import Reclaim, ReclaimRule
+from subscriptions.reclaims import lost_answers, restores
+from subscriptions.reclaims.engine import reclaim_due
+from subscriptions.reclaims.lost_answers import FIRST_HOLD, LONGEST_HOLD, MAX_LOST
+from tests.support.fixtures import World, actions
+from tests.support.pages import text_of
+
+PEOPLE = 8
+PATCH = {"method": "PATCH"}
+ALWAYS = 10_000
+START = datetime(2026, 11, 24, 9, tzinfo=timezone.get_default_timezone())
+
+
+@pytest.fixture
+def approved(world, alice, bob, time_machine) -> World:
+    time_machine.move_to(START)
+    world.first_download()
+    ReclaimRule.objects.update(batch_cap_people=PEOPLE, batch_cap_percent=100)
+    request = request_reclaim(world.candidates(PEOPLE), actor=alice)
+    decide.approve(request, actor=bob)
+    return world
+
+
+@pytest.fixture(autouse=True)
+def read_at_once(read_again_at_once):
+    """Doubts are read back a second time without a wait."""
+
+
+def patched(world: World) -> list[str]:
+    """The person of each change that reached Miro, in order."""
+    return [request["path"].rpartition("/")[2] for request in world.miro.requests() if request["method"] == "PATCH"]
+
+
+def states() -> dict[str, int]:
+    found = list(Reclaim.objects.values_list("state", flat=True))
+    return {state: found.count(state) for state in found}
+
+
+def held_until(world: World) -> datetime:
+    world.profile.refresh_from_db()
+    assert world.profile.lost_answers_held_until
+    return world.profile.lost_answers_held_until
+
+
+def test_three_people_are_in_doubt_and_the_others_are_sent_when_the_vendor_is_well(approved, time_machine):
+    approved.miro.fault("error_before", times=ALWAYS, match=PATCH)
+    tally = reclaim_due(approved.profile)
+    assert (tally.in_doubt, tally.held) == (MAX_LOST, PEOPLE - MAX_LOST)
+    assert sweep.read_back_doubts(approved.profile) == MAX_LOST, "read-backs go on"
+    waiting = Reclaim.objects.filter(state="queued")
+    assert {(item.hold_reason, item.not_before >= held_until(approved)) for item in waiting} == {("lost_answers", True)}
+    assert sweep.profiles_to_reclaim() == [] and reclaim_due(approved.profile).held == 0
+    assert len(patched(approved)) == MAX_LOST
+
+    approved.miro.clear_faults()
+    time_machine.move_to(START + FIRST_HOLD + timedelta(seconds=5))
+    assert sweep.profiles_to_reclaim() == [approved.profile.pk]
+    assert reclaim_due(approved.profile).reclaimed == PEOPLE - MAX_LOST
+    assert states() == {"in_doubt": MAX_LOST, "done": PEOPLE - MAX_LOST}
+    sent = patched(approved)
+    assert len(sent) == len(set(sent)) == PEOPLE, "each person once, those in doubt too"
+    assert sorted(approved.deactivated_by_us()) == sorted(sent[MAX_LOST:])
+    approved.profile.refresh_from_db()
+    assert (approved.profile.lost_answers, approved.profile.lost_answers_held_at) == (0, None)
+    assert [name for name in actions() if "answers" in name] == ["profile.answers_lost", "profile.answers_back"]
+    assert verify_chain().findings == []
+
+
+def test_while_it_goes_on_one_person_is_tried_and_the_waits_double_up_to_an_hour(approved, time_machine):
+    approved.miro.fault("error_before", times=ALWAYS, match=PATCH)
+    reclaim_due(approved.profile)
+    waits = []
+    now = START
+    for tries in range(1, PEOPLE - MAX_LOST + 1):
+        waits.append(round((held_until(approved) - now).total_seconds() / 60))
+        now = held_until(approved) + timedelta(seconds=1)
+        time_machine.move_to(now)
+        assert reclaim_due(approved.profile).in_doubt == 1
+        assert len(patched(approved)) == MAX_LOST + tries
+    assert waits == [5, 10, 20, 40, 60] and timedelta(minutes=60) == LONGEST_HOLD
+    events = AuditEvent.objects.filter(action="profile.answers_lost").order_by("sequence")
+    assert [event.data["lost"] for event in events] == list(range(MAX_LOST, PEOPLE + 1))
+    assert approved.profile.lost_answers_held_at < START + FIRST_HOLD, "since the first hold"
+
+
+def test_after_the_hold_a_second_worker_waits_for_the_answer_of_the_one_that_tries(approved, time_machine, monkeypatch):
+    approved.miro.fault("error_before", times=MAX_LOST, match=PATCH)
+    reclaim_due(approved.profile)
+    time_machine.move_to(START + FIRST_HOLD + timedelta(seconds=5))
+    send, others = MiroConnector.deactivate, []
+
+    def deactivate(connector, person):
+        monkeypatch.setattr(MiroConnector, "deactivate", send)
+        others.append(reclaim_due(approved.profile))
+        return send(connector, person)
+
+    monkeypatch.setattr(MiroConnector, "deactivate", deactivate)
+    monkeypatch.setattr("subscriptions.reclaims.engine.claim.__kwdefaults__", {"count": 1, "direction": "deactivate"})
+    tally = reclaim_due(approved.profile)
+    assert (others[0].held, others[0].reclaimed) == (PEOPLE - MAX_LOST - 1, 0)
+    assert tally.reclaimed == PEOPLE - MAX_LOST, "the answer lets those go on at once that the other worker held"
+    assert len(set(patched(approved))) == len(patched(approved)) == PEOPLE
+
+
+def test_a_worker_that_dies_while_it_tries_holds_nobody_for_longer_than_its_lease(approved, time_machine):
+    approved.miro.fault("error_before", times=MAX_LOST, match=PATCH)
+    reclaim_due(approved.profile)
+    time_machine.move_to(START + FIRST_HOLD + timedelta(seconds=5))
+    item = Reclaim.objects.filter(state="queued").first()
+    approved.profile.refresh_from_db()
+    lost_answers.begin_try(approved.profile, item, now=timezone.now())
+    assert reclaim_due(approved.profile).reclaimed == 0
+    time_machine.move_to(START + FIRST_HOLD + Reclaim.LEASE + timedelta(seconds=10))
+    assert reclaim_due(approved.profile).reclaimed == PEOPLE - MAX_LOST
+
+
+def test_an_answer_of_a_reclaim_that_was_under_way_when_the_hold_began_makes_it_no_longer(approved):
+    approved.miro.fault("error_before", times=ALWAYS, match=PATCH)
+    reclaim_due(approved.profile)
+    until = held_until(approved)
+    late = Reclaim.objects.filter(state="in_doubt").first()
+    lost_answers.note_lost(late)
+    assert held_until(approved) == until and approved.profile.lost_answers == MAX_LOST
+
+
+def test_an_answer_that_was_lost_counts_for_nothing_if_the_seat_is_read_back_as_taken(approved):
+    approved.miro.fault("error_after", times=ALWAYS, match=PATCH)
+    assert reclaim_due(approved.profile).reclaimed == PEOPLE
+    assert sorted(approved.deactivated_by_us()) == sorted(patched(approved))
+    assert len(set(patched(approved))) == len(patched(approved)) == PEOPLE
+    assert "profile.answers_lost" not in actions()
+
+
+def test_doubts_with_answers_between_them_hold_nothing(approved):
+    approved.miro.fault("error_before", times=MAX_LOST - 1, match=PATCH)
+    approved.miro.fault("error_before", status=409, times=1, match=PATCH)  # an answer: Miro refuses this person
+    approved.miro.fault("error_before", times=MAX_LOST - 1, match=PATCH)
+    tally = reclaim_due(approved.profile)
+    assert (tally.in_doubt, tally.refused, tally.reclaimed) == (4, 1, 3)
+
+
+def test_restores_are_sent_during_the_hold_and_hold_nothing_themselves(approved, alice, time_machine):
+    taken = [*Reclaim.objects.order_by("queued_at", "pk")[:4]]
+    Reclaim.objects.exclude(pk__in=[item.pk for item in taken]).update(not_before=START + timedelta(hours=1))
+    assert reclaim_due(approved.profile).reclaimed == 4
+    for item in taken:
+        item.refresh_from_db()
+        restores.restore(item, actor=alice, reason="They are back")
+    approved.miro.fault("error_before", times=4, match=PATCH)
+    assert reclaim_due(approved.profile).in_doubt == 4, "each is tried, and none makes the next one wait"
+    sweep.read_back_doubts(approved.profile)
+    approved.profile.refresh_from_db()
+    assert approved.profile.lost_answers == 0
+
+    time_machine.move_to(START + timedelta(hours=1, minutes=1))
+    approved.miro.fault("error_before", times=MAX_LOST, match=PATCH)
+    assert reclaim_due(approved.profile).in_doubt == MAX_LOST and held_until(approved)
+    restores.restore(taken[0], actor=alice, reason="They are back")
+    assert reclaim_due(approved.profile).restored == 1
+    assert approved.profile.lost_answers == MAX_LOST, "an answer to a restore says nothing about reclaims"
+
+
+def test_pages_metrics_doctor_and_dry_run_say_since_when_and_until_when(approved, carol, as_user):
+    client = as_user(carol)
+    page = reverse("admin:integrations_integrationprofile_change", args=[approved.profile.pk])
+    assert "answers of Miro were lost" not in text_of(client.get(page))
+    assert run_checks(["answers"])["answers"].level == Level.OK
+    approved.miro.fault("error_before", times=ALWAYS, match=PATCH)
+    reclaim_due(approved.profile)
+
+    text = text_of(client.get(page))
+    assert "Reclaims are held: the answers of Miro were lost" in text and "3 in a row" in text
+    assert "Next try: Nov 24, 2026, 09:05 (in " in text
+    assert "5 reclaims held: The vendor&#x27;s answers were lost." in text
+    [health] = [one for one in client.get(reverse("admin:index")).context["health"] if "Answers of Miro" in one.label]
+    assert health.text.startswith("reclaims wait since Nov 24, 2026, 09:00; next try in ")
+    found = run_checks(["answers"])["answers"]
+    assert (found.level, found.value) == (Level.LOOK, approved.profile.name) and "2026-11-24" in found.steps[0].text
+    [held] = [metric for metric in work() if metric.name == "licensehub_reclaims_held"]
+    assert [(sample.labels, sample.value) for sample in held.samples] == [({"profile": str(approved.profile.pk)}, 1)]
+    Reclaim.objects.update(not_before=None)
+    assert try_queue(approved.profile).kinds(Ending.HOLD) == [("The vendor's answers were lost", PEOPLE - MAX_LOST)]
+
+
+def test_the_page_of_a_profile_has_a_badge_for_each_of_its_switches(world, carol, as_user):
+    page = reverse("admin:integrations_integrationprofile_change", args=[world.profile.pk])
+    for values in ({"activity_doubted_at": START}, {"held_at": START}, {"sending_stopped": True}):
+        IntegrationProfile.objects.update(**values)
+        assert as_user(carol).get(page).status_code == 200
