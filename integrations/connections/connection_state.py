@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Final
+
 from django.db import transaction
 
 from integrations.connectors.contract import ConfigError
 from integrations.models import Connection, ConnectionState, IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from licensehub.audit.models import AuditEvent
 from licensehub.database.clock import database_now
+
+# A connection that stays in Error has one event in this time, however often its error changes.
+EVENT_AGAIN: Final = timedelta(days=1)
 
 
 def mark_failed(profile: IntegrationProfile, error: ConfigError) -> None:
@@ -23,7 +30,10 @@ def mark_failed(profile: IntegrationProfile, error: ConfigError) -> None:
     with transaction.atomic():
         known.exclude(unanswered_since=None).update(unanswered_since=None)
         for connection in connections.select_for_update():
+            was_error = connection.state == ConnectionState.ERROR
             _set_state(connection, ConnectionState.ERROR, error.message)
+            if was_error and _was_recorded_lately(connection):
+                continue
             record(Action.CONNECTION_FAILED, actor=None, target=connection, data={"error": error.message})
 
 
@@ -48,7 +58,13 @@ def mark_unanswered(profile: IntegrationProfile, slot: str) -> None:
 
 def _set_state(connection: Connection, state: ConnectionState, error: str) -> None:
     rows = Connection.objects.filter(pk=connection.pk)
-    rows.update(state=state, error=error, state_changed_at=database_now())
+    since = connection.state_changed_at if connection.state == state else database_now()
+    rows.update(state=state, error=error, state_changed_at=since)
+
+
+def _was_recorded_lately(connection: Connection) -> bool:
+    events = AuditEvent.objects.filter(action=Action.CONNECTION_FAILED, at__gt=database_now() - EVENT_AGAIN)
+    return events.filter(target_type=Connection._meta.label_lower, target_id=connection.pk).exists()
 
 
 def broken_connections(profile: IntegrationProfile) -> list[Connection]:

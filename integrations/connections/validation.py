@@ -20,8 +20,10 @@ from licensehub.audit.log import Actor
 from licensehub.audit.models import AuditEvent
 from licensehub.database.clock import database_now
 
-# After so many recoveries in a day, a connection is no longer validated every hour.
+# What failed is validated every hour for so long, and then every night only; also after so many recoveries in a week.
+HOURLY_FOR: Final = timedelta(days=3)
 MAX_RECOVERIES: Final = 3
+RECOVERIES_WITHIN: Final = timedelta(days=7)
 
 
 def validate_connections(profile: IntegrationProfile, *, actor: Actor) -> list[Finding]:
@@ -43,15 +45,18 @@ def validate_connections(profile: IntegrationProfile, *, actor: Actor) -> list[F
 
 
 def profiles_to_validate_again() -> list[IntegrationProfile]:
-    """The profiles in use with a connection that failed or had no answer.
+    """The profiles in use with a connection that failed, or has had no answer, for some days at most.
 
     A vendor, or a proxy before it, may refuse for minutes, and nobody should have to look for that. A connection that
-    recovered by itself again and again, e.g. since only writes are refused, is left to a person and to the night.
+    is dead for days, or recovered by itself again and again, e.g. since only writes are refused, is left to a person
+    and to the night.
     """
+    now = database_now()
     rows = Connection.objects.filter(profile__in=IntegrationProfile.objects.published_or_paused())
-    failed = rows.filter(Q(state=ConnectionState.ERROR) | Q(unanswered_since__isnull=False))
-    today = AuditEvent.objects.filter(action=Action.CONNECTION_RECOVERED, at__gt=database_now() - timedelta(days=1))
-    recovered = Counter(today.filter(target_id__in=failed.values("pk")).values_list("target_id", flat=True))
+    error = Q(state=ConnectionState.ERROR, state_changed_at__gt=now - HOURLY_FOR)
+    failed = rows.filter(error | Q(unanswered_since__gt=now - HOURLY_FOR))
+    lately = AuditEvent.objects.filter(action=Action.CONNECTION_RECOVERED, at__gt=now - RECOVERIES_WITHIN)
+    recovered = Counter(lately.filter(target_id__in=failed.values("pk")).values_list("target_id", flat=True))
     chosen = failed.exclude(pk__in=[pk for pk, times in recovered.items() if times >= MAX_RECOVERIES])
     return list(IntegrationProfile.objects.filter(pk__in=chosen.values("profile")).order_by("pk"))
 

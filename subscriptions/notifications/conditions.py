@@ -119,12 +119,13 @@ def _about(kind: NotificationKind, request: ReclaimRequest) -> Notification:
 
 
 def connections() -> Iterator[Notification]:
-    """Connections in Error. There is one mail for each error; the next one comes after the connection worked again."""
+    """Connections in Error. There is one mail for each error, and one every week until the connection works again."""
+    now = database_now()
     broken = Connection.objects.filter(state=ConnectionState.ERROR, profile__in=IntegrationProfile.objects.in_use())
     for connection in broken.select_related("profile").defer("ciphertext"):
         yield Notification(
             kind=NotificationKind.CONNECTION,
-            key=f"connection:{connection.pk}",
+            key=f"connection:{connection.pk}:{(now - connection.state_changed_at) // WEEK}",
             profile=connection.profile,
             subject=BROKEN.format(connection=connection),
             text=BROKEN_SINCE.format(

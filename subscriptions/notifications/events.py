@@ -60,7 +60,7 @@ def _download(row: Notification) -> None:
 
 
 def _connection(row: Notification) -> None:
-    pk = int(row.key.rpartition(":")[2])
+    pk = int(row.key.split(":")[1])
     found = Connection.objects.defer("ciphertext").get(pk=pk)
     since = found.state_changed_at.isoformat()
     _tell(Event.CONNECTION_FAILED, row, {"connection": pk, "slot": found.slot, "since": since}, problem=found.error)

@@ -13,6 +13,7 @@ from integrations import sending
 from integrations.connections import connection_state
 from integrations.connectors.contract import ConfigError
 from integrations.models import Connection, Webhook, WebhookState
+from licensehub.audit.models import AuditEvent
 from subscriptions import sweep
 from subscriptions.models import Delivery, DownloadRun, NotificationKind, RemovalCandidate
 from subscriptions.notifications.choices import choose
@@ -43,6 +44,22 @@ def test_a_connection_in_error_has_one_mail_until_it_has_worked_again(colleagues
     connection_state.mark_failed(profile, ConfigError("Again.", slot="rest"))
     colleagues.minute()
     assert len(colleagues.subjects(operator)) == 2
+
+
+def test_a_connection_that_stays_in_error_has_one_mail_a_week_and_one_event_a_day(colleagues: Colleagues, operator):
+    profile = colleagues.organization.profile
+    Connection.objects.create(profile=profile, slot="rest", state="working")
+    with time_machine.travel(NOON, tick=False) as clock:
+        for hour in range(24 * 15):
+            # E.g. since the vendor puts another number into each answer.
+            connection_state.mark_failed(profile, ConfigError(f"Refused, number {hour}.", slot="rest"))
+            if hour % 12 == 0:
+                colleagues.minute()
+            clock.shift(timedelta(hours=1))
+        assert len(colleagues.subjects(operator)) == 3
+        row = Connection.objects.get(slot="rest")
+        assert (row.state_changed_at, row.error) == (NOON, "Refused, number 359."), "since when, and why now"
+    assert AuditEvent.objects.filter(action="connection.failed").count() == 15
 
 
 def test_a_quarantined_download_and_one_that_does_not_come(colleagues: Colleagues, operator):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from datetime import timedelta
 
-from integrations.connections.validation import MAX_RECOVERIES, profiles_to_validate_again
+import pytest
+from django.utils import timezone
+
+from integrations.connections.validation import HOURLY_FOR, MAX_RECOVERIES, profiles_to_validate_again
 from integrations.connectors.http import DEFAULT_LIMITS
 from integrations.models import Connection, IntegrationProfile
 from integrations.tasks import validate_again, validate_nightly
@@ -151,6 +154,22 @@ def test_a_connection_that_fails_again_and_again_is_left_to_a_person(approved):
     assert Connection.objects.get(slot="scim").state == "error"
     validate_nightly()
     assert Connection.objects.get(slot="scim").state == "working"
+
+
+def test_a_connection_that_is_dead_for_days_is_tried_every_night_only(approved, time_machine):
+    approved.miro.set_toggles(scim_token_valid=False)
+    reclaim_due(approved.profile)
+    approved.miro.fault("other_json", times=-1, match={"path": "/v2/orgs"})
+    validate_again()
+    assert Connection.objects.get(slot="rest").unanswered_since
+    time_machine.move_to(timezone.now() + HOURLY_FOR - timedelta(hours=1))
+    assert profiles_to_validate_again() == [approved.profile]
+    time_machine.move_to(timezone.now() + timedelta(hours=2))
+    assert profiles_to_validate_again() == []
+    approved.miro.clear_faults()
+    approved.miro.set_toggles(scim_token_valid=True)
+    validate_nightly()
+    assert {row.state for row in Connection.objects.all()} == {"working"}
 
 
 def test_only_profiles_in_use_are_tried_again(approved):
