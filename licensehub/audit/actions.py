@@ -123,6 +123,7 @@ class Action(TextChoices):
     RIGHTS_ENDED = "rights.ended", _("Right to decide ended")
     ACCOUNT_CONFIRMED = "user.confirmed", _("Account confirmed at the console")
     LIST_EXPORTED = "list.exported", _("List exported")
+    LIST_EXPORT_REFUSED = "list.export_refused", _("Export of a list refused: too many in an hour")
     WEBHOOK_CREATED = "webhook.created", _("Webhook created")
     WEBHOOK_CHANGED = "webhook.changed", _("Webhook changed")
     WEBHOOK_SECRET_CHANGED = "webhook.secret_changed", _("Secret of a webhook changed")

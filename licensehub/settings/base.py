@@ -246,6 +246,8 @@ HISTORY_MONTHS = reader.number("HISTORY_MONTHS", 0)
 GONE_PEOPLE_DAYS = reader.number("GONE_PEOPLE_DAYS", 0)
 # Readers who may see no names see no department or cost center with fewer people; 0 shows all.
 MIN_GROUP_SIZE = reader.number("MIN_GROUP_SIZE", 0)
+# Files of lists that one account may export in an hour.
+EXPORTS_PER_HOUR = reader.at_least_one("EXPORTS_PER_HOUR", 60)
 # The file of a long evidence pack is removed after so many hours.
 EVIDENCE_PACK_HOURS = reader.at_least_one("EVIDENCE_PACK_HOURS", 24)
 

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
 from itertools import chain, islice
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
+from django.shortcuts import render
 from django.urls import URLPattern, path, reverse
 from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Row, record_rows
+from licensehub.audit.models import AuditEvent
+from licensehub.database.clock import database_now
 from licensehub.ui import csv_file, xlsx_file
 from licensehub.ui.csv_file import Column
 from licensehub.ui.lists.changelist import PagedChangeList
@@ -36,6 +41,7 @@ FORMS = {
     "csv-semicolon": _("CSV, separated by semicolons"),
     "csv-tab": _("CSV, separated by tabs"),
 }
+HOUR = timedelta(hours=1)
 SEPARATORS = {"csv": ",", "csv-semicolon": ";", "csv-tab": "\t"}
 
 
@@ -46,9 +52,14 @@ def export_response(
 
     The event is written before the first row is sent: somebody who breaks off has most of the file. The first rows are
     read before it, so that the file of the audit log does not begin with its own export. `count`: the rows.
+
+    An account that has exported EXPORTS_PER_HOUR files in this hour gets a page that says so, with status 429.
     """
     if form not in FORMS:
         raise Http404
+    actor = request.user if isinstance(request.user, User) else None
+    if _in_this_hour(Action.LIST_EXPORTED, actor) >= settings.EXPORTS_PER_HOUR:
+        return _refuse(request, actor, name=name)
     left = iter(rows)
     rows = chain(list(islice(left, CHUNK)), left)
     with transaction.atomic(), translation.override("en"):
@@ -58,11 +69,24 @@ def export_response(
             "rows": count,
             "columns": [str(title) for title, _value in columns],
         }
-        actor = request.user if isinstance(request.user, User) else None
         record_rows(Action.LIST_EXPORTED, actor=actor, rows=[Row(LIST, 0, name, data)])
     if form == "xlsx":
         return xlsx_file.response(columns, rows, name=name)
     return csv_file.response(columns, rows, name=name, separator=SEPARATORS[form])
+
+
+def _in_this_hour(action: Action, actor: User | None) -> int:
+    mine = AuditEvent.objects.filter(action=action, actor_id=actor.pk if actor else None)
+    return mine.filter(at__gt=database_now() - HOUR).count()
+
+
+def _refuse(request: HttpRequest, actor: User | None, *, name: str) -> HttpResponseBase:
+    """The page about the limit. The first refusal of an hour is an event."""
+    limit = settings.EXPORTS_PER_HOUR
+    if not _in_this_hour(Action.LIST_EXPORT_REFUSED, actor):
+        with transaction.atomic():
+            record_rows(Action.LIST_EXPORT_REFUSED, actor=actor, rows=[Row(LIST, 0, name, {"limit": limit})])
+    return render(request, "429.html", {"limit": limit}, status=429)
 
 
 def _rows(shown: Any, fields: Sequence[str]) -> Iterable[Any]:

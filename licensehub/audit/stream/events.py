@@ -64,6 +64,7 @@ ACTIVITIES: Final = {
 FAILURES: Final = {
     "sign_in.failed",
     "sign_in.locked",
+    "list.export_refused",
     "connection.connect_refused",
     "connection.failed",
     "download.failed",
@@ -95,6 +96,7 @@ SEVERITIES: Final = {
     "restore.in_doubt": 3,
     "protection.lost": 3,
     "sign_in.locked": 3,
+    "list.export_refused": 3,
     "sign_in.unlocked": 3,
     "audit.events_erased": 3,
 }

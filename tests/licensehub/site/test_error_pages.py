@@ -55,7 +55,9 @@ def test_no_list_of_models_is_shown(client, carol, app):
 
 def test_signing_out_says_so_and_leads_back(client, carol):
     client.force_login(carol)
-    page = text_of(client.post(reverse("admin:logout")))
+    answer = client.post(reverse("admin:logout"))
+    page = text_of(answer)
+    assert answer.headers["Clear-Site-Data"] == '"cache"', "also when Back is pressed"
     assert "You are signed out" in page and "Sign in again" in page and "quality time" not in page
 
 

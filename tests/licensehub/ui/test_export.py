@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import io
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from django.utils import timezone
 from openpyxl import load_workbook
 
+from licensehub.audit.models import AuditEvent
 from licensehub.ui import csv_file, xlsx_file
 from licensehub.ui.csv_file import Moment, harmless
 from licensehub.ui.invisible import visible
 from tests.support.exports import rows, sheets
 from tests.support.organization import page
+from tests.support.pages import text_of
 
 EXPORTS = ["removalcandidate", "reclaimrequest", "reclaim"]
 
@@ -64,6 +66,28 @@ def test_the_excel_file_has_the_same_rows(organization, alice, as_user):
 
     [plain] = rows(client.get(page("removalcandidate", "export") + "?q=person7"))
     assert [{header: str(value) for header, value in line.items()} for line in lines] == [plain]
+
+
+def test_a_limit_in_an_hour_for_each_account(organization, alice, bob, as_user, settings, time_machine):
+    settings.EXPORTS_PER_HOUR = 2
+    time_machine.move_to(timezone.now())
+    client, address = as_user(alice), page("removalcandidate", "export")
+    answers = [client.get(address) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429, 429]
+    assert "Your account may export 2 files in an hour, and has done so." in text_of(answers[2], status=429)
+    assert client.get(page("reclaim", "export", "xlsx")).status_code == 429, "another list counts as well"
+    assert as_user(bob).get(address).status_code == 200, "another account has its own"
+    events = AuditEvent.objects.filter(action__startswith="list.export").order_by("sequence")
+    assert [(event.action, event.actor_name) for event in events] == [
+        ("list.exported", "alice"),
+        ("list.exported", "alice"),
+        ("list.export_refused", "alice"),
+        ("list.exported", "bob"),
+    ]
+    assert events[2].data == {"limit": 2}
+
+    time_machine.shift(timedelta(hours=1, seconds=1))
+    assert as_user(alice).get(address).status_code == 200
 
 
 def made(columns, values):
