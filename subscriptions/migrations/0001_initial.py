@@ -2172,8 +2172,8 @@ class Migration(migrations.Migration):
                     "amount",
                     models.DecimalField(
                         verbose_name="amount",
-                        decimal_places=2,
-                        max_digits=12,
+                        decimal_places=3,
+                        max_digits=13,
                         validators=[django.core.validators.MinValueValidator(decimal.Decimal("0"))],
                     ),
                 ),

@@ -16,6 +16,27 @@ from integrations.models import IntegrationProfile
 from integrations.scopes.visibility import ProfileManager
 from licensehub.database.clock import database_now
 
+# ISO 4217: the decimals of the currencies that do not have two. https://www.iso.org/iso-4217-currency-codes.html
+# CLDR counts the coins in use instead, so Babel has no decimals for some of the others, e.g. for a dinar of Serbia.
+NO_DECIMALS = (
+    *("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG"),
+    *("RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"),
+)
+THREE_DECIMALS = ("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND")
+MINOR_UNITS = {**dict.fromkeys(NO_DECIMALS, 0), **dict.fromkeys(THREE_DECIMALS, 3)}
+MOST_DECIMALS = 3
+
+
+def minor_units(currency: str) -> int:
+    """Return how many decimals an amount of this currency has: 2 for USD, none for JPY, 3 for KWD."""
+    return MINOR_UNITS.get(currency, 2)
+
+
+def in_currency(amount: Decimal, currency: str) -> Decimal:
+    """The same amount with the decimals of its currency, e.g. 192.00 for 192 USD. None that is there gets lost."""
+    _sign, _digits, exponent = amount.normalize().as_tuple()
+    return round(amount, max(minor_units(currency), -int(exponent)))
+
 
 class Per(models.TextChoices):
     YEAR = "year", _("per year")
@@ -40,7 +61,7 @@ class Price(models.Model):
     profile = models.ForeignKey(IntegrationProfile, on_delete=models.PROTECT, related_name="prices")
     license = models.CharField(_("license type"), max_length=40)
     amount = models.DecimalField(
-        _("amount"), max_digits=12, decimal_places=2, validators=[MinValueValidator(Decimal(0))]
+        _("amount"), max_digits=13, decimal_places=MOST_DECIMALS, validators=[MinValueValidator(Decimal(0))]
     )
     # ISO 4217: https://www.iso.org/iso-4217-currency-codes.html
     currency = models.CharField(_("currency"), max_length=3)
@@ -70,7 +91,7 @@ class Price(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.license_label}, {self.currency} {self.amount} {self.get_per_display()}"
+        return f"{self.license_label}, {self.currency} {self.exact_amount} {self.get_per_display()}"
 
     @property
     def license_label(self) -> str:
@@ -79,7 +100,12 @@ class Price(models.Model):
     @property
     def yearly(self) -> Decimal:
         """The amount for a seat and year."""
-        return self.amount * 12 if self.per == Per.MONTH else self.amount
+        return in_currency(self.amount * 12 if self.per == Per.MONTH else self.amount, self.currency)
+
+    @property
+    def exact_amount(self) -> Decimal:
+        """The amount with the decimals of its currency. The database has the most that any currency has."""
+        return in_currency(self.amount, self.currency)
 
     @property
     def is_free(self) -> bool:

@@ -19,6 +19,7 @@ from licensehub.ui.formatting import number
 from licensehub.ui.lists.counts import STOP
 from licensehub.ui.time_zones import company_day
 from subscriptions.models import Per, Price, RemovalCandidate
+from subscriptions.models.money import in_currency
 from subscriptions.money.prices import PriceList, money_of
 
 # (id of a profile, license type) -> seats.
@@ -95,7 +96,7 @@ def yearly(price: str) -> tuple[Decimal, str] | None:
     if not price:
         return None
     amount, currency, per = price.split()
-    found = Decimal(amount) * (12 if per == Per.MONTH else 1)
+    found = in_currency(Decimal(amount) * (12 if per == Per.MONTH else 1), currency)
     return (found, currency) if found else None
 
 

@@ -9,11 +9,11 @@ from babel.core import get_global
 from babel.numbers import format_currency, get_currency_name, get_currency_symbol
 from django.utils.translation import get_language
 
-# Language -> the locale that writes amounts, and the formats of amounts without and with decimals.
+from subscriptions.models.money import in_currency
+
+# Language -> the locale that writes amounts, and the format of amounts without decimals.
 LOCALES = {"en": "en_US", "de": "de_DE"}
 WHOLE = {"en_US": "¤#,##0;−¤#,##0", "de_DE": "#,##0\u00a0¤;−#,##0\u00a0¤"}
-# Not as many decimals as is usual for the currency: a yen has none, and prices of 49.60 would not add up any more.
-EXACT = {locale: pattern.replace("#,##0", "#,##0.00") for locale, pattern in WHOLE.items()}
 
 
 def currencies() -> dict[str, str]:
@@ -31,10 +31,14 @@ def _currencies(locale: str) -> dict[str, str]:
 def amount_text(amount: Decimal, currency: str) -> str:
     """`$61,200`, `€0.50`, `CHF 240`, in German `0,50 €`.
 
-    An amount without cents has no decimals. A minus sign stands first.
+    A whole amount has no decimals, another one those of its currency, and never fewer than it needs: rounded amounts
+    would not add up. A minus sign stands first.
     """
     locale = _locale()
-    pattern = (WHOLE if amount == amount.to_integral_value() else EXACT)[locale]
+    pattern = WHOLE[locale]
+    if amount != amount.to_integral_value():
+        exact = in_currency(amount, currency)
+        pattern = pattern.replace("#,##0", f"#,##0.{'0' * -int(exact.as_tuple().exponent)}")
     if get_currency_symbol(currency, locale)[-1].isalpha():
         pattern = pattern.replace("¤#", "¤\u00a0#")
     return format_currency(amount, currency, pattern, locale=locale, currency_digits=False)

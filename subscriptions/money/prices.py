@@ -10,6 +10,7 @@ from decimal import Decimal
 from django.db import IntegrityError, transaction
 from django.db.models import BigIntegerField, Case, Q, Value, When
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
@@ -21,6 +22,7 @@ from licensehub.ui.time_zones import company_day, company_midnight
 from subscriptions.accounts.scope import refuse_outside
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import Per, Price
+from subscriptions.models.money import minor_units
 from subscriptions.money.currencies import amount_text, currencies
 
 # A price that begins earlier or later than this is a typing error.
@@ -48,6 +50,8 @@ def enter_price(profile: IntegrationProfile, wanted: PriceInput, *, actor: Actor
                 currency=wanted.currency
             )
         )
+    if sentence := too_many_decimals(wanted.amount, wanted.currency):
+        raise Refused(sentence)
     if wanted.amount < 0:
         raise Refused(_("A price is 0 or more. Enter 0 for a license type that costs nothing."))
     if wanted.valid_from < MIN_DAY:
@@ -76,6 +80,18 @@ def enter_price(profile: IntegrationProfile, wanted: PriceInput, *, actor: Actor
     return row
 
 
+def too_many_decimals(amount: Decimal, currency: str) -> str:
+    """Return why there is no such amount in this currency, in a sentence; empty if there is."""
+    most = minor_units(currency)
+    if amount == round(amount, most):
+        return ""
+    return ngettext(
+        "An amount in {currency} has {count} decimal at most.",
+        "An amount in {currency} has {count} decimals at most.",
+        most,
+    ).format(currency=currency, count=most)
+
+
 def withdraw_price(row: Price, *, reason: str, actor: Actor) -> None:
     """Take back a price that was a mistake. Amounts are then computed as if it had never been entered.
 
@@ -92,7 +108,7 @@ def withdraw_price(row: Price, *, reason: str, actor: Actor) -> None:
 def _data(row: Price) -> dict[str, str]:
     return {
         "license": row.license,
-        "amount": str(row.amount),
+        "amount": str(row.exact_amount),
         "currency": row.currency,
         "per": row.per,
         "valid_from": row.valid_from.isoformat(),

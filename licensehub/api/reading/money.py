@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Annotated, Any
 
 from django.http import Http404, HttpRequest
@@ -13,6 +12,7 @@ from licensehub.api.access.caller import caller_of
 from licensehub.api.reading.rows import Id, rows_for
 from licensehub.api.router import router
 from licensehub.ui.time_zones import company_day
+from subscriptions.models.money import in_currency
 from subscriptions.money.savings import STAGES, Cell, Group, Ledger, Line
 from subscriptions.money.small_groups import departments_for, minimum_for
 
@@ -61,13 +61,13 @@ class SavingsOut(Schema):
     currencies: list[CurrencyOut]
 
 
-def _cell(cell: Cell) -> dict[str, Any]:
-    return {"seats": cell.seats, "amount": str(cell.amount.quantize(Decimal("0.01")))}
+def _cell(cell: Cell, currency: str) -> dict[str, Any]:
+    return {"seats": cell.seats, "amount": str(in_currency(cell.amount, currency))}
 
 
 def _line(line: Line) -> dict[str, Any]:
-    cells = {stage.value: _cell(line.cells[stage]) for stage in STAGES}
-    return {"profile": line.profile.pk, "license": line.license, **cells, "saved": _cell(line.saved)}
+    cells = {stage.value: _cell(line.cells[stage], line.currency) for stage in STAGES}
+    return {"profile": line.profile.pk, "license": line.license, **cells, "saved": _cell(line.saved, line.currency)}
 
 
 def _group(group: Group, ledger: Ledger, minimum: int) -> dict[str, Any]:
@@ -75,17 +75,17 @@ def _group(group: Group, ledger: Ledger, minimum: int) -> dict[str, Any]:
     names = ("verified", "again", "saved")
     return {
         "currency": group.currency,
-        "saved": _cell(group.saved),
+        "saved": _cell(group.saved, group.currency),
         "lines": [_line(line) for line in group.lines],
         "departments": [
             {
                 "department": row["department"],
                 "cost_center": row["cost_center"],
-                **{name: _cell(row[name]) for name in names},
+                **{name: _cell(row[name], group.currency) for name in names},
             }
             for row in shown
         ],
-        "departments_together": _cell(sum((row["saved"] for row in small), Cell())) if small else None,
+        "departments_together": _cell(sum((row["saved"] for row in small), Cell()), group.currency) if small else None,
     }
 
 

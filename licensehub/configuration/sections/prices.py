@@ -12,7 +12,8 @@ from integrations.models import IntegrationProfile
 from licensehub.configuration.changes import Kind, Plan, shown
 from licensehub.configuration.reading import Entry
 from subscriptions.models import Per, Price
-from subscriptions.money.prices import PriceInput, enter_price, withdraw_price
+from subscriptions.models.money import in_currency
+from subscriptions.money.prices import PriceInput, enter_price, too_many_decimals, withdraw_price
 
 ENTER: Final = "subscriptions.add_price"
 WITHDRAW: Final = "subscriptions.change_price"
@@ -34,7 +35,7 @@ def dump(profile: IntegrationProfile) -> list[dict[str, Any]]:
 def _values(row: Price | PriceInput) -> dict[str, Any]:
     return {
         "license": row.license,
-        "amount": f"{row.amount:.2f}",
+        "amount": str(in_currency(row.amount, row.currency)),
         "currency": row.currency,
         "per": str(row.per),
         "valid_from": row.valid_from.isoformat(),
@@ -66,8 +67,8 @@ def _plan(
     entry.only("license", "amount", "currency", "per", "valid_from")
     wanted = PriceInput(
         license=entry.required("license").text(),
-        amount=_amount(entry.required("amount")),
-        currency=entry.required("currency").text(),
+        amount=_amount(entry.required("amount"), currency := entry.required("currency").text()),
+        currency=currency,
         per=Per(entry.required("per").one_of(Per.values)),
         valid_from=day_of(entry.required("valid_from")),
     )
@@ -90,14 +91,16 @@ def _plan(
     plan.add(Kind.CHANGE if former else Kind.ADD, f"{name}: prices", before + shown(_values(wanted)), entry, ENTER, do)
 
 
-def _amount(entry: Entry) -> Decimal:
+def _amount(entry: Entry, currency: str) -> Decimal:
     text = entry.text()
     try:
         amount = Decimal(text) if text.isascii() and text.replace(".", "", 1).isdecimal() else None
     except InvalidOperation:
         amount = None
-    if amount is None or amount >= MAX_AMOUNT or amount != round(amount, 2):
-        raise entry.wrong("Write an amount with at most two decimals, e.g. 192.00.")
+    if amount is None or amount >= MAX_AMOUNT:
+        raise entry.wrong("Write an amount, e.g. 192.00.")
+    if sentence := too_many_decimals(amount, currency):
+        raise entry.wrong(sentence)
     return amount
 
 

@@ -15,9 +15,10 @@ document.addEventListener("DOMContentLoaded", () => {
             sums[currency] = (sums[currency] || 0) + Number(amount);
         }
         const language = document.documentElement.lang || "en";
-        // As other pages write amounts: cents, or none for a whole amount, whatever is usual for the currency.
+        // As other pages write amounts: the decimals of the currency, or none for a whole amount.
         const text = ([currency, sum]) => {
-            const amount = Math.round(sum * 100) / 100, digits = Number.isInteger(amount) ? 0 : 2;
+            const usual = new Intl.NumberFormat(language, { style: "currency", currency }).resolvedOptions().maximumFractionDigits;
+            const amount = Number(sum.toFixed(Math.max(usual, 2))), digits = Number.isInteger(amount) ? 0 : Math.max(usual, 2);
             const decimals = { minimumFractionDigits: digits, maximumFractionDigits: digits };
             return new Intl.NumberFormat(language, { style: "currency", currency, ...decimals }).format(amount);
         };

@@ -81,7 +81,7 @@ class PriceAdmin(ExportMixin, ReadOnlyAdmin):
         ListColumn(
             "price",
             [
-                (gettext_lazy("Amount"), lambda row: row.amount),
+                (gettext_lazy("Amount"), lambda row: row.exact_amount),
                 (gettext_lazy("Currency"), lambda row: row.currency),
                 (gettext_lazy("For"), lambda row: row.get_per_display()),
             ],

@@ -14,8 +14,9 @@ from integrations.models import IntegrationProfile
 from licensehub.ui.time_zones import company_day
 from subscriptions.admin.widgets.inputs import INPUT, DayField
 from subscriptions.models import Per, ProtectionKind
+from subscriptions.models.money import MOST_DECIMALS
 from subscriptions.money.currencies import currencies
-from subscriptions.money.prices import PriceInput
+from subscriptions.money.prices import PriceInput, too_many_decimals
 from subscriptions.rules.words import words_of
 
 
@@ -29,10 +30,10 @@ class PriceForm(forms.Form):
     license = forms.ChoiceField(label=gettext_lazy("License type"), widget=UnfoldAdminSelectWidget)
     amount = forms.DecimalField(
         label=gettext_lazy("Price of one seat"),
-        max_digits=12,
-        decimal_places=2,
+        max_digits=13,
+        decimal_places=MOST_DECIMALS,
         min_value=0,
-        widget=forms.NumberInput(attrs={**INPUT, "step": "0.01", "inputmode": "decimal"}),
+        widget=forms.NumberInput(attrs={**INPUT, "step": "0.001", "inputmode": "decimal"}),
         help_text=gettext_lazy("0 for a license type that costs nothing: its seats count as no savings."),
     )
     currency = forms.ChoiceField(label=gettext_lazy("Currency"), widget=UnfoldAdminSelectWidget)
@@ -68,6 +69,10 @@ class PriceForm(forms.Form):
             raise ValidationError(
                 _("“{profile}” has no license type “{license}”.").format(profile=profile, license=license)
             )
+        if {"amount", "currency"} <= set(cleaned) and (
+            sentence := too_many_decimals(cleaned["amount"], cleaned["currency"])
+        ):
+            self.add_error("amount", sentence)
         return cleaned
 
     def price(self) -> PriceInput:

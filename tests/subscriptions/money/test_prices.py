@@ -6,12 +6,14 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
 import pytest
+from babel.numbers import get_currency_precision
 from django.utils import timezone, translation
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import Per, Price, Subscription
+from subscriptions.models.money import minor_units
 from subscriptions.money.currencies import amount_text, currencies
 from subscriptions.money.prices import PriceInput, PriceList, enter_price, money_of, withdraw_price
 
@@ -39,6 +41,35 @@ def test_shown_amounts_add_up_in_every_currency():
         digits = [D("".join(sign for sign in text if sign in "0123456789.").strip(".")) for text in (*parts, whole)]
         assert digits == [D("49.60"), D("49.60"), D("99.20")], code
     assert {"USD", "EUR", "CHF", "JPY"} <= set(currencies()) and "DEM" not in currencies()
+
+
+def test_amounts_have_the_decimals_of_their_currency(organization, alice):
+    """From the entry over sums to the text: a third decimal of a dinar is neither refused nor lost."""
+    profile = organization.profile
+    dinar = entered(profile, alice, "12.345", currency="KWD", per=Per.MONTH)
+    yen, dollar = entered(profile, alice, "2400", JULY, currency="JPY"), entered(profile, alice, "19.5", license="free")
+    for amount, currency, most in (("1.2345", "KWD", 3), ("49.6", "JPY", 0), ("1.005", "USD", 2), ("1.005", "RSD", 2)):
+        with pytest.raises(Refused, match=f"An amount in {currency} has {most} decimals at most"):
+            entered(profile, alice, amount, date(2026, 1, 1), currency=currency)
+    prices = [Price.objects.get(pk=row.pk) for row in (dinar, yen, dollar)]
+    assert [str(row.exact_amount) for row in prices] == ["12.345", "2400", "19.50"]
+    assert [str(row.yearly) for row in prices] == ["148.140", "2400", "19.50"]
+    seats = {(profile.pk, "full"): 3}
+    assert str(money_of(PriceList([profile]), seats, day=MARCH)) == "KWD\u00a0444.420 per year"
+    assert str(money_of(PriceList([profile]), seats, day=JULY)) == "¥7,200 per year"
+    event = AuditEvent.objects.filter(action="price.entered").order_by("sequence")[0]
+    assert (event.data["amount"], event.target_label) == ("12.345", "Full, KWD 12.345 per month")
+
+
+def test_decimals_are_those_of_iso_4217():
+    """Babel has the coins in use, which are fewer for some. It has more than two where ISO 4217 has, and only there."""
+    for code in currencies():
+        usual = get_currency_precision(code)
+        assert minor_units(code) in ((usual,) if usual > 2 else (2, usual)), code
+    assert [minor_units(code) for code in ("JPY", "KRW", "USD", "RSD", "KWD", "BHD", "JOD", "IQD")] == [
+        *(0, 0, 2, 2),
+        *(3, 3, 3, 3),
+    ]
 
 
 def test_a_price_holds_from_its_day_until_the_next_one(organization, alice):

@@ -20,6 +20,7 @@ from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import Per, Price, Reclaim, RemovalCandidate
 from subscriptions.money.prices import PriceInput, enter_price
 from subscriptions.reclaims.engine import reclaim_due
+from subscriptions.reports.figures import amounts, figures
 from tests.support.pages import text_of
 from tests.support.profile_states import HOSTILE
 
@@ -47,6 +48,9 @@ def test_a_company_admin_enters_and_withdraws_a_price_and_others_read(organizati
         ({"valid_from": "soon"}, "year-month-day"),
         ({"license": HOSTILE[:40]}, "Select a valid choice"),
         ({"currency": "XXX"}, "Select a valid choice"),
+        ({"amount": "1.5", "currency": "JPY"}, "An amount in JPY has 0 decimals at most."),
+        ({"amount": "1.005"}, "An amount in USD has 2 decimals at most."),
+        ({"amount": "1.0005", "currency": "KWD"}, "no more than 3 decimal places"),
     ):
         assert words in text_of(admin.post(ADD, form(organization.profile, **bad)))
     address = reverse("admin:subscriptions_price_withdraw", args=[row.pk])
@@ -84,6 +88,33 @@ def saved(world, alice, bob):
     world.sandbox.world.change_by_hand(back.subscription.external_id, {"active": True})
     world.download()
     return world
+
+
+def test_three_decimals_are_the_same_on_the_page_in_the_files_and_in_the_report(saved, sign_in, alice):
+    Price.objects.all().delete()
+    Price.objects.create(
+        profile=saved.profile,
+        license="full",
+        amount=Decimal("12.345"),
+        currency="KWD",
+        valid_from=timezone.localdate() - timedelta(days=90),
+        entered_by=alice,
+    )
+    client = sign_in("Company admin")
+    taken = Reclaim.objects.filter(direction="deactivate", state="done", license="full").count()
+    assert taken
+    page = text_of(client.get(SAVINGS))
+    assert f"KWD\u00a0{taken * Decimal('12.345')}" in page.replace("&nbsp;", "\u00a0")
+    for address in (
+        f"{LIST}export/csv/",
+        f"{reverse('admin:subscriptions_savings_export', args=['csv'])}?stage=verified",
+    ):
+        lines = list(csv.DictReader(io.StringIO(client.get(address).getvalue().decode("utf-8-sig"))))
+        assert {line.get("Amount", line.get("Amount per year")) for line in lines} == {"12.345"}, address
+    [data] = figures([saved.profile], timezone.localdate().replace(day=1))
+    again = Reclaim.objects.filter(bought_again=True, license="full").count()
+    assert amounts(data, "saved") == {"KWD": (taken - again) * Decimal("12.345")}
+    assert all(Decimal(line["amount"]) % Decimal("12.345") == 0 for line in data["lines"] if line["currency"])
 
 
 def test_the_page_begins_with_the_currency_of_the_reclaimed_seats(saved, alice, sign_in):
