@@ -57,6 +57,7 @@ ENVIRONMENT: Final = {
     "SECURE_HSTS_SECONDS": ("E015", "Write seconds, such as 31536000."),
     "WEB_PORT": ("E015", "Write a port, such as 8000."),
     "EVIDENCE_PACK_HOURS": ("E015", "Write hours, such as 24."),
+    "EXPORTS_PER_HOUR": ("E015", "Write a number of files, such as 60."),
     "ANCHOR_MAIL_HOURS": ("E015", "Write hours, such as 24, or 0 for each anchor."),
     "SNAPSHOT_DAYS": ("E015", "Write days, such as 400."),
     "HISTORY_MONTHS": ("E015", "Write months, such as 24, or 0 to keep all of it."),
