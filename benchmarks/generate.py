@@ -1,7 +1,7 @@
 """An organization of any size, made inside the database: members, candidates, reclaims and audit events.
 
 The same size gives the same rows. About 15 % of the members are candidates, 4 % were never active, 3 % take no seat,
-and 12 % are guests. The signatures of the audit events are not valid: `verify_chain` reports the first one.
+and 12 % are guests. The signatures of the audit events are not valid: a verification reports the first one.
 """
 
 from __future__ import annotations

@@ -2104,7 +2104,6 @@ class Migration(migrations.Migration):
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("starts", models.DateField(verbose_name="first day away")),
                 ("ends", models.DateField(verbose_name="last day away")),
-                ("named_at", models.DateTimeField(default=licensehub.database.clock.database_now)),
                 ("ended_at", models.DateTimeField(null=True)),
                 (
                     "deputy",

@@ -12,7 +12,6 @@ from django.db import connection
 from licensehub.audit.actions import Action
 from licensehub.audit.chain.offline_verifier import canonical, text_digest
 from licensehub.audit.chain.signed import NotSigned, newest_signed
-from licensehub.audit.chain.verify import verify_chain
 from licensehub.audit.models import AuditEvent, ChainHead
 from licensehub.audit.triggers import create, drop
 from subscriptions.accounts.rights import able
@@ -24,6 +23,7 @@ from subscriptions.models import Reclaim, RequestedRemoval
 from subscriptions.reclaims.engine import reclaim_due
 from tests.attacks.forgery import hash_of
 from tests.support.attacks import attack
+from tests.support.audit_chain import verify_chain
 from tests.support.fixtures import World, person
 
 pytestmark = pytest.mark.usefixtures("real_rights")

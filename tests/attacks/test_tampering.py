@@ -20,12 +20,13 @@ from licensehub.audit.anchors.keys import new_keys
 from licensehub.audit.chain.checkpoint import Checkpoint, checkpoint_of_database
 from licensehub.audit.chain.extract import NothingToExtract, write_extract
 from licensehub.audit.chain.offline_verifier import Finding, Given, Kind, check_files
-from licensehub.audit.chain.verify import verify, verify_chain
+from licensehub.audit.chain.verify import verify
 from licensehub.audit.erase import erase_texts
 from licensehub.audit.log import record_many
 from licensehub.audit.models import AuditEvent
 from licensehub.audit.triggers import drop
 from tests.attacks.forgery import Attacker, Forged, read, regrow, write
+from tests.support.audit_chain import verify_chain
 
 ATTACKS = 1000
 ANCHORED = (4, 9, 15, 20)

@@ -20,11 +20,11 @@ from licensehub.audit.anchors.keys import new_keys
 from licensehub.audit.anchors.write import write_anchor
 from licensehub.audit.chain import checkpoint
 from licensehub.audit.chain.checkpoint import checkpoint_of_database
-from licensehub.audit.chain.verify import verify_chain
 from licensehub.audit.log import record
 from licensehub.audit.models import StoredAnchor
 from licensehub.audit.triggers import drop
 from tests.attacks.forgery import Forged, Row, read, regrow, write
+from tests.support.audit_chain import verify_chain
 
 VERIFY = "/admin/audit/auditevent/verify/"
 

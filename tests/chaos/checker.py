@@ -14,9 +14,9 @@ from typing import Any
 from django.db import connection
 
 from integrations.connectors.miro.sandbox.control import SandboxControl
-from licensehub.audit.chain.verify import verify_chain
 from licensehub.audit.models import AuditEvent
 from subscriptions.models import CandidateState, Direction, Reclaim, ReclaimState, RequestedRemoval
+from tests.support.audit_chain import verify_chain
 
 AT_REST = {
     ReclaimState.DONE: {CandidateState.CLOSED_COMPLETE},

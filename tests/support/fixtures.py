@@ -21,7 +21,6 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.chain import checkpoint
 from licensehub.audit.chain.offline_verifier import EMPTY
-from licensehub.audit.chain.verify import verify_chain
 from licensehub.audit.log import record
 from licensehub.audit.models import AuditEvent
 from licensehub.audit.transactions import open_transactions
@@ -34,6 +33,7 @@ from subscriptions.models import DecidingRight, DownloadRun, ReclaimRule, Remova
 from subscriptions.models.download import StartedBy
 from subscriptions.profiles import lifecycle
 from tests.support import cached_world
+from tests.support.audit_chain import verify_chain
 from tests.support.cached_world import CachedWorld
 
 MEMBERS = 120

@@ -12,9 +12,9 @@ from django.apps import apps
 from django.db import models, transaction
 from django.utils import timezone
 
-from licensehub.audit.chain.verify import verify_chain
 from subscriptions.models import Bucket, DecidingRight, ReclaimRule, Subscription
 from tests.support import cached_rows, cached_world
+from tests.support.audit_chain import verify_chain
 from tests.support.fixtures import World, connect, fill, person
 
 # Drawn by each download, or numbered, or made from such values.

@@ -54,12 +54,7 @@ def verify() -> Report:
     known = [*_checkpoints(), *genuine]
     fit = set(without_set_aside([Checkpoint(point.sequence, point.hash, point.at) for point in known]))
     points = [point for point in known if Checkpoint(point.sequence, point.hash, point.at) in fit]
-    return _check(Chain(points, now=database_now(), findings=findings))
-
-
-def verify_chain() -> Report:
-    """Check the events, their signatures and the head, without the times and all that is known elsewhere."""
-    return _check(Chain())
+    return check(Chain(points, now=database_now(), findings=findings))
 
 
 def _anchors() -> tuple[list[Point], list[Finding]]:
@@ -87,7 +82,8 @@ def _checkpoints() -> Iterator[Point]:
             logger.warning("The audit is verified without a checkpoint: %s", away)
 
 
-def _check(chain: Chain) -> Report:
+def check(chain: Chain) -> Report:
+    """Check all events, their signatures and the head by what `chain` knows from elsewhere."""
     before, is_signed = _head(), checker()
     at_head = EMPTY
     try:

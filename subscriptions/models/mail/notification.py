@@ -145,7 +145,6 @@ class Deputy(models.Model):
     deputy = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="deputy_of")
     starts = models.DateField(_("first day away"))
     ends = models.DateField(_("last day away"))
-    named_at = models.DateTimeField(default=database_now)
     # The moment when the person ended it before its last day.
     ended_at = models.DateTimeField(null=True)
 

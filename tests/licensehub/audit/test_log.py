@@ -14,11 +14,11 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.chain.offline_verifier import Kind, body_digest, canonical, chain_hash, text_digest
 from licensehub.audit.chain.signature import signer
-from licensehub.audit.chain.verify import verify_chain
 from licensehub.audit.erase import NotErasable, erase_texts
 from licensehub.audit.log import NotInTransaction, Row, record, record_many, record_rows
 from licensehub.audit.models import AuditEvent, ChainHead
 from licensehub.audit.triggers import ERASED, KEPT, create, drop
+from tests.support.audit_chain import verify_chain
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.db.models import QuerySet
 
-from licensehub.audit.chain.verify import verify_chain
 from licensehub.audit.models import AuditEvent
 from subscriptions.approvals import closing, decide
 from subscriptions.approvals.request import request_reclaim
@@ -31,6 +30,7 @@ from subscriptions.models import (
 )
 from subscriptions.reclaims import enqueue
 from subscriptions.reclaims.signed.signatures import is_signed, sign
+from tests.support.audit_chain import verify_chain
 from tests.support.locks import wait_until_somebody_waits
 
 

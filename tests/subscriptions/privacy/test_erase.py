@@ -16,7 +16,6 @@ from django.urls import reverse
 from django.utils import timezone
 
 from integrations import sending
-from licensehub.audit.chain.verify import verify_chain
 from licensehub.audit.models import AuditEvent
 from licensehub.ui.models import SavedView
 from subscriptions.approvals import decide
@@ -46,6 +45,7 @@ from subscriptions.privacy.person import Words
 from subscriptions.privacy.retention import erase_due, note_due
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.rules.protections import ProtectionInput, protect_people
+from tests.support.audit_chain import verify_chain
 from tests.support.fixtures import World
 from tests.support.restoring import reclaimed
 

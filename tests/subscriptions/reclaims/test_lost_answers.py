@@ -10,7 +10,6 @@ from django.utils import timezone
 
 from integrations.connectors.miro.connector import MiroConnector
 from integrations.models import IntegrationProfile
-from licensehub.audit.chain.verify import verify_chain
 from licensehub.audit.models import AuditEvent
 from licensehub.operations.doctor.findings import Level, run_checks
 from licensehub.operations.metrics.collect import work
@@ -22,6 +21,7 @@ from subscriptions.models import Reclaim, ReclaimRule
 from subscriptions.reclaims import lost_answers, restores
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.reclaims.lost_answers import FIRST_HOLD, LONGEST_HOLD, MAX_LOST
+from tests.support.audit_chain import verify_chain
 from tests.support.fixtures import World, actions
 from tests.support.pages import text_of
 

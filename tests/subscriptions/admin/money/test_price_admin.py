@@ -104,7 +104,7 @@ def test_three_decimals_are_the_same_on_the_page_in_the_files_and_in_the_report(
     taken = Reclaim.objects.filter(direction="deactivate", state="done", license="full").count()
     assert taken
     page = text_of(client.get(SAVINGS))
-    assert f"KWD\u00a0{taken * Decimal('12.345')}" in page.replace("&nbsp;", "\u00a0")
+    assert f"KWD {taken * Decimal('12.345')}" in page
     for address in (
         f"{LIST}export/csv/",
         f"{reverse('admin:subscriptions_savings_export', args=['csv'])}?stage=verified",
