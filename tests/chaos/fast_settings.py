@@ -40,7 +40,7 @@ def hurry() -> None:
     Reclaim.LEASE = DownloadRun.LEASE = timedelta(seconds=float(os.environ["CHAOS_LEASE"]))
     engine.CLAIM = int(os.environ["CHAOS_CLAIM"])
     engine.claim.__kwdefaults__ = {**(engine.claim.__kwdefaults__ or {}), "count": engine.CLAIM}
-    lost_answers.FIRST_HOLD = lost_answers.LONGEST_HOLD = timedelta(seconds=3)  # type: ignore[misc]
+    lost_answers.FIRST_HOLD = lost_answers.LONGEST_HOLD = timedelta(seconds=3)
     outcomes.READ_BACK_DELAY = timedelta(seconds=float(os.environ["CHAOS_LEASE"]) / 3)
     holds.RETRY_DELAY = outcomes.RETRY_DELAY = timedelta(seconds=3)
     # An answer that hangs comes when nobody waits for it any more.
