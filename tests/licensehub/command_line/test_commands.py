@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 import pytest
 
-from licensehub.api.client import ApiError
+from licensehub.api.client import ApiError, Client
 from licensehub.command_line import calls
 from licensehub.command_line.exit_codes import Exit
 from licensehub.command_line.main import cli as group
+from subscriptions.approvals.closing import drop
+from subscriptions.candidates.request_digest import digest_if_signed
 from subscriptions.models import Protection, ReclaimRule, Subscription
 from tests.support.fixtures import person
 
@@ -39,6 +42,35 @@ def test_no_option_takes_a_token():
     for words, command in leaves(group):
         assert not any("token" in one.name for one in command.params), words
     assert {one.name for one in group.params if "token" in one.name} == {"token_file"}
+
+
+@pytest.mark.parametrize("changes", [2, 3])
+def test_a_request_that_changes_while_it_is_read_is_read_again_three_times(
+    organization, cli, program, alice, bob, monkeypatch, changes
+):
+    """The list that is shown is the one whose digest is shown: an approver names that digest."""
+    request = organization.ask(alice, count=5)
+    left, read = iter(list(request.removals.order_by("pk"))[:changes]), Client.people
+    shown: list[int] = []
+
+    def people(client: Client, pk: int, **given: Any) -> Any:
+        found = read(client, pk, **given)
+        shown.append(len(found["items"]))
+        if removal := next(left, None):
+            drop(removal, actor=bob, reason="Needs it")
+        return found
+
+    monkeypatch.setattr(Client, "people", people)
+    ran = cli(program(alice), "requests", "show", str(request.pk), "--json")
+    assert len(shown) == 3
+    if changes == 3:
+        assert (ran.code, ran.out) == (Exit.REFUSED, "") and "changes again and again" in ran.err
+    else:
+        standing = set(request.removals.filter(dropped_at=None).values_list("candidate__subscription__external_id"))
+        request.refresh_from_db()
+        listed = {(row["external_id"],) for row in ran.json["listed"] if not row["dropped_at"]}
+        assert listed == standing and len(standing) == 3
+        assert (ran.json["revision"], ran.json["digest"]) == (request.revision, digest_if_signed(request))
 
 
 def test_lists_are_read_to_their_end(organization, cli, program, alice):

@@ -207,3 +207,9 @@ def test_the_page_of_a_profile_has_a_badge_for_each_of_its_switches(world, carol
     for values in ({"activity_doubted_at": START}, {"held_at": START}, {"sending_stopped": True}):
         IntegrationProfile.objects.update(**values)
         assert as_user(carol).get(page).status_code == 200
+
+
+def test_the_control_without_the_hold_everybody_is_in_doubt(approved, monkeypatch):
+    monkeypatch.setattr(lost_answers, "note_lost", lambda item: None)
+    approved.miro.fault("error_before", times=ALWAYS, match=PATCH)
+    assert reclaim_due(approved.profile).in_doubt == PEOPLE
