@@ -553,8 +553,8 @@ class Migration(migrations.Migration):
                 ("changed", models.PositiveIntegerField(default=0, editable=False)),
                 ("gone", models.PositiveIntegerField(default=0, editable=False)),
                 ("unchanged", models.PositiveIntegerField(default=0, editable=False)),
-                ("new_after", models.PositiveIntegerField(default=0, editable=False)),
-                ("new_until", models.PositiveIntegerField(default=0, editable=False)),
+                ("new_after", models.PositiveBigIntegerField(default=0, editable=False)),
+                ("new_until", models.PositiveBigIntegerField(default=0, editable=False)),
                 ("implausible", models.PositiveIntegerField(default=0, editable=False)),
                 ("problem", models.TextField(blank=True, editable=False)),
                 (

@@ -150,8 +150,8 @@ class DownloadRun(models.Model):
     unchanged = models.PositiveIntegerField(default=0, editable=False)
     # The subscriptions that it found first: their ids are greater than the first number, up to the second one. Each id
     # in between that has another `first_run` is one of another profile.
-    new_after = models.PositiveIntegerField(default=0, editable=False)
-    new_until = models.PositiveIntegerField(default=0, editable=False)
+    new_after = models.PositiveBigIntegerField(default=0, editable=False)
+    new_until = models.PositiveBigIntegerField(default=0, editable=False)
     # The number of members with a date that cannot be right, e.g. 1970. Such a date is unknown.
     implausible = models.PositiveIntegerField(default=0, editable=False)
     # What stopped it, and what to do next; one or two sentences.

@@ -19,6 +19,7 @@ from tests.support.fixtures import World, connect, fill, person
 
 # Drawn by each download, or numbered, or made from such values.
 DRAWN = {"token", "ciphertext", "salt", "text_digest", "hmac", "hash", "previous_hash", "correlation", "target_id"}
+DRAWN |= {"new_after", "new_until"}
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?(\+00:00|Z)?")
 KEY = re.compile(r"profile \d+|\[\d+\]|'run': \d+|\bD-\d+")
 
