@@ -137,9 +137,13 @@ def _result(event: Any) -> dict[str, Any]:
 
 
 def _chain(data: dict[str, Any]) -> dict[str, Any]:
-    """The numbers of the bar: events that an anchor knows, and all events since."""
-    proved, last = data["proved_to"], ChainHead.objects.get(pk=1).sequence
+    """The numbers of the bar: of the verified events, those that an anchor knows, and the others.
+
+    `newer` events came after the verification, without its own event. Nobody has looked at them.
+    """
+    proved, last = data["proved_to"], data["last"]
     since = max(last - proved, 0)
+    newer = max(ChainHead.objects.get(pk=1).sequence - last - 1, 0)
     if proved:
         plausible = ngettext("{count} plausible since", "{count} plausible since", since)
     else:  # there is no anchor since which
@@ -154,6 +158,11 @@ def _chain(data: dict[str, Any]) -> dict[str, Any]:
         "until": _("up to {moment}, by an anchor in {source}").format(
             moment=day_and_time(at), source=translated(data["proved_by"])
         ),
-        "since_words": words.format(count=number(since)),
+        "since_words": words.format(count=number(since)) if since or not proved else "",
+        "newer": ngettext(
+            "{count} newer event is not verified yet.", "{count} newer events are not verified yet.", newer
+        ).format(count=number(newer))
+        if newer
+        else "",
         "share": round(100 * proved / last) if last else 0,
     }

@@ -70,10 +70,14 @@ class Person:
         return self.reclaim is not None and self.reclaim.state in failed
 
     @property
-    def is_news(self) -> bool:
+    def has_news(self) -> bool:
+        """Since the request: changed, dropped, wants to keep the seat, could not be sent, or changed outside."""
+        return self.has_failed or self.is_changed or self.removal.answer == Answer.KEEP or bool(self.outside)
+
+    @property
+    def comes_first(self) -> bool:
         """Shown at the top of the list."""
-        news = self.is_changed or self.removal.answer == Answer.KEEP or bool(self.review)
-        return self.has_failed or news or bool(self.outside)
+        return self.has_news or bool(self.review)
 
     @property
     def review(self) -> str:
@@ -157,7 +161,7 @@ def people_of(request: ReclaimRequest) -> list[Person]:
         row.profile = request.profile
         change = _dropped_by_hand(removal) or change_since(removal.candidate, removal.evidence)
         people.append(Person(removal, change, confirmation_of(row, run), outside.get(removal.pk, [])))
-    return sorted(people, key=lambda person: (not person.outside, not person.has_failed, not person.is_news))
+    return sorted(people, key=lambda person: (not person.outside, not person.has_failed, not person.comes_first))
 
 
 def _dropped_by_hand(removal: RequestedRemoval) -> Change | None:
@@ -169,7 +173,7 @@ def _dropped_by_hand(removal: RequestedRemoval) -> Change | None:
 
 def table_of(people: list[Person], request: ReclaimRequest) -> dict[str, Any]:
     """All people with news are on the page, however many they are; only people without news are left to the export."""
-    head = max(SHOWN, sum(person.is_news for person in people))
+    head = max(SHOWN, sum(person.comes_first for person in people))
     shown, others = people[:head], people[head:]
     on_page = [*shown, *others[:FOLDED]]
     times = times_let_back_in(person.removal.candidate.subscription_id for person in on_page)
@@ -226,7 +230,7 @@ def tiles(people: list[Person]) -> dict[str, Any]:
         "median": int(median(idle)) if idle else None,
         "shortest": min(idle, default=None),
         "longest": max(idle, default=None),
-        "changed": sum(person.change.changed for person in standing),
+        "changed": sum(person.has_news for person in people),
         "reclaimed": sum(bool(person.reclaim and person.reclaim.state == ReclaimState.DONE) for person in standing),
         "under_way": sum(bool(person.reclaim and person.reclaim.finished_at is None) for person in standing),
     }

@@ -215,7 +215,8 @@ class ReclaimRequestAdmin(SignedRowsMixin, ReadOnlyPermissionsMixin, StateTabs, 
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         row: ReclaimRequest = kwargs["obj"]
-        context |= {**page_context(row, request.user), "title": _("Reclaim request")}
+        changed = request.GET.get("people") == "changed"
+        context |= {**page_context(row, request.user, changed=changed), "title": _("Reclaim request")}
         context |= packs.card(request, reverse("admin:subscriptions_reclaimrequest_evidence_pack", args=[row.pk]))
         if row.direction == Direction.REACTIVATE:
             return restore_page(row, super().render_change_form(request, context, *args, **kwargs))

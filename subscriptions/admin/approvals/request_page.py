@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -37,7 +39,8 @@ from subscriptions.notifications.notified import notified_about
 from subscriptions.schedules.working_days import until, window_text
 
 
-def page_context(request: ReclaimRequest, user: User | AnonymousUser) -> dict[str, Any]:
+def page_context(request: ReclaimRequest, user: User | AnonymousUser, *, changed: bool = False) -> dict[str, Any]:
+    """`changed`: the table has only the people with news since the request. All else is about everybody."""
     people = people_of(request)
     standing = [person.removal for person in people if not person.is_dropped]
     waits = request.state in WAITING
@@ -48,7 +51,8 @@ def page_context(request: ReclaimRequest, user: User | AnonymousUser) -> dict[st
         request.digest_now = digest  # type: ignore[attr-defined]  # read by the comparison
     return {
         **_header(request),
-        **table_of(people, request),
+        **table_of([person for person in people if person.has_news] if changed else people, request),
+        "changed": changed,
         **decision,
         "waits": waits,
         "digest": digest,
@@ -84,10 +88,19 @@ def _header(request: ReclaimRequest) -> dict[str, Any]:
         "is_open": request.state == RequestState.OPEN,
         "is_collecting": request.state == RequestState.COLLECTING,
         "overdue": is_overdue(request),
-        "requester": requester_of(request),
+        "requester": _requester(request),
         "decider": name_of(request.decided_by),
         "raiser": name_of(request.cap_raised_by),
     }
+
+
+def _requester(request: ReclaimRequest) -> SafeString | str:
+    """The name of the requester, which opens a mail about this request."""
+    user, name = request.requested_by, requester_of(request)
+    if not user or not user.email:
+        return name
+    mail = f"mailto:{quote(user.email)}?{urlencode({'subject': f'LicenseHub {request.number}'}, quote_via=quote)}"
+    return format_html('<a class="lh-text-link" href="{}">{}</a>', mail, name)
 
 
 def why_empty(request: ReclaimRequest) -> str:

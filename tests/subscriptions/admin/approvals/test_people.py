@@ -43,6 +43,30 @@ def test_whoever_changed_is_on_the_page_however_many_there_are(organization, ali
     assert [row.change.text for row in shown] == ["License changed"] * 3
 
 
+def test_the_switch_shows_as_many_people_as_it_says(organization, alice, bob, as_user, short_page):
+    request = organization.ask(alice, count=8)
+    client, address = as_user(bob), page("reclaimrequest", "change", request.pk)
+    assert "?people=changed" not in text_of(client.get(address)), "nobody changed"
+    for number in (4, 5, 6):
+        Subscription.objects.filter(external_id=str(1000 + number)).update(license="advanced")
+    closing.drop(request.removals.last(), actor=bob, reason="On leave")
+    whole, changed = client.get(address), client.get(f"{address}?people=changed")
+
+    assert (whole.context["tiles"]["changed"], whole.context["tiles"]["requested"]) == (4, 8)
+    assert 'href="?people=changed">4</a>' in text_of(whole)
+    assert len(changed.context["shown"]) == 4
+    assert (changed.context["folded"], changed.context["export_only"]) == ([], 0)
+    # A decision is about everybody.
+    assert changed.context["tiles"] == whole.context["tiles"]
+    assert changed.context["digest"] == whole.context["digest"]
+
+
+def test_the_requester_is_one_click_away(organization, alice, bob, as_user):
+    request = organization.ask(alice, count=1)
+    shown = text_of(as_user(bob).get(page("reclaimrequest", "change", request.pk)))
+    assert f'href="mailto:alice%40northwind.example?subject=LicenseHub%20{request.number}">alice</a>' in shown
+
+
 def test_the_export_has_everybody_of_the_request(organization, alice, bob, as_user, short_page):
     request = organization.ask(alice, count=8)
 

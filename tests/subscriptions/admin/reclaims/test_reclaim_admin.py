@@ -52,6 +52,14 @@ def test_every_ending_has_its_words(settled, carol, as_user):
     assert "asked by alice" in shown and "approved by bob" in shown
 
 
+def test_the_number_of_a_request_opens_as_many_reclaims(settled, carol, as_user):
+    client = as_user(carol)
+    answer = client.get(page("reclaimrequest", "change", settled.pk))
+    address = f"{LIST}?q={settled.number}&state__exact=done"
+    assert f'href="{address.replace("&", "&amp;")}">1</a>' in text_of(answer)
+    assert client.get(address).context["cl"].result_count == answer.context["tiles"]["reclaimed"] == 1
+
+
 def test_every_page_tells_the_story(settled, carol, as_user):
     client = as_user(carol)
 
