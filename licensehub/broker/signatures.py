@@ -18,6 +18,8 @@ from typing import Any, Final
 
 from django.conf import settings
 
+from licensehub.database import clock
+
 NAME: Final = "signature"
 MADE: Final = "made_at"
 AGAIN: Final = "redelivered"
@@ -28,7 +30,7 @@ _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str
 
 def signed(message: Mapping[str, Any]) -> dict[str, Any]:
     """The message with the time and its signature."""
-    dated = {**message, MADE: int(time.time())}
+    dated = {**message, MADE: int(_now())}
     return {**dated, NAME: _signature(dated)}
 
 
@@ -46,7 +48,15 @@ def why_dropped(message: Any) -> str:
     """`unsigned` if it is not ours, `old` if it was sent again or waited for too long, else an empty text."""
     if not is_signed(message):
         return "unsigned"
-    return "" if abs(time.time() - _due(message)) <= MAX_AGE_SECONDS else "old"
+    return "" if abs(_now() - _due(message)) <= MAX_AGE_SECONDS else "old"
+
+
+def _now() -> float:
+    """The time of the database, as far as this process knows it without a query, in seconds since 1970.
+
+    Else one host with a wrong clock would take the messages of the others out of the queue, and drop them.
+    """
+    return time.time() - clock.known_skew().total_seconds()
 
 
 def _due(message: Mapping[str, Any]) -> float:

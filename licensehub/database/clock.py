@@ -57,6 +57,11 @@ def skew() -> timedelta:
     return measured.ahead
 
 
+def known_skew() -> timedelta:
+    """The last measured `skew`, without a query; 0 before the first one."""
+    return _Last.measured.ahead if _Last.measured else timedelta()
+
+
 def is_too_far() -> bool:
     """Whether the clock of this host is wrong, or the one of the database."""
     return abs(skew()) > MAX_SKEW

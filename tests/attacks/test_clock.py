@@ -13,6 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from integrations.installation import findings
+from licensehub.broker import signatures
 from licensehub.database import clock
 from licensehub.database.clock import database_now
 from subscriptions import tasks
@@ -92,6 +93,22 @@ def test_a_clock_that_jumps_is_noticed_at_once(db, real_database_clock, django_a
         assert abs(clock.skew() - timedelta(hours=1)) < timedelta(seconds=5)
         assert clock.is_too_far()
     assert not clock.is_too_far()
+
+
+@on_postgresql
+@pytest.mark.parametrize("wrong", [DAY_AND_HOUR, -DAY_AND_HOUR])
+def test_a_host_with_a_wrong_clock_drops_no_message_of_the_others(db, real_database_clock, monkeypatch, wrong):
+    """Nor do the others drop its own. Else that host would empty the queues, or nobody would do what it enqueues."""
+    theirs = signatures.signed({"body": "x"})
+    with time_machine.travel(timezone.now() + wrong):
+        database_now()  # as the heartbeat of a worker does every 15 seconds
+        assert signatures.why_dropped(theirs) == ""
+        ours = signatures.signed({"body": "x"})
+        with monkeypatch.context() as control:
+            control.setattr(clock, "known_skew", timedelta)
+            assert signatures.why_dropped(theirs) == "old"
+    clock.forget()
+    assert signatures.why_dropped(ours) == ""
 
 
 def _asked() -> datetime:

@@ -1,0 +1,41 @@
+"""A worker takes tasks again, by itself, each time the broker was killed."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from django.contrib.auth.models import User
+
+from integrations.models import IntegrationProfile
+from licensehub.audit.actions import Action
+from licensehub.audit.models import AuditEvent
+from subscriptions import tasks
+from subscriptions.models import ReclaimRule
+from subscriptions.profiles import lifecycle
+from tests.support.servers import BrokerProcess
+
+pytestmark = pytest.mark.worker
+KILLS = 5
+# Celery connects again after 2, 4, 6, ... seconds.
+MAX_WAIT = 60  # seconds
+
+
+def test_a_worker_takes_tasks_after_each_kill_of_the_broker(
+    real_transactions, celery_worker_process, broker_process: BrokerProcess, alice: User
+):
+    profile = lifecycle.create_profile(name="Northwind", organization_id="1", kind="miro_enterprise", actor=None)
+    ReclaimRule.objects.create(profile=profile, licenses=["full"])
+    worker = celery_worker_process()
+    done = AuditEvent.objects.filter(action=Action.LEDGER_RECONCILED)
+    for number in range(1, KILLS + 1):
+        broker_process.restart()
+        IntegrationProfile.objects.update(state="published", reconcile_due_by=alice)
+        until = time.monotonic() + MAX_WAIT
+        while done.count() < number:
+            # As the sweep does: what is lost is enqueued again.
+            tasks.enqueue_task(tasks.reconcile_ledger, profile.pk)
+            assert worker.process.poll() is None, worker.log.read_text(errors="replace")[-3000:]
+            assert time.monotonic() < until, worker.log.read_text(errors="replace")[-3000:]
+            time.sleep(1)
+    assert done.count() == KILLS, "a task that was enqueued again did nothing twice"
