@@ -34,6 +34,14 @@ class Confirmation:
         """The same, with the day and the time of the download in place of how long ago it was."""
         return self._sentence(day_and_time(self.at))
 
+    @property
+    def below_the_download(self) -> str:
+        """`unchanged since Nov 3, 2026`, in a list that names the download once; empty for facts as new as it."""
+        if self.by == LOOKED_UP:
+            return self.sentence
+        since = self.unchanged_since
+        return _("unchanged since {day}").format(day=day(since)) if since else ""
+
     def _sentence(self, when: str) -> str:
         if self.by == LOOKED_UP:
             return _("Looked up {when}").format(when=when)

@@ -212,8 +212,12 @@ class Money:
 
     def __str__(self) -> str:
         """`$9,600 per year`, `$9,600 and €432 per year`; empty without any price."""
-        parts = [amount_text(amount, currency) for currency, amount in sorted(self.amounts.items()) if amount]
-        return _("{amount} per year").format(amount=joined(parts)) if parts else ""
+        return _("{amount} per year").format(amount=self.amount) if self.amount else ""
+
+    @property
+    def amount(self) -> str:
+        """`$9,600`, `$9,600 and €432`; empty without any price."""
+        return joined([amount_text(amount, currency) for currency, amount in sorted(self.amounts.items()) if amount])
 
 
 def money_of(prices: PriceList, seats: Mapping[tuple[int, str], int], *, day: date | None = None) -> Money:

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 from licensehub.translations.stored import translated
 from licensehub.ui.csv_file import Column, Moment
 from licensehub.ui.formatting import day, name_of
-from subscriptions.activity.confirmation import Confirmation, confirmation_of, newest_runs
+from subscriptions.activity.confirmation import LOOKED_UP, Confirmation, confirmation_of, newest_runs
 from subscriptions.activity.reactivation import let_back_in, times_let_back_in
 from subscriptions.admin.approvals.answers import Reply, reply_of
 from subscriptions.admin.approvals.keeping import kept_sentence
@@ -200,7 +200,9 @@ def _row(person: Person, request: ReclaimRequest, times: int) -> PersonRow:
         last_activity=last_activity(evidence),
         license=license_label(request.profile, evidence["license"]),
         admin_roles=", ".join(admin_roles(evidence)),
-        change=person.change if person.is_changed else replace(person.change, detail=person.confirmed.sentence),
+        change=person.change
+        if person.is_changed
+        else replace(person.change, detail=person.confirmed.below_the_download),
         is_changed=person.is_changed,
         reply=reply_of(removal, request),
         dropped=_dropped(removal, dropped_by) if person.is_dropped else "",
@@ -217,6 +219,12 @@ def _dropped(removal: RequestedRemoval, by: str) -> str:
         return _("dropped by {name}").format(name=by)
     kept = kept_sentence(removal.kept_as, removal.kept_until)
     return _("dropped by {name}, {kept}").format(name=by, kept=kept)
+
+
+def confirmed_by(people: Iterable[Person]) -> str:
+    """`Confirmed by D-0002, 2 minutes ago`, for all of them who were not looked up since; else empty."""
+    found = (person.confirmed for person in people if person.confirmed.by != LOOKED_UP)
+    return next((replace(confirmed, unchanged_since=None).sentence for confirmed in found), "")
 
 
 def tiles(people: list[Person]) -> dict[str, Any]:

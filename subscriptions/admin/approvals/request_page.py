@@ -24,7 +24,7 @@ from subscriptions.admin.approvals.answers import answer_counts
 from subscriptions.admin.approvals.cap_meters import cap_status
 from subscriptions.admin.approvals.impact import impact_of
 from subscriptions.admin.approvals.keeping import kept_people
-from subscriptions.admin.approvals.people import basis, people_of, table_of, tiles
+from subscriptions.admin.approvals.people import basis, confirmed_by, people_of, table_of, tiles
 from subscriptions.admin.approvals.permissions import is_overdue, may_dry_run, permissions_for, why_not_raise
 from subscriptions.admin.approvals.progress import progress_of
 from subscriptions.admin.reclaims.steps import requester_of
@@ -34,16 +34,18 @@ from subscriptions.approvals.decides_for import decides_for
 from subscriptions.candidates.request_digest import shown_digest
 from subscriptions.models import ReclaimRequest, RequestedRemoval, RequestState
 from subscriptions.models.reclaims.request import WAITING
-from subscriptions.money.beside import yearly_cost
+from subscriptions.money.beside import all_prices
+from subscriptions.money.prices import Money, money_of
 from subscriptions.notifications.notified import notified_about
 from subscriptions.schedules.working_days import until, window_text
 
 
 def page_context(request: ReclaimRequest, user: User | AnonymousUser, *, changed: bool = False) -> dict[str, Any]:
-    """`changed`: the table has only the people with news since the request. All else is about everybody."""
+    """`changed`: while the request waits, the table has only the people with news. All else is about everybody."""
     people = people_of(request)
     standing = [person.removal for person in people if not person.is_dropped]
     waits = request.state in WAITING
+    changed = changed and waits
     decision = _decision(request, user, standing)
     digest = shown_digest(request, [person.removal for person in people])
     # For the mark of a request that was changed outside of LicenseHub.
@@ -62,7 +64,8 @@ def page_context(request: ReclaimRequest, user: User | AnonymousUser, *, changed
         "nobody_decides": waits and not decision["may"].decide and not deciders_of(request).exists(),
         "ended": why_empty(request) if request.state == RequestState.EMPTY else "",
         "tiles": tiles(people),
-        "cost": _cost(request, standing),
+        "confirmed": confirmed_by(people) if waits else "",
+        "saves": _saves(request, standing),
         "basis": basis(people),
         "answers": answer_counts(request, [person.removal for person in people]),
         "impact": impact_of(request, [removal.candidate.subscription for removal in standing])
@@ -71,10 +74,10 @@ def page_context(request: ReclaimRequest, user: User | AnonymousUser, *, changed
     }
 
 
-def _cost(request: ReclaimRequest, standing: list[RequestedRemoval]) -> str:
-    """The cost of these seats for a year, at the prices of the day of the decision."""
+def _saves(request: ReclaimRequest, standing: list[RequestedRemoval]) -> Money:
+    """What these seats cost for a year, at the prices of the day of the decision."""
     seats = Counter((request.profile_id, str(removal.evidence["license"])) for removal in standing)
-    return yearly_cost(seats, day=company_day(request.decided_at) if request.decided_at else None)
+    return money_of(all_prices(), seats, day=company_day(request.decided_at) if request.decided_at else None)
 
 
 def _header(request: ReclaimRequest) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from subscriptions.admin.approvals import people
 from subscriptions.approvals import closing
-from subscriptions.models import AccountSettings, CloseReason, RemovalCandidate, Subscription
+from subscriptions.models import AccountSettings, CloseReason, ReclaimRequest, RemovalCandidate, Subscription
 from tests.support.exports import rows
 from tests.support.organization import page, questions
 from tests.support.pages import text_of
@@ -59,6 +59,11 @@ def test_the_switch_shows_as_many_people_as_it_says(organization, alice, bob, as
     # A decision is about everybody.
     assert changed.context["tiles"] == whole.context["tiles"]
     assert changed.context["digest"] == whole.context["digest"]
+    # Later, everybody differs: they are reclaimed.
+    ReclaimRequest.objects.update(state="approved")
+    decided = client.get(f"{address}?people=changed")
+    assert "?people=changed" not in text_of(decided)
+    assert len(decided.context["shown"]) + len(decided.context["folded"]) + decided.context["export_only"] == 8
 
 
 def test_the_requester_is_one_click_away(organization, alice, bob, as_user):
