@@ -41,7 +41,9 @@ def note_lost(item: Reclaim) -> None:
         if profile.lost_answers < MAX_LOST:
             return
         now = database_now()
-        until = now + min(FIRST_HOLD * 2 ** (profile.lost_answers - MAX_LOST), LONGEST_HOLD)
+        # After days of it, a power without an end would be too large for a timedelta.
+        doubled = min(profile.lost_answers - MAX_LOST, 10)
+        until = now + min(FIRST_HOLD * 2**doubled, LONGEST_HOLD)
         row.update(lost_answers_held_at=Coalesce("lost_answers_held_at", now), lost_answers_held_until=until)
         data = {"lost": profile.lost_answers, "until": until.isoformat()}
         record(Action.ANSWERS_LOST, actor=None, target=profile, data=data)

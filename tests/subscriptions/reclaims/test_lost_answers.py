@@ -73,7 +73,7 @@ def test_three_people_are_in_doubt_and_the_others_are_sent_when_the_vendor_is_we
     assert len(patched(approved)) == MAX_LOST
 
     approved.miro.clear_faults()
-    time_machine.move_to(START + FIRST_HOLD + timedelta(seconds=5))
+    time_machine.move_to(held_until(approved) + timedelta(seconds=1))
     assert sweep.profiles_to_reclaim() == [approved.profile.pk]
     assert reclaim_due(approved.profile).reclaimed == PEOPLE - MAX_LOST
     assert states() == {"in_doubt": MAX_LOST, "done": PEOPLE - MAX_LOST}
@@ -103,10 +103,17 @@ def test_while_it_goes_on_one_person_is_tried_and_the_waits_double_up_to_an_hour
     assert approved.profile.lost_answers_held_at < START + FIRST_HOLD, "since the first hold"
 
 
+def test_after_weeks_of_it_one_person_is_still_tried_in_an_hour(approved):
+    IntegrationProfile.objects.update(lost_answers=1000)
+    approved.miro.fault("error_before", times=ALWAYS, match=PATCH)
+    assert reclaim_due(approved.profile).in_doubt == 1
+    assert held_until(approved) - START < LONGEST_HOLD + timedelta(minutes=1)
+
+
 def test_after_the_hold_a_second_worker_waits_for_the_answer_of_the_one_that_tries(approved, time_machine, monkeypatch):
     approved.miro.fault("error_before", times=MAX_LOST, match=PATCH)
     reclaim_due(approved.profile)
-    time_machine.move_to(START + FIRST_HOLD + timedelta(seconds=5))
+    time_machine.move_to(held_until(approved) + timedelta(seconds=1))
     send, others = MiroConnector.deactivate, []
 
     def deactivate(connector, person):
@@ -125,12 +132,12 @@ def test_after_the_hold_a_second_worker_waits_for_the_answer_of_the_one_that_tri
 def test_a_worker_that_dies_while_it_tries_holds_nobody_for_longer_than_its_lease(approved, time_machine):
     approved.miro.fault("error_before", times=MAX_LOST, match=PATCH)
     reclaim_due(approved.profile)
-    time_machine.move_to(START + FIRST_HOLD + timedelta(seconds=5))
+    time_machine.move_to(held_until(approved) + timedelta(seconds=1))
     item = Reclaim.objects.filter(state="queued").first()
     approved.profile.refresh_from_db()
     lost_answers.begin_try(approved.profile, item, now=timezone.now())
     assert reclaim_due(approved.profile).reclaimed == 0
-    time_machine.move_to(START + FIRST_HOLD + Reclaim.LEASE + timedelta(seconds=10))
+    time_machine.move_to(held_until(approved) + timedelta(seconds=1))
     assert reclaim_due(approved.profile).reclaimed == PEOPLE - MAX_LOST
 
 
