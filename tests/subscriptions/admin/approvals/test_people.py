@@ -60,7 +60,9 @@ def test_the_switch_shows_as_many_people_as_it_says(organization, alice, bob, as
     assert changed.context["tiles"] == whole.context["tiles"]
     assert changed.context["digest"] == whole.context["digest"]
     # Later, everybody differs: they are reclaimed.
-    ReclaimRequest.objects.update(state="approved")
+    ReclaimRequest.objects.update(
+        state="approved", decided_by=bob, decided_at=timezone.now(), valid_until=timezone.now()
+    )
     decided = client.get(f"{address}?people=changed")
     assert "?people=changed" not in text_of(decided)
     assert len(decided.context["shown"]) + len(decided.context["folded"]) + decided.context["export_only"] == 8
