@@ -12,6 +12,8 @@ from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -34,6 +36,7 @@ from subscriptions.activity.person_rows import times_reclaimed
 from subscriptions.admin.reclaims.history_list import HistoryList, seat_of
 from subscriptions.admin.reclaims.restore import RESTORE, RestoreMixin
 from subscriptions.admin.reclaims.steps import requester_of, steps_of
+from subscriptions.admin.reclaims.verified import verified_context
 from subscriptions.admin.reconciliation.person_events import vendor_log
 from subscriptions.admin.widgets import live
 from subscriptions.admin.widgets.badges import direction_badge, outcome_sentence, reclaim_badge
@@ -126,6 +129,7 @@ class ReclaimAdmin(
         ("finished_at", DayRangeFilter),
     )
     list_filter_submit = True
+    list_before_template = "admin/subscriptions/reclaim/list_before.html"
     list_sections = (StepsSection,)
     # Few rows, because each is drawn with its timeline.
     list_per_page = 25
@@ -203,20 +207,19 @@ class ReclaimAdmin(
     @admin.display(description=gettext_lazy("When"), ordering="queued_at")
     def when(self, row: Reclaim) -> SafeString:
         moment = row.finished_at or row.sending_at or row.queued_at
-        return two_lines(day(moment), ago(moment))
+        return two_lines(day(moment), f"{date_format(timezone.localtime(moment), 'TIME_FORMAT')}, {ago(moment)}")
 
-    @admin.display(description=gettext_lazy("Request"))
+    @admin.display(description=gettext_lazy("Request, approver"))
     def approval(self, row: Reclaim) -> SafeString:
+        """The timeline of the row also has the requester."""
         request = row.removal.request
-        approver = _("approved by {name}").format(name=name_of(request.decided_by))
+        approver = name_of(request.decided_by)
         if request.direction == Direction.REACTIVATE and request.decided_by is None:
             approver = _("no approval needed")
         return format_html(
-            '<span class="lh-two-lines"><a class="lh-text-link" href="{}">{}</a>'
-            "<small>{}</small><small>{}</small></span>",
+            '<span class="lh-two-lines"><a class="lh-text-link" href="{}">{}</a><small>{}</small></span>',
             reverse("admin:subscriptions_reclaimrequest_change", args=[request.pk]),
             request.number,
-            _("asked by {name}").format(name=requester_of(request)),
             approver,
         )
 
@@ -231,6 +234,9 @@ class ReclaimAdmin(
         return format_html(
             '<span class="lh-outcome">{}<small>{}</small></span>', reclaim_badge(row), outcome_sentence(row)
         )
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(request, {**(extra_context or {}), **verified_context(request)})
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[HistoryList]:
         return HistoryList

@@ -6,9 +6,13 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from integrations.connectors.contract import PermanentError, Receipt
+from licensehub.audit.models import AuditEvent
+from licensehub.audit.triggers import drop
+from licensehub.site.audit import evidence
 from subscriptions.accounts.settings import choose_time_zone
 from subscriptions.approvals import decide
 from subscriptions.models import HoldReason, Reclaim
@@ -18,6 +22,7 @@ from tests.support.organization import page
 from tests.support.pages import text_of
 
 LIST = "/admin/subscriptions/reclaim/"
+EVIDENCE = 'href="/admin/audit/auditevent/evidence/"'
 
 
 @pytest.fixture
@@ -49,7 +54,7 @@ def test_every_ending_has_its_words(settled, carol, as_user):
     for words in ("Verified", "PATCH 200 · read back inactive", "Refused", "Last admin of “Ops”.", "In doubt"):
         assert words in shown
     assert "Held: A connection is in error." in shown and settled.number in shown
-    assert "asked by alice" in shown and "approved by bob" in shown
+    assert "alice" in shown and "bob" in shown
 
 
 def test_the_number_of_a_request_opens_as_many_reclaims(settled, carol, as_user):
@@ -97,6 +102,32 @@ def test_the_decided_request_shows_each_outcome(settled, carol, as_user):
     assert "Approved by bob" in shown and "Fine" in shown and "PATCH 200" in shown
     for item in Reclaim.objects.all():
         assert page("reclaim", "change", item.pk) in shown
+
+
+def test_the_list_says_what_the_last_verification_found(settled, alice, carol, as_user, monkeypatch):
+    reader, requester = as_user(carol), as_user(alice)
+    assert "Not verified yet." in text_of(reader.get(LIST))
+    assert "lh-verified" not in text_of(requester.get(LIST)), "who cannot verify reads only results"
+    # The rows of these tests are made without events.
+    monkeypatch.setattr(evidence, "CHECKS", [])
+    evidence.verify_history(carol)
+    events = AuditEvent.objects.get(action="audit.verified").data["events"]
+    line = f'Nothing was altered.</strong> <span class="lh-muted">{events} events checked just now.'
+    assert line in text_of(reader.get(LIST)) and line in text_of(requester.get(LIST))
+    assert EVIDENCE in text_of(reader.get(LIST)) and EVIDENCE not in text_of(requester.get(LIST))
+    monkeypatch.setattr(evidence, "CHECKS", [lambda: (["A row was changed."], 1)])
+    evidence.verify_history(carol)
+    assert "1 thing is not as LicenseHub wrote it." in text_of(requester.get(LIST))
+
+
+def test_a_forged_verification_is_not_shown(settled, alice, carol, as_user, monkeypatch):
+    """Somebody who writes into the database cannot say that nothing was altered."""
+    monkeypatch.setattr(evidence, "CHECKS", [])
+    evidence.verify_history(carol)
+    assert "Nothing was altered." in text_of(as_user(alice).get(LIST))
+    drop(connection)
+    AuditEvent.objects.filter(action="audit.verified").update(actor_name="somebody")
+    assert "Nothing was altered." not in text_of(as_user(alice).get(LIST))
 
 
 def test_nothing_yet(empty_organization, carol, as_user):
