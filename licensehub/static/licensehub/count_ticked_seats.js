@@ -9,18 +9,19 @@ document.addEventListener("DOMContentLoaded", () => {
     // What the ticked seats cost in a year: the sums of data-cost, a sum for each currency. Empty without a price.
     const money = bar.querySelector("[data-money]");
     const cost = () => {
-        const sums = {};
+        const sums = {}, decimals = {};
         for (const cell of document.querySelectorAll("tr:has(input.action-select:checked) [data-cost]")) {
             const [amount, currency] = cell.dataset.cost.split(" ");
             sums[currency] = (sums[currency] || 0) + Number(amount);
+            // The server writes each amount with the decimals of its currency.
+            decimals[currency] = amount.split(".")[1]?.length || 0;
         }
         const language = document.documentElement.lang || "en";
-        // As other pages write amounts: the decimals of the currency, or none for a whole amount.
+        // As other pages write amounts: a whole amount has no decimals.
         const text = ([currency, sum]) => {
-            const usual = new Intl.NumberFormat(language, { style: "currency", currency }).resolvedOptions().maximumFractionDigits;
-            const amount = Number(sum.toFixed(Math.max(usual, 2))), digits = Number.isInteger(amount) ? 0 : Math.max(usual, 2);
-            const decimals = { minimumFractionDigits: digits, maximumFractionDigits: digits };
-            return new Intl.NumberFormat(language, { style: "currency", currency, ...decimals }).format(amount);
+            const amount = Number(sum.toFixed(decimals[currency])), digits = Number.isInteger(amount) ? 0 : decimals[currency];
+            const shown = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+            return new Intl.NumberFormat(language, { style: "currency", currency, ...shown }).format(amount);
         };
         const texts = Object.entries(sums).sort().map(text);
         return texts.length ? money.dataset.money.replace("{amount}", texts.join(money.dataset.and)) : "";

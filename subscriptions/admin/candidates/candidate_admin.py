@@ -82,7 +82,7 @@ class CandidateList(TabbedChangeList):
         for row in self.result_list:
             row.let_back_in = let_back_in(times.get(row.subscription_id, 0))
             cost = yearly(row.price)
-            row.cost = f"{cost[0]:.2f} {cost[1]}" if cost else ""
+            row.cost = f"{cost[0]} {cost[1]}" if cost else ""
 
 
 @admin.register(RemovalCandidate)

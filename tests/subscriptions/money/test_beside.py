@@ -143,3 +143,9 @@ def test_the_overview_has_a_card_with_the_three_steps(organization, alice, as_us
     shown = text(as_user(alice).get(reverse("admin:index")))
     assert "Potential 8 seats if all of them were reclaimed; 1 of them has no price $1,680" in shown
     assert "Savings" not in text(sign_in("Operator").get(reverse("admin:index")))
+
+
+def test_the_script_of_the_bulk_bar_gets_the_decimals_of_the_currency(organization, alice, as_user):
+    entered(organization.profile, alice, "12.345", "full", "KWD")
+    row = RemovalCandidate.objects.filter(state="ready").first()
+    assert 'data-cost="12.345 KWD"' in line_of(row, as_user(alice))
