@@ -94,9 +94,12 @@ def current_counts(profile: IntegrationProfile) -> PeopleCounts:
         return PeopleCounts(counted(people, Count("pk"), evaluated_at(profile)), database_now(), live=True)
 
 
-def last_counts(profile: IntegrationProfile) -> PeopleCounts:
-    """The same people, from the last count if nothing has changed since: two small statements."""
-    last = last_count(profile)
+def last_counts(profile: IntegrationProfile, last: LastCount | None = None) -> PeopleCounts:
+    """The same people, from the last count if nothing has changed since: two small statements.
+
+    `last`: the last count, if it is known.
+    """
+    last = last or last_count(profile)
     return _of_buckets(profile, last) if last and not last.old else current_counts(profile)
 
 

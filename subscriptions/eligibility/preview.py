@@ -6,6 +6,7 @@ as an evaluation of everybody at the moment of the last evaluation.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Case, Count, Q, QuerySet, Sum, Value, When
@@ -13,19 +14,29 @@ from django.db.models import Case, Count, Q, QuerySet, Sum, Value, When
 from integrations.models import IntegrationProfile
 from licensehub.database.clock import database_now
 from subscriptions.bulk_sql import large_tables
-from subscriptions.eligibility.buckets import MAX_GRACE_DAYS, evaluated_at, last_count, newest_buckets
+from subscriptions.eligibility.buckets import MAX_GRACE_DAYS, LastCount, evaluated_at, last_count, newest_buckets
 from subscriptions.eligibility.clauses import CLAUSES, verdict_case
 from subscriptions.eligibility.people_counts import PeopleCounts, counted, is_large
 from subscriptions.eligibility.terms import Terms
 from subscriptions.models import Subscription, Verdict
 
 
-def preview_rule(profile: IntegrationProfile, terms: Terms) -> PeopleCounts:
-    """The profile's people by their verdict by these terms; nothing is written.
+def new_candidates(profile: IntegrationProfile, terms: Terms, as_of: datetime) -> QuerySet[Subscription]:
+    """The people who would be candidates by these terms and are none now, those who are inactive the longest first.
+
+    It evaluates everybody, so it is for profiles that are not `is_large`.
+    """
+    found = Subscription.objects.filter(profile=profile).exclude(evaluation__verdict=Verdict.CANDIDATE)
+    would = found.annotate(shown=verdict_case(terms, as_of)).filter(shown=Verdict.CANDIDATE.value)
+    return would.order_by("idle_since", "pk")
+
+
+def preview_rule(profile: IntegrationProfile, terms: Terms, last: LastCount | None = None) -> PeopleCounts:
+    """The profile's people by their verdict by these terms; nothing is written. `last`: the last count, if it is known.
 
     A small profile whose buckets are too old is counted now. In a large one they are counted within a minute.
     """
-    last = last_count(profile)
+    last = last or last_count(profile)
     if last is None or terms.grace > MAX_GRACE_DAYS or (last.old and not is_large(profile)):
         as_of = evaluated_at(profile)
         everybody = Subscription.objects.filter(profile=profile)

@@ -5,8 +5,10 @@ document.addEventListener("DOMContentLoaded", () => {
     const slider = document.querySelector("[data-threshold]");
     if (!field || !slider) return;
     slider.closest("label").hidden = false;
+    const shown = document.querySelector("[data-threshold-shown]");
+    const show = () => { shown.textContent = field.value; };
     slider.value = field.value;
     // The form hears both, and asks for the preview: see preview.html.
-    slider.addEventListener("input", () => { field.value = slider.value; });
-    field.addEventListener("input", () => { slider.value = field.value; });
+    slider.addEventListener("input", () => { field.value = slider.value; show(); });
+    field.addEventListener("input", () => { slider.value = field.value; show(); });
 });

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.formatting import number
@@ -34,7 +37,14 @@ def caps_now(profile: IntegrationProfile) -> str:
     ).format(
         people=people(caps.rolling), percent=rule.rolling_cap_percent, used=number(caps.used), left=number(caps.left)
     )
-    return f"{batch} {rolling}"
+    inactive = current_counts(profile).inactive
+    approvals = ceil(inactive / caps.batch)
+    needed = ngettext(
+        "To request all {inactive} inactive seats takes at least {count} approval.",
+        "To request all {inactive} inactive seats takes at least {count} approvals.",
+        approvals,
+    ).format(inactive=number(inactive), count=number(approvals))
+    return f"{batch} {needed} {rolling}" if approvals > 1 else f"{batch} {rolling}"
 
 
 def doubts_now(profile: IntegrationProfile) -> str:

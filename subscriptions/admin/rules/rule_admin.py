@@ -22,7 +22,7 @@ from licensehub.translations.stored import translated
 from licensehub.ui.admin import NoShowAllChangeList, sentence_of, signed_in
 from licensehub.ui.csv_file import Moment
 from licensehub.ui.export import ExportMixin
-from licensehub.ui.formatting import ago, day, two_lines
+from licensehub.ui.formatting import ago, day, number, two_lines
 from licensehub.ui.lists.columns import ListColumn
 from subscriptions.admin.rules.effects import apply_and_report, needs_download
 from subscriptions.admin.rules.limits import caps_now, doubts_now
@@ -45,7 +45,10 @@ CHANGE = "subscriptions.change_reclaimrule"
 
 @dataclass(frozen=True, slots=True)
 class FunnelBar:
-    """One line of the funnel. `kind` is whole, loss or rest; `verdicts` filters the list behind the number."""
+    """One line of the funnel. `kind` is whole, loss or rest; `verdicts` filters the list behind the number.
+
+    `change` says how the number differs from that of the saved rule.
+    """
 
     label: str
     count: int
@@ -53,6 +56,7 @@ class FunnelBar:
     verdicts: str
     offset: int = 0
     width: int = 0
+    change: str = ""
 
 
 # The reasons why people are no candidates, in the order of the clauses.
@@ -70,8 +74,8 @@ LOSSES = (
 )
 
 
-def funnel(counts: Mapping[str, int]) -> list[FunnelBar]:
-    """From all members to the candidates. Widths and offsets are percent."""
+def funnel(counts: Mapping[str, int], saved: Mapping[str, int]) -> list[FunnelBar]:
+    """From all members to the candidates. Widths and offsets are percent. `saved`: the counts of the saved rule."""
     everybody = sum(counts.values())
     if not everybody:
         return []
@@ -80,15 +84,26 @@ def funnel(counts: Mapping[str, int]) -> list[FunnelBar]:
     for label, verdicts in LOSSES:
         lost = sum(counts.get(verdict, 0) for verdict in verdicts)
         left -= lost
-        if lost:
-            bars.append(_bar(str(label), lost, "loss", verdicts, left, everybody))
-    candidates = counts.get(Verdict.CANDIDATE, 0)
-    return [*bars, _bar(_("Inactive, candidates"), candidates, "rest", (Verdict.CANDIDATE,), 0, everybody)]
+        change = _change(counts, saved, verdicts)
+        if lost or change:
+            bars.append(_bar(str(label), lost, "loss", verdicts, left, everybody, change))
+    candidates, verdicts = counts.get(Verdict.CANDIDATE, 0), (Verdict.CANDIDATE,)
+    change = _change(counts, saved, verdicts)
+    return [*bars, _bar(_("Inactive, candidates"), candidates, "rest", verdicts, 0, everybody, change)]
 
 
-def _bar(label: str, count: int, kind: str, verdicts: tuple[str, ...], start: int, everybody: int) -> FunnelBar:
+def _bar(
+    label: str, count: int, kind: str, verdicts: tuple[str, ...], start: int, everybody: int, change: str
+) -> FunnelBar:
     width = max(1, round(100 * count / everybody)) if count else 0
-    return FunnelBar(label, count, kind, ",".join(verdicts), min(99, round(100 * start / everybody)), width)
+    return FunnelBar(label, count, kind, ",".join(verdicts), min(99, round(100 * start / everybody)), width, change)
+
+
+def _change(counts: Mapping[str, int], saved: Mapping[str, int], verdicts: tuple[str, ...]) -> str:
+    """`43 fewer` or `4 more` people with these verdicts than by the saved rule; empty for as many."""
+    apart = sum(counts.get(verdict, 0) - saved.get(verdict, 0) for verdict in verdicts)
+    text = _("{count} more") if apart > 0 else _("{count} fewer")
+    return text.format(count=number(abs(apart))) if apart else ""
 
 
 class LicenseThresholdInline(TabularInline):
@@ -214,7 +229,7 @@ class ReclaimRuleAdmin(SignedRowsMixin, ExportMixin, ModelAdmin):
             "title": saved.profile.name,
             "show_save_and_continue": False,
             "saved": saved,
-            **self._preview(saved, QueryDict()),
+            **self._preview(request, saved, QueryDict()),
             "may_edit": self.has_change_permission(request, saved),
             "run": DownloadRun.objects.with_facts().filter(profile=saved.profile_id).first(),
             "activity_means": translated(saved.profile.connector.activity_means),
@@ -231,13 +246,13 @@ class ReclaimRuleAdmin(SignedRowsMixin, ExportMixin, ModelAdmin):
         rule = get_object_or_404(ReclaimRule.objects.select_related("profile"), pk=pk)
         if not self.has_view_permission(request, rule):
             raise PermissionDenied
-        context = {**self._preview(rule, request.GET), "may_edit": self.has_change_permission(request, rule)}
+        context = {**self._preview(request, rule, request.GET), "may_edit": self.has_change_permission(request, rule)}
         return TemplateResponse(request, "admin/subscriptions/reclaimrule/preview.html", context)
 
-    def _preview(self, rule: ReclaimRule, entries: QueryDict) -> dict[str, Any]:
-        found = preview(rule, entries)
+    def _preview(self, request: HttpRequest, rule: ReclaimRule, entries: QueryDict) -> dict[str, Any]:
+        found = preview(rule, entries, names=request.user.has_perm("subscriptions.view_subscription"))
         address = reverse("admin:subscriptions_reclaimrule_preview", args=[rule.pk])
-        return {**found, "funnel": funnel(found["verdicts"]), "preview_url": address}
+        return {**found, "funnel": funnel(found["verdicts"], found["saved_verdicts"]), "preview_url": address}
 
     def save_model(self, request: HttpRequest, obj: ReclaimRule, form: Any, change: bool) -> None:
         """Saves nothing: terms and thresholds are one change, see save_related()."""

@@ -15,34 +15,47 @@ from typing import Any, cast
 from django.core.exceptions import ValidationError
 from django.db.models import Field
 from django.http import QueryDict
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from licensehub.ui.formatting import ago, day_and_time, number
+from licensehub.ui.formatting import ago, day, day_and_time, number
 from subscriptions.admin.rules.past import past_of
 from subscriptions.admin.rules.rule_form import ReclaimRuleForm, threshold_field
-from subscriptions.admin.widgets.charts import histogram_of
-from subscriptions.eligibility.people_counts import PeopleCounts, last_counts
-from subscriptions.eligibility.preview import preview_rule
+from subscriptions.admin.widgets.charts import histogram_of_preview
+from subscriptions.eligibility.buckets import LastCount, last_count
+from subscriptions.eligibility.people_counts import COUNTED_LIVE, PeopleCounts, last_counts
+from subscriptions.eligibility.preview import new_candidates, preview_rule
 from subscriptions.eligibility.terms import COLUMNS, Terms
 from subscriptions.models import ReclaimRule, Verdict
 from subscriptions.money.beside import yearly_cost
 from subscriptions.money.prices import PriceList
 
+# So many people who would be new are named at once, and so many at most.
+NAMED_FIRST, MAX_NAMED = 5, 100
 LICENSE_FIELD = re.compile(r"license_thresholds-(\d{1,4})-license")
 
 
-def preview(rule: ReclaimRule, entries: QueryDict) -> dict[str, Any]:
-    """The context of the template: `verdicts` are numbers of people. Without entries, the saved rule counts."""
+def preview(rule: ReclaimRule, entries: QueryDict, *, names: bool) -> dict[str, Any]:
+    """The context of the template: `verdicts` are numbers of people. Without entries, the saved rule counts.
+
+    `names`: whether the reader may see the people who would be new.
+    """
     saved = Terms.of(rule)
     wanted = entered(saved, rule, entries)
-    before = by_saved_rule(rule, saved)
-    after = before if wanted == saved else preview_rule(rule.profile, wanted)
+    last = last_count(rule.profile)
+    before = by_saved_rule(rule, saved, last)
+    after = before if wanted == saved else preview_rule(rule.profile, wanted, last)
+    drawn = None
+    if after.groups:
+        drawn = histogram_of_preview(after, wanted.threshold, saved=before, saved_threshold=saved.threshold)
     return {
         "verdicts": after.verdicts,
+        "saved_verdicts": before.verdicts,
         "counted_at": "" if after.live else f"{day_and_time(after.at)} ({ago(after.at)})",
         "unsaved": wanted != saved,
+        "newly": _newly(rule, wanted, after) if names and wanted != saved else None,
         "difference": difference(before.verdicts, after.verdicts, saved, wanted),
-        "histogram": histogram_of(after, wanted.threshold) if after.groups else None,
+        "histogram": drawn,
         "threshold": wanted.threshold,
         "cost": _cost(rule, after),
         "past": past_of(rule.profile, wanted),
@@ -58,9 +71,30 @@ def _cost(rule: ReclaimRule, found: PeopleCounts) -> str:
     return yearly_cost(seats, prices=PriceList([rule.profile]))
 
 
-def by_saved_rule(rule: ReclaimRule, saved: Terms) -> PeopleCounts:
+def _newly(rule: ReclaimRule, wanted: Terms, after: PeopleCounts) -> dict[str, Any] | None:
+    """The people who would be new: the first ones, and the others behind *Show more*. None in a large profile."""
+    if sum(group.people for group in after.groups) > COUNTED_LIVE:
+        return None
+    rows = [
+        {
+            "name": row.display_name,
+            "pk": row.pk,
+            "last_activity": f"{day(row.last_activity_at)}, {ago(row.last_activity_at)}"
+            if row.last_activity_at
+            else _("Never active"),
+        }
+        for row in new_candidates(rule.profile, wanted, rule.evaluated_at or after.at)[: MAX_NAMED + 1]
+    ]
+    return {
+        "first": rows[:NAMED_FIRST],
+        "others": rows[NAMED_FIRST:MAX_NAMED],
+        "cut": MAX_NAMED if len(rows) > MAX_NAMED else 0,
+    }
+
+
+def by_saved_rule(rule: ReclaimRule, saved: Terms, last: LastCount | None) -> PeopleCounts:
     """The verdicts as they are written; while those of a new rule are being written, what they will be."""
-    return preview_rule(rule.profile, saved) if rule.evaluation_due_at else last_counts(rule.profile)
+    return preview_rule(rule.profile, saved, last) if rule.evaluation_due_at else last_counts(rule.profile, last)
 
 
 def entered(saved: Terms, rule: ReclaimRule, entries: QueryDict) -> Terms:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -61,6 +61,9 @@ SHADES = (
         short=gettext_lazy("Left alone"),
     ),
 )
+# In the preview of a rule: seats that are inactive by it, and not by the saved one.
+NEW = Shade("new", gettext_lazy("More than by the saved rule"))
+DRAWN = (SHADES[0], NEW, *SHADES[1:])
 # The seats of a download that nobody has evaluated.
 SEATS = Shade("plain", gettext_lazy("Seats"))
 
@@ -129,6 +132,8 @@ class Histogram:
     ticks: tuple[tuple[float, str], ...]
     # Each color with the number of its seats.
     legend: tuple[tuple[Shade, int], ...]
+    # The line of the saved threshold, in the preview of another one.
+    saved_x: float | None = None
 
     @property
     def summary(self) -> str:
@@ -143,6 +148,25 @@ def histogram_of(people: PeopleCounts, threshold: int) -> Histogram:
     """Held seats by days since the last activity, in bands of 30 days, and those never active, by their verdict."""
     bands = {band: _shaded(verdicts) for band, verdicts in people.bands.items()}
     return _histogram(bands, threshold, _ceiling(_totals(bands)))
+
+
+def histogram_of_preview(
+    people: PeopleCounts, threshold: int, *, saved: PeopleCounts, saved_threshold: int
+) -> Histogram:
+    """The same for a rule that is not saved: where it finds more inactive seats than the saved one, and both lines."""
+    before = saved.bands
+    bands = {
+        band: _with_new(_shaded(verdicts), before.get(band, Counter())[Verdict.CANDIDATE])
+        for band, verdicts in people.bands.items()
+    }
+    drawn = _histogram(bands, threshold, _ceiling(_totals(bands)))
+    return drawn if threshold == saved_threshold else replace(drawn, saved_x=_line_x(saved_threshold))
+
+
+def _with_new(shades: Counter[Shade], saved: int) -> Counter[Shade]:
+    """`saved`: how many are inactive by the saved rule."""
+    new = max(0, shades[SHADES[0]] - saved)
+    return Counter({**shades, SHADES[0]: shades[SHADES[0]] - new, NEW: new})
 
 
 def histogram_of_download(stats: Mapping[str, Any], threshold: int, *, beside: Mapping[str, Any]) -> Histogram:
@@ -176,19 +200,23 @@ def _totals(bands: Mapping[str, Counter[Shade]]) -> list[int]:
 
 
 def _histogram(bands: Mapping[str, Counter[Shade]], threshold: int, ceiling: float) -> Histogram:
-    line_x = min(threshold / BAND_DAYS, BANDS + 1) * PITCH - (PITCH - BAR) / 2
+    line_x = _line_x(threshold)
     flipped = line_x > PITCH * (BANDS - 2)
     ticks = tuple((PITCH * band - (PITCH - BAR) / 2, str(BAND_DAYS * band)) for band in range(BANDS))
     sums = sum(bands.values(), Counter[Shade]())
     return Histogram(
         bars=tuple(_bar(key, bands.get(key, Counter()), ceiling) for key in _keys()),
         threshold=threshold,
-        line_x=round(line_x, 1),
+        line_x=line_x,
         label_x=round(line_x + (-8 if flipped else 8), 1),
         label_anchor="end" if flipped else "start",
         ticks=ticks,
-        legend=tuple((shade, sums[shade]) for shade in SHADES if sums[shade] or shade in SHADES[:2]),
+        legend=tuple((shade, sums[shade]) for shade in DRAWN if sums[shade] or shade in SHADES[:2]),
     )
+
+
+def _line_x(threshold: int) -> float:
+    return round(min(threshold / BAND_DAYS, BANDS + 1) * PITCH - (PITCH - BAR) / 2, 1)
 
 
 def _ceiling(counts: list[int]) -> float:
@@ -204,7 +232,7 @@ def _bar(key: str, shades: Counter[Shade], ceiling: float) -> Bar:
     count = shades.total()
     whole = max(min(count / ceiling, 1.0) * TALLEST, MIN_HEIGHT)
     segments, bottom = [], float(BASE)
-    for shade in (*SHADES, SEATS):
+    for shade in (*DRAWN, SEATS):
         if shades[shade]:
             height = round(whole * shades[shade] / count, 1)
             bottom = round(bottom - height, 1)

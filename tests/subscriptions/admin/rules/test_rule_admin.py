@@ -288,6 +288,9 @@ def test_what_the_caps_mean_now(organization, alice, carol, as_user):
     rules.update(batch_cap_people=50, batch_cap_percent=20, rolling_cap_percent=50)
     shown = text_of(as_user(alice).get(address))
     assert "Now at most 3 people per request: 20 % of 12 active licenses in scope." in shown
+    inactive = organization.profile.candidates.count()
+    needed = f"To request all {inactive} inactive seats takes at least {-(-inactive // 3)} approvals."
+    assert inactive > 3 and needed in shown
     assert "In 24 hours at most 6 people: 50 %; none of them is used." in shown
 
     rules.update(batch_cap_people=2)

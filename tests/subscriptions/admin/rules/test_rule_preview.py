@@ -64,6 +64,35 @@ def test_it_foresees_what_saving_does(rule, alice):
     assert Subscription.objects.candidates().count() == foreseen["candidate"] == 4
 
 
+def test_it_names_who_would_be_new_and_says_what_changes(rule, alice, monkeypatch):
+    """Those who are named become candidates when the rule is saved; nobody else does."""
+    before = set(Subscription.objects.candidates().values_list("pk", flat=True))
+    shown = asked(alice, rule, last_activity_threshold="39")
+    named = [person["pk"] for person in shown.context["newly"]["first"]]
+    text = shown.content.decode()
+    assert len(named) == 2 and all(f"/subscription/{pk}/change/" in text for pk in named)
+    changes = {bar.label: bar.change for bar in shown.context["funnel"] if bar.change}
+    assert changes == {"Active lately": "2 fewer", "Inactive, candidates": "2 more"}
+    drawn = shown.context["histogram"]
+    assert {shade.tone: count for shade, count in drawn.legend if count} == {"beyond": 3, "new": 2, "active": 1}
+    assert drawn.saved_x > drawn.line_x and "dashed: the saved threshold" in text
+    monkeypatch.setattr("subscriptions.admin.rules.rule_preview.NAMED_FIRST", 1)
+    monkeypatch.setattr("subscriptions.admin.rules.rule_preview.MAX_NAMED", 1)
+    assert asked(alice, rule, last_activity_threshold="39").context["newly"]["cut"] == 1
+
+    change_rule(rule, actor=alice, changed={"last_activity_threshold": 39})
+    evaluate_profile(rule.profile)
+    assert set(Subscription.objects.candidates().values_list("pk", flat=True)) - before == set(named)
+
+
+def test_the_saved_rule_changes_nothing_and_names_nobody(rule, alice, monkeypatch):
+    shown = asked(alice, rule)
+    assert shown.context["newly"] is None and not [bar for bar in shown.context["funnel"] if bar.change]
+    assert shown.context["histogram"].saved_x is None
+    monkeypatch.setattr("subscriptions.admin.rules.rule_preview.COUNTED_LIVE", 0)
+    assert asked(alice, rule, last_activity_threshold="39").context["newly"] is None, "too many people to evaluate"
+
+
 @pytest.mark.parametrize("entry", ["", "x", "-1", "0", "1e3", "99999999999999999999"])
 def test_a_wrong_number_counts_as_saved(rule, alice, entry):
     page = asked(alice, rule, last_activity_threshold=entry)
