@@ -92,7 +92,7 @@ def _newly(rule: ReclaimRule, wanted: Terms, after: PeopleCounts) -> dict[str, A
     }
 
 
-def by_saved_rule(rule: ReclaimRule, saved: Terms, last: LastCount | None) -> PeopleCounts:
+def by_saved_rule(rule: ReclaimRule, saved: Terms, last: LastCount | None = None) -> PeopleCounts:
     """The verdicts as they are written; while those of a new rule are being written, what they will be."""
     return preview_rule(rule.profile, saved, last) if rule.evaluation_due_at else last_counts(rule.profile, last)
 
