@@ -32,6 +32,7 @@ from licensehub.ui.csv_file import Moment
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import EMPTY, ago, badge, day_ago, day_and_time, two_lines
 from licensehub.ui.lists.columns import ListColumn
+from licensehub.ui.lists.filters import NamedFilter
 
 VIEW = "integrations.view_connection"
 CHANGE = "integrations.change_connection"
@@ -70,12 +71,16 @@ def redirect_uri() -> str:
     return f"{settings.PUBLIC_URL}{reverse('admin:integrations_connection_callback')}"
 
 
+class StateFilter(NamedFilter, admin.ChoicesFieldListFilter):
+    name = gettext_lazy("state")
+
+
 @admin.register(Connection)
 class ConnectionAdmin(ExportMixin, ReadOnlyAdmin):
     """No secret is ever rendered: the ciphertext stays in the model, the page shows its fingerprint."""
 
     list_display = ("connection", "state_shown", "fingerprint_shown", "set_at", "error_shown")
-    list_filter = ("state", "profile")
+    list_filter = (("state", StateFilter), "profile")
     related_orders = {"profile__name": "pk"}
     columns = (
         ListColumn(

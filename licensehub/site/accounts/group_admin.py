@@ -15,6 +15,7 @@ from unfold.admin import ModelAdmin
 from licensehub.site.accounts import account_changes
 from licensehub.translations.stored import translated
 from licensehub.ui.admin import signed_in
+from licensehub.ui.lists.filters import NamedFilter
 from licensehub.ui.lists.folding import FoldedSearch
 
 admin.site.unregister(Group)
@@ -36,7 +37,9 @@ class RolesField(ModelMultipleChoiceField):
         return f"{name}: {ROLES[obj.name]}" if obj.name in ROLES else name
 
 
-class RoleFilter(admin.RelatedFieldListFilter):
+class RoleFilter(NamedFilter, admin.RelatedFieldListFilter):
+    name = gettext_lazy("roles")
+
     def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> Any:
         return [(pk, translated(str(name))) for pk, name in super().field_choices(field, request, model_admin)]
 

@@ -37,6 +37,7 @@ from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import ago, day_and_time, two_lines
 from licensehub.ui.lists.changelist import PagedChangeList
 from licensehub.ui.lists.columns import ListColumn
+from licensehub.ui.lists.filters import NamedFilter
 from licensehub.ui.lists.folding import MAX_WORDS, spellings
 from licensehub.ui.names import named, names_by_account
 from subscriptions.admin.evidence import kept_pack_page
@@ -68,6 +69,10 @@ TOO_MANY = gettext_lazy(
 DETAILS = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 
 
+class WhenFilter(NamedFilter, RangeDateTimeFilter):
+    name = gettext_lazy("when")
+
+
 class ActionFilter(DropdownFilter):
     title = gettext_lazy("action")
     parameter_name = "action"
@@ -96,7 +101,7 @@ class AuditList(PagedChangeList):
 @admin.register(AuditEvent)
 class AuditEventAdmin(ExportMixin, ReadOnlyAdmin):
     list_display = ("number", "when", "who", "action_label", "what", "details")
-    list_filter = (ActionFilter, ("at", RangeDateTimeFilter))
+    list_filter = (ActionFilter, ("at", WhenFilter))
     list_filter_submit = True
     # The search field needs a value here. get_search_results() does the search.
     search_fields = ("actor_name",)

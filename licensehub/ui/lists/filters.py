@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from django.contrib.admin import (
     BooleanFieldListFilter,
     ChoicesFieldListFilter,
     DateFieldListFilter,
+    FieldListFilter,
     RelatedFieldListFilter,
     SimpleListFilter,
 )
@@ -140,6 +141,17 @@ def _by_choice(cl: Any, spec: Any, rows: QuerySet[Any]) -> Iterator[tuple[str, Q
             yield value, chosen.queryset(cl.request, rows)
         else:
             yield value, rows.filter(**{spec.lookup_kwarg: value})
+
+
+class NamedFilter(FieldListFilter):
+    """Put before the class of a filter, to give it another name than that of its field."""
+
+    # A text, or a lazy one.
+    name: ClassVar[Any]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.title = self.name
 
 
 class DayRangeFilter(RangeDateFilter):

@@ -15,7 +15,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from integrations.models import IntegrationProfile
+from integrations.admin.findings import OPERATE
+from integrations.models import IntegrationProfile, ProfileState
 from licensehub.translations.stored import translated
 from licensehub.ui.admin import ReadOnlyAdmin
 from licensehub.ui.csv_file import Moment
@@ -186,7 +187,10 @@ class DownloadRunAdmin(FoldedSearch, ExportMixin, ReadOnlyAdmin):
         ]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        more = {"live_url": _first_run_url()}
+        published = IntegrationProfile.objects.filter(state=ProfileState.PUBLISHED)[:2]
+        # With several profiles, their own pages have the button.
+        one = published[0] if request.user.has_perm(OPERATE) and len(published) == 1 else None
+        more = {"live_url": _first_run_url(), "download_from": one}
         return super().changelist_view(request, {**(extra_context or {}), **more})
 
     def live(self, request: HttpRequest) -> HttpResponse:

@@ -32,7 +32,7 @@ def test_names_are_not_translated(published, sign_in):
 def as_written(event: AuditEvent) -> list[str]:
     return [
         str(event.sequence),
-        event.at.isoformat(timespec="seconds"),
+        f"{event.at:%Y-%m-%d %H:%M:%S}",
         "Cam Dee" if event.actor_name == "=cmd" else event.actor_name,
         event.actor_name.replace("=", "'="),
         event.action,
