@@ -38,6 +38,7 @@ from subscriptions.models import (
     Subscription,
     Verdict,
 )
+from subscriptions.money.beside import amount_of
 from subscriptions.reclaims import switches
 from subscriptions.reclaims.switches import Operation
 
@@ -87,7 +88,7 @@ def context_of(row: Subscription, rows: Sequence[Subscription], request: HttpReq
         "terms": terms,
         "confirmed": confirmation_of(row, newest_runs().get(row.profile_id)),
         "facts": _facts(row),
-        "timeline": timeline(row, terms.threshold_for(row.license), changes),
+        "timeline": timeline(row, terms.threshold_for(row.license), changes, reclaims),
         "events": events_of(candidates, reclaims, changes),
         "in_history": _in_history(row, len(reclaims)),
         "other_rows": [(_relation(other, row), other) for other in rows if other.pk != row.pk],
@@ -140,7 +141,7 @@ def _last_activity(row: Subscription) -> str:
 
 def _facts(row: Subscription) -> list[tuple[str, str, str]]:
     return [
-        (_("License"), row.license_label, ""),
+        (_("License"), row.license_label, amount_of({(row.profile_id, row.license): 1})),
         (_("Assigned since"), day(row.license_assigned_at), ago(row.license_assigned_at)),
         (_("Last activity"), _last_activity(row), vendor_says_now(row) or ago(row.last_activity_at)),
         (_("Role"), row.role_label, ""),
@@ -211,8 +212,9 @@ def _answer_so_far(row: Subscription, candidate: RemovalCandidate | None) -> str
             "Asked with {request}; no answer. The person can answer until {until}. A later Keep still counts "
             "until the seat is deactivated."
         ).format(request=removal.request, until=until)
-    rule = ReclaimRule.objects.filter(profile=row.profile_id, notify_user=True).first()
-    if rule is None:
+    # The list of subscriptions has read the rule with the profile.
+    rule: ReclaimRule | None = getattr(row.profile, "rule", None)
+    if rule is None or not rule.notify_user:
         return ""
     wait = in_days(rule.days_to_answer)
     return _("Not asked yet. A request asks the person first, and waits {wait} for Keep or Release.").format(wait=wait)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,12 +14,14 @@ from licensehub.database.clock import database_now
 from licensehub.ui.formatting import day
 from subscriptions.activity.retention import removed_before, thinned_before
 from subscriptions.activity.snapshots import Change, activity_seen
-from subscriptions.models import Subscription
+from subscriptions.models import Direction, Reclaim, ReclaimState, Subscription
 
 LEFT, RIGHT = 10, 620
 USUAL_SPAN = timedelta(days=365)
 MAX_SPAN = timedelta(days=3 * 365)
 MARGIN = timedelta(days=14)
+# A time of a few hours is visible, too.
+MIN_WIDTH = 3
 # Two labels need this distance.
 LABEL_WIDTH = 150
 
@@ -30,6 +32,8 @@ class Timeline:
 
     dots: tuple[tuple[float, str], ...]
     months: tuple[tuple[float, str], ...]
+    # The times in which the seat was taken: x, width and label of each.
+    taken: tuple[tuple[float, float, str], ...]
     silent: tuple[float, float] | None
     beyond: tuple[float, float] | None
     threshold_x: float | None
@@ -48,8 +52,13 @@ class Timeline:
     summary: str
 
 
-def timeline(row: Subscription, threshold: int, changes: Mapping[Subscription, Sequence[Change]]) -> Timeline:
-    """`changes` are those of all rows of this person: see `activity.person_rows`."""
+def timeline(
+    row: Subscription,
+    threshold: int,
+    changes: Mapping[Subscription, Sequence[Change]],
+    reclaims: Iterable[Reclaim],
+) -> Timeline:
+    """`changes` and `reclaims` are those of all rows of this person: see `activity.person_rows`."""
     now = database_now()
     moments = sorted({moment for one, found in changes.items() for moment in activity_seen(one, found)})
     since = row.idle_since
@@ -63,6 +72,7 @@ def timeline(row: Subscription, threshold: int, changes: Mapping[Subscription, S
     return Timeline(
         dots=tuple((scale.x(moment), day(moment)) for moment in moments if moment >= begin),
         months=scale.months(),
+        taken=tuple(_taken(reclaims, scale)),
         silent=(silent_start, round(silent_end - silent_start, 1)) if since else None,
         beyond=(silent_end, round(RIGHT - silent_end, 1)) if over else None,
         threshold_x=silent_end if over else None,
@@ -77,6 +87,16 @@ def timeline(row: Subscription, threshold: int, changes: Mapping[Subscription, S
         removed_before=day(removed) if (removed := removed_before(row.profile)) else "",
         summary=_summary(row, threshold, crossed if over else None),
     )
+
+
+def _taken(reclaims: Iterable[Reclaim], scale: _Scale) -> Iterator[tuple[float, float, str]]:
+    """Each verified reclaim, until the person held a seat again or until today."""
+    for item in reclaims:
+        if item.direction == Direction.DEACTIVATE and item.state == ReclaimState.DONE and item.finished_at:
+            text = _("Reclaimed {day}, active again {until}") if item.back_at else _("Reclaimed {day}")
+            start, stop = scale.x(item.finished_at), scale.x(item.back_at or scale.end)
+            label = text.format(day=day(item.finished_at), until=day(item.back_at))
+            yield start, max(round(stop - start, 1), MIN_WIDTH), label
 
 
 def _last_label(row: Subscription, since: datetime | None) -> str:

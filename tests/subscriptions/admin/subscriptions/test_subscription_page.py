@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
+from decimal import Decimal
+
 import pytest
 from django.utils import timezone
 
+from licensehub.ui.formatting import day
+from subscriptions.admin.subscriptions.timeline import RIGHT
 from subscriptions.approvals import decide
-from subscriptions.models import DownloadRun, Evaluation, Reclaim, ReclaimRule, RequestedRemoval, Subscription
+from subscriptions.models import DownloadRun, Evaluation, Per, Reclaim, ReclaimRule, RequestedRemoval, Subscription
+from subscriptions.money.prices import PriceInput, enter_price
 from tests.support.organization import page
 from tests.support.pages import text_of
 
@@ -59,6 +65,31 @@ def test_the_link_to_history(organization, alice, bob, shown):
     text = shown()
     assert "1 entry in History" in text and "?q=person11%40northwind.example" in text
     assert "The seat is free" in text and "If the seat is reclaimed" not in text
+
+
+def test_the_timeline_marks_when_the_seat_was_taken(organization, alice, bob, as_user):
+    decide.approve(organization.ask(alice, count=8), actor=bob)
+    row = Subscription.objects.get(name="Person 11")
+    taken = Reclaim.objects.get(subscription=row)
+    client, address = as_user(alice), page("subscription", "change", row.pk)
+    assert client.get(address).context["timeline"].taken == (), "nothing is sent yet"
+    then = timezone.now() - timedelta(days=40)
+    Reclaim.objects.update(state="done", finished_at=then, read_back="inactive")
+    [(x, width, label)] = client.get(address).context["timeline"].taken
+    assert (label, round(x + width)) == (f"Reclaimed {day(then)}", RIGHT)
+    until = then + timedelta(days=3)
+    Reclaim.objects.filter(pk=taken.pk).update(back_at=until)
+    [(x, width, label)] = client.get(address).context["timeline"].taken
+    assert label == f"Reclaimed {day(then)}, active again {day(until)}"
+    assert width < 20 and f"<title>{label}</title>" in text_of(client.get(address))
+
+
+def test_the_price_stands_below_the_license(organization, alice, as_user):
+    client, address = as_user(alice), page("subscription", "change", Subscription.objects.get(name="Person 11").pk)
+    assert "per year" not in text_of(client.get(address))
+    price = PriceInput("full", Decimal(20), "USD", Per.MONTH, date(2025, 1, 1))
+    enter_price(organization.profile, price, actor=alice)
+    assert "Full<small>$240 per year</small>" in text_of(client.get(address))
 
 
 def test_it_takes_few_statements(organization, alice, as_user, django_assert_max_num_queries):
