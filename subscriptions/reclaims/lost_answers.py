@@ -18,7 +18,7 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.database.clock import database_now
-from subscriptions.models import Direction, HoldReason, Reclaim, ReclaimState
+from subscriptions.models import Direction, Reclaim
 
 MAX_LOST: Final = 3
 FIRST_HOLD: Final = timedelta(minutes=5)
@@ -59,13 +59,11 @@ def note_answer(item: Reclaim) -> None:
             return
         held = row.filter(lost_answers_held_at__isnull=False)
         if held.update(lost_answers_held_at=None, lost_answers_held_until=None):
-            waiting = Reclaim.objects.filter(profile=item.profile_id, state=ReclaimState.QUEUED)
-            waiting.filter(hold_reason=HoldReason.LOST_ANSWERS).update(hold_reason="", not_before=None)
             record(Action.ANSWERS_BACK, actor=None, target=item.profile)
 
 
 def begin_try(profile: IntegrationProfile, item: Reclaim, *, now: datetime) -> None:
-    """After a hold only this reclaim is sent, until its answer is known, or its worker is.
+    """After a hold, only this reclaim is sent until its answer is known, or for as long as its worker may need.
 
     The caller has locked the profile's row and found that the hold is over.
     """
