@@ -35,6 +35,7 @@ from subscriptions.activity.reactivation import let_back_in, times_let_back_in
 from subscriptions.admin.candidates.filters import IdleFilter, LicenseFilter, ProfileFilter
 from subscriptions.admin.candidates.request_form import RequestMixin
 from subscriptions.admin.rules.protections.protect import ADD
+from subscriptions.admin.subscriptions.subscription_page import may_protect, request_button
 from subscriptions.admin.widgets.actions import run_action
 from subscriptions.admin.widgets.badges import WHAT_NEXT, candidate_badge
 from subscriptions.admin.widgets.departments import (
@@ -83,6 +84,16 @@ class CandidateList(TabbedChangeList):
             row.let_back_in = let_back_in(times.get(row.subscription_id, 0))
             cost = yearly(row.price)
             row.cost = f"{cost[0]} {cost[1]}" if cost else ""
+
+
+def acts_of(row: RemovalCandidate, request: HttpRequest) -> dict[str, Any]:
+    """The buttons of the person's page, while the candidate waits for somebody to ask."""
+    if row.state != CandidateState.READY:
+        return {}
+    # The profile is read already.
+    row.subscription.profile = row.profile
+    person = row.subscription
+    return {"may_protect": may_protect(person, request), **request_button(person, row, request)}
 
 
 @admin.register(RemovalCandidate)
@@ -212,6 +223,7 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Re
             "resume_attrs": _formaction("resume", row.pk),
             "leave_attrs": _formaction("leave", row.pk),
             "may_decide": row.state == CandidateState.ATTENTION_REQUIRED and self.has_request_permission(request),
+            **acts_of(row, request),
             "let_back_in": let_back_in(times_let_back_in([row.subscription_id]).get(row.subscription_id, 0)),
             "reclaim_in_doubt": send_in_doubt(row) if row.state == CandidateState.ATTENTION_REQUIRED else None,
             "send_again_attrs": _formaction("send_again", row.pk),

@@ -99,8 +99,8 @@ def context_of(row: Subscription, rows: Sequence[Subscription], request: HttpReq
         "has_seat": row.active and row.gone_at is None,
         "impact": _impact(row),
         "let_back_in": let_back_in(times_let_back_in([row.pk]).get(row.pk, 0)),
-        "may_protect": _may_protect(row, request),
-        **_request_button(row, candidate, request),
+        "may_protect": may_protect(row, request),
+        **request_button(row, candidate, request),
     }
 
 
@@ -168,7 +168,7 @@ def manager_of(row: Subscription) -> str:
     return found.display_name if found else row.manager_id
 
 
-def _request_button(row: Subscription, candidate: RemovalCandidate | None, request: HttpRequest) -> dict[str, Any]:
+def request_button(row: Subscription, candidate: RemovalCandidate | None, request: HttpRequest) -> dict[str, Any]:
     """Whether the button is shown, and why it is disabled."""
     if candidate is None or not request.user.has_perm(REQUEST):
         return {"may_request": False}
@@ -178,7 +178,7 @@ def _request_button(row: Subscription, candidate: RemovalCandidate | None, reque
     return {"may_request": True, "why_not_request": why_not, "candidate": candidate}
 
 
-def _may_protect(row: Subscription, request: HttpRequest) -> bool:
+def may_protect(row: Subscription, request: HttpRequest) -> bool:
     """A person with a protection of their own needs no other."""
     if row.gone_at or not request.user.has_perm(ADD):
         return False

@@ -13,6 +13,7 @@ from subscriptions.models import (
     RemovalCandidate,
     Subscription,
 )
+from subscriptions.profiles import lifecycle
 from tests.support.organization import page, questions, said
 from tests.support.pages import text_of
 
@@ -348,3 +349,24 @@ def test_nobody_is_left_to_request(organization, alice, as_user):
     chosen = ready(2)
     organization.ask(alice, count=2)
     assert "2 people are left out" in said(as_user(alice).post(LIST, bulk(chosen)))
+
+
+def test_a_ready_candidate_is_requested_or_protected_on_its_own_page(organization, alice, carol, as_user):
+    ready_one = RemovalCandidate.objects.filter(state="ready").first()
+    address = page("removalcandidate", "change", ready_one.pk)
+    ask = page("subscription", "request", ready_one.subscription_id)
+    client = as_user(alice)
+    shown = text_of(client.get(address))
+    assert f'action="{ask}"' in shown and "Protect…" in shown
+    assert "Request reclaim" not in text_of(as_user(carol).get(address)), "an auditor asks for nothing"
+    answer = client.post(ask, follow=True)
+    assert "asks for 1 seat" in text_of(answer)
+    later = text_of(client.get(address))
+    assert ask not in later and "Protect…" not in later, "it waits for a decision"
+
+
+def test_a_switch_that_stops_requests_is_named_on_the_page_of_a_candidate(organization, alice, as_user):
+    lifecycle.switch_reclaim(organization.profile, enabled=False, actor=None)
+    address = page("removalcandidate", "change", RemovalCandidate.objects.filter(state="ready").first().pk)
+    shown = text_of(as_user(alice).get(address))
+    assert "disabled" in shown and "Request reclaim of 1 seat" in shown and "Open the candidate" not in shown
