@@ -36,7 +36,7 @@ STOPS: Final = (
         "Set up",
         "Five steps lead to the first reclaim. Each step reads its state from the data, so it shows "
         "when it breaks again. Until the last one, LicenseHub only reads.",
-        "Four steps are done; the fifth leads to the candidates",
+        "Four steps are done; the fifth says what to do next",
     ),
     Stop(
         "rule",
