@@ -12,6 +12,7 @@ from subscriptions.activity.retention import thin_past_activity
 from subscriptions.downloads import rows_of_run
 from subscriptions.models import ActivitySnapshot, DownloadRun, Subscription
 from tests.support import exports, scenario
+from tests.support.organization import limited_to
 from tests.support.pages import text_of
 from tests.support.scenario import Scenario
 
@@ -146,3 +147,10 @@ def test_no_query_for_each_person(runs, carol, as_user):
     assert sorted(asked) == [1, 2, 4]
     # Who is new needs no look into the history.
     assert asked[1] == asked[2] == asked[4] + 1 <= 24
+
+
+def test_an_account_of_another_profile_sees_nobody(runs, carol, as_user):
+    other = DownloadRun.objects.exclude(profile=runs[0].profile).get()
+    client = as_user(limited_to(carol, other.profile))
+    assert people(client, address(runs[0], "new")) == set()
+    assert len(people(client, address(other, "new"))) == other.new > 0
