@@ -182,8 +182,14 @@ def why_never_active(row: Subscription, terms: Terms, now: datetime) -> str:
 
 def explain_candidate(row: Idle, terms: Terms, now: datetime) -> str:
     """The sentence for a candidate, for whom no clause holds."""
-    idle = days_since(row.idle_since, now)
-    over = idle - terms.threshold_for(row.license)
-    if row.last_activity_at is None:
-        return _(NEVER_ACTIVE_CANDIDATE).format(day=on_day(row.idle_since), over=in_days(over))
+    never = row.last_activity_at is None
+    return inactive_since(row.idle_since, never=never, threshold=terms.threshold_for(row.license), now=now)
+
+
+def inactive_since(since: datetime | None, *, never: bool, threshold: int, now: datetime) -> str:
+    """`Inactive 94 days, 34 over the threshold.` `never`: `since` is the day of the license, not of an activity."""
+    idle = days_since(since, now)
+    over = idle - threshold
+    if never:
+        return _(NEVER_ACTIVE_CANDIDATE).format(day=on_day(since), over=in_days(over))
     return _(INACTIVE).format(idle=in_days(idle), over=_grouped(over))

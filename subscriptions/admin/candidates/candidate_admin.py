@@ -51,6 +51,7 @@ from subscriptions.admin.widgets.evidence import (
     license_label,
     moment,
     now_called,
+    why_now,
 )
 from subscriptions.approvals.request import send_again
 from subscriptions.candidates import caps
@@ -142,7 +143,7 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Re
             "assigned",
             [(gettext_lazy("License assigned"), Moment(lambda row: moment(row.evidence, "license_assigned_at")))],
         ),
-        ListColumn("why", [(gettext_lazy("Why"), lambda row: row.evidence["why"])]),
+        ListColumn("why", [(gettext_lazy("Why"), why_now)]),
         ListColumn(
             "standing",
             [
@@ -171,7 +172,7 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Re
 
     @admin.display(description=gettext_lazy("Why"))
     def why(self, row: Any) -> SafeString:
-        return two_lines(translated(row.attention or str(row.evidence["why"])), row.let_back_in)
+        return two_lines(translated(row.attention) if row.attention else why_now(row), row.let_back_in)
 
     @admin.display(description=gettext_lazy("License"))
     def license_shown(self, row: Any) -> SafeString:

@@ -16,13 +16,15 @@ from django.utils.translation import gettext_lazy
 
 from integrations.connectors.contract import normalized
 from integrations.models import IntegrationProfile
+from licensehub.database.clock import database_now
 from licensehub.translations.stored import translated
 from licensehub.ui.csv_file import Column, Moment
 from licensehub.ui.formatting import EMPTY, ago, day, day_ago, day_and_time
 from subscriptions.activity.confirmation import Confirmation, confirmation_of, newest_runs
-from subscriptions.eligibility.sentences import vendor_says_now
+from subscriptions.eligibility.sentences import inactive_since, vendor_says_now
 from subscriptions.eligibility.terms import Terms
 from subscriptions.models import CandidateState, RemovalCandidate, RequestedRemoval, Subscription, Verdict
+from subscriptions.models.reclaims.candidate import CLOSED
 
 
 def moment(evidence: Mapping[str, Any], name: str) -> datetime | None:
@@ -55,6 +57,23 @@ def last_activity(evidence: Mapping[str, Any]) -> SafeString:
     assigned = moment(evidence, "license_assigned_at")
     hint = _("licensed since {day}").format(day=day(assigned)) if assigned else _("no activity seen")
     return day_ago(moment(evidence, "last_activity_at"), hint=hint)
+
+
+def why_now(row: RemovalCandidate) -> str:
+    """The reason of a candidate with the days of now, which go on while it waits.
+
+    A closed candidate has the reason of its day, and so has one that a person made in a review.
+    """
+    evidence = row.evidence
+    if row.state in CLOSED or "review" in evidence:
+        return translated(str(evidence["why"]))
+    last, terms = moment(evidence, "last_activity_at"), evidence["terms"]
+    return inactive_since(
+        last or moment(evidence, "license_assigned_at"),
+        never=last is None,
+        threshold=terms.get("by_license", {}).get(evidence["license"], terms["threshold"]),
+        now=database_now(),
+    )
 
 
 def license_label(profile: IntegrationProfile, license: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.urls import reverse
 
 from integrations.models import IntegrationProfile
 from subscriptions.models import (
@@ -370,3 +371,23 @@ def test_a_switch_that_stops_requests_is_named_on_the_page_of_a_candidate(organi
     address = page("removalcandidate", "change", RemovalCandidate.objects.filter(state="ready").first().pk)
     shown = text_of(as_user(alice).get(address))
     assert "disabled" in shown and "Request reclaim of 1 seat" in shown and "Open the candidate" not in shown
+
+
+def test_the_days_go_on_while_a_candidate_waits(organization, alice, as_user):
+    """The day of the last activity and the reason stand in one row, and in one file: they count to the same day."""
+    client = as_user(alice)
+    row = RemovalCandidate.objects.get(subscription__name="Person 11")
+    found = {**row.evidence, "why": "Inactive 94 days, 34 over the threshold.", "idle_days": 94}
+    RemovalCandidate.objects.filter(pk=row.pk).update(evidence=found)
+
+    shown = text_of(client.get(LIST))
+    assert "111 days ago" in shown
+    assert "Inactive 111 days, 51 over the threshold." in shown and "Inactive 94 days" not in shown
+    exported = client.get(reverse("admin:subscriptions_removalcandidate_export", args=["csv"]))
+    assert "Inactive 111 days, 51 over the threshold." in b"".join(exported.streaming_content).decode()
+
+    # What was decided on keeps the reason of its day.
+    RemovalCandidate.objects.filter(pk=row.pk).update(state="closed_skipped")
+    closed = text_of(client.get(f"{LIST}?state__in=closed_skipped"))
+    assert "Inactive 94 days, 34 over the threshold." in closed
+    assert RemovalCandidate.objects.get(pk=row.pk).evidence == found
