@@ -239,7 +239,11 @@ def pages_of(request: HttpRequest) -> list[tuple[str, str, str]]:
 def account_links(request: HttpRequest) -> list[dict[str, str]]:
     """The menu of the signed-in user."""
     links = [{"title": _("Security"), "link": reverse("security")}]
-    links += [{"title": _("My notifications"), "link": reverse("admin:subscriptions_notificationchoice_changelist")}]
+    mine = reverse("admin:subscriptions_notificationchoice_changelist")
+    links += [
+        {"title": _("My notifications"), "link": mine},
+        {"title": _("Language and time zone"), "link": f"{mine}#lh-language"},
+    ]
     if isinstance(request.user, User) and request.user.has_usable_password():
         links.append({"title": _("Change password"), "link": reverse("admin:password_change")})
     return links

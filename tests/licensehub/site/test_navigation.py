@@ -67,3 +67,11 @@ def test_a_page_shows_the_menu_with_its_numbers(run, admin_client):
         r"<span>Integration profiles</span>\s*<span([^>]*)>1</span>", text_of(admin_client.get("/admin/"))
     )
     assert "text-red-700" in badge
+
+
+def test_the_menu_of_the_account_leads_to_the_language(admin_client):
+    """It stands on the page of the notifications, where nobody looks for it."""
+    link = f"{reverse('admin:subscriptions_notificationchoice_changelist')}#lh-language"
+    shown = admin_client.get(reverse("admin:index")).content.decode()
+    assert f'href="{link}"' in shown and "Language and time zone" in shown
+    assert 'id="lh-language"' in admin_client.get(link).content.decode()
