@@ -58,6 +58,7 @@ LABELS: Final[dict[str, str | Promise]] = {
     "locale": gettext_lazy("Encoding"),
     "public_url": gettext_lazy("Public address"),
     "sending": pgettext_lazy("switch", "Sending"),
+    "answers": gettext_lazy("Answers to reclaims"),
     "open_items": gettext_lazy("Oldest open item"),
     "in_doubt": gettext_lazy("In doubt"),
     "tokens": gettext_lazy("Connections to vendors"),
@@ -71,7 +72,7 @@ LABELS: Final[dict[str, str | Promise]] = {
 }
 TILES: Final = ("workers", "scheduler", "open_items", "in_doubt", "downloads")
 CARDS: Final[tuple[tuple[str | Promise, tuple[str, ...]], ...]] = (
-    (gettext_lazy("Vendor and mail"), ("tokens", "vendor_clock", "sending", "mail", "webhooks")),
+    (gettext_lazy("Vendor and mail"), ("tokens", "vendor_clock", "sending", "answers", "mail", "webhooks")),
     (gettext_lazy("Evidence and backup"), ("audit", "anchors", "verified", "backup", "drill")),
     (
         gettext_lazy("Database, broker and hosts"),
