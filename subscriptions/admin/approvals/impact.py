@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
@@ -12,7 +14,11 @@ from django.utils.translation import ngettext
 from integrations.connectors.contract import Texts
 from licensehub.ui.formatting import number
 from subscriptions.eligibility.sentences import team_admins_checked
-from subscriptions.models import ReclaimRequest, Subscription
+from subscriptions.models import ReclaimRequest, RequestedRemoval, Subscription
+from subscriptions.money.prices import Money, PriceList, money_of
+
+# The card names this many departments, and adds up the others.
+DEPARTMENTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +92,41 @@ def _refused_by_vendor(texts: Texts, people: Iterable[Subscription]) -> ImpactLi
             _("They are left out when LicenseHub checks again before it sends."),
         )
     return ImpactLine("check", "ok", *texts.nobody_refused)
+
+
+@dataclass(frozen=True, slots=True)
+class DepartmentLine:
+    """Some seats of the request. `percent` is their part of all its seats; `money` is what they cost for a year."""
+
+    name: str
+    seats: int
+    percent: int
+    money: Money
+
+
+def departments_of(
+    request: ReclaimRequest, standing: list[RequestedRemoval], prices: PriceList, day: date | None
+) -> list[DepartmentLine]:
+    """The seats of each department at the time of the request, the largest first, at the prices of a day or of today.
+
+    `standing` are the people who were not dropped. The lines add up to all their seats: the small departments are one
+    line, and those without a department are the last one.
+    """
+    found: dict[str, Counter[tuple[int, str]]] = {}
+    for removal in standing:
+        seats = found.setdefault(removal.evidence["department"], Counter())
+        seats[request.profile_id, removal.evidence["license"]] += 1
+    unknown = found.pop("", None)
+    named = sorted(found.items(), key=lambda item: (-item[1].total(), item[0]))
+    lines, others = named[:DEPARTMENTS], named[DEPARTMENTS:]
+    if others:
+        name = ngettext("{count} other department", "{count} other departments", len(others))
+        lines.append((name.format(count=number(len(others))), sum((seats for _name, seats in others), Counter())))
+    if unknown:
+        lines.append((_("No department known"), unknown))
+    return [
+        DepartmentLine(
+            name, seats.total(), round(100 * seats.total() / len(standing)), money_of(prices, seats, day=day)
+        )
+        for name, seats in lines
+    ]

@@ -22,7 +22,7 @@ from licensehub.ui.time_zones import company_day
 from subscriptions.accounts.origins import origin_of
 from subscriptions.admin.approvals.answers import answer_counts
 from subscriptions.admin.approvals.cap_meters import cap_status
-from subscriptions.admin.approvals.impact import impact_of
+from subscriptions.admin.approvals.impact import departments_of, impact_of
 from subscriptions.admin.approvals.keeping import kept_people
 from subscriptions.admin.approvals.people import basis, confirmed_by, people_of, table_of, tiles
 from subscriptions.admin.approvals.permissions import is_overdue, may_dry_run, permissions_for, why_not_raise
@@ -35,7 +35,7 @@ from subscriptions.candidates.request_digest import shown_digest
 from subscriptions.models import ReclaimRequest, RequestedRemoval, RequestState
 from subscriptions.models.reclaims.request import WAITING
 from subscriptions.money.beside import all_prices
-from subscriptions.money.prices import Money, money_of
+from subscriptions.money.prices import money_of
 from subscriptions.notifications.notified import notified_about
 from subscriptions.schedules.working_days import until, window_text
 
@@ -47,6 +47,9 @@ def page_context(request: ReclaimRequest, user: User | AnonymousUser, *, changed
     waits = request.state in WAITING
     changed = changed and waits
     decision = _decision(request, user, standing)
+    seats = Counter((request.profile_id, str(removal.evidence["license"])) for removal in standing)
+    # A decided request keeps the prices of the day of its decision.
+    prices, priced_on = all_prices(), company_day(request.decided_at) if request.decided_at else None
     digest = shown_digest(request, [person.removal for person in people])
     # For the mark of a request that was changed outside of LicenseHub.
     if not any("erased" in person.removal.evidence for person in people):
@@ -65,19 +68,14 @@ def page_context(request: ReclaimRequest, user: User | AnonymousUser, *, changed
         "ended": why_empty(request) if request.state == RequestState.EMPTY else "",
         "tiles": tiles(people),
         "confirmed": confirmed_by(people) if waits else "",
-        "saves": _saves(request, standing),
+        "saves": money_of(prices, seats, day=priced_on),
+        "departments": departments_of(request, standing, prices, priced_on),
         "basis": basis(people),
         "answers": answer_counts(request, [person.removal for person in people]),
         "impact": impact_of(request, [removal.candidate.subscription for removal in standing])
         if waits or request.state == RequestState.APPROVED
         else [],
     }
-
-
-def _saves(request: ReclaimRequest, standing: list[RequestedRemoval]) -> Money:
-    """What these seats cost for a year, at the prices of the day of the decision."""
-    seats = Counter((request.profile_id, str(removal.evidence["license"])) for removal in standing)
-    return money_of(all_prices(), seats, day=company_day(request.decided_at) if request.decided_at else None)
 
 
 def _header(request: ReclaimRequest) -> dict[str, Any]:

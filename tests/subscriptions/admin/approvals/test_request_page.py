@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from datetime import date
+from decimal import Decimal
 
 import pytest
 from django.utils import timezone, translation
 
 from subscriptions.admin.approvals.request_page import why_empty
-from subscriptions.approvals import decide
+from subscriptions.approvals import closing, decide
 from subscriptions.approvals.request import file_automatically, open_for_approval
 from subscriptions.models import (
     DownloadRun,
+    Per,
     Reclaim,
     ReclaimRequest,
     ReclaimRule,
@@ -19,6 +22,7 @@ from subscriptions.models import (
     RequestedRemoval,
     Subscription,
 )
+from subscriptions.money.prices import PriceInput, enter_price
 from subscriptions.profiles import lifecycle
 from tests.support.attacks import attack
 from tests.support.organization import page, questions, request_url, said, seen
@@ -179,3 +183,38 @@ def test_a_request_without_people_says_why_in_the_language_of_its_reader(organiz
     assert why_empty(asked) == "No contact: the question did not reach this person (1)"
     with translation.override("de"):
         assert why_empty(asked) == "Kein Kontakt: Die Frage hat diese Person nicht erreicht (1)"
+
+
+# --- Departments ------------------------------------------------------------------------------------------------------
+
+
+def test_the_departments_add_up_to_the_tiles(organization, alice, bob, as_user):
+    """Eight departments are named, the largest first; the small ones are one line, and so are people without one."""
+    names = [name for number, name in enumerate("ABCDEFGHIJ") for _ in range(2 if number == 9 else 1)]
+    for number, name in enumerate([*names, "", "", ""], start=20):
+        organization.hire(number, idle=200, department=name, license="advanced" if name == "B" else "full")
+    organization.propose()
+    enter_price(organization.profile, PriceInput("full", Decimal(240), "USD", Per.YEAR, date(2020, 1, 1)), actor=alice)
+    hired = {str(number) for number in range(1020, 1034)}
+    request = organization.ask(alice, count=RemovalCandidate.objects.filter(state="ready").count())
+    others = request.removals.exclude(candidate__subscription__external_id__in=hired)
+    dropped = [*others, request.removals.get(candidate__subscription__department="C")]
+    for removal in dropped:
+        closing.drop(removal, actor=bob, reason="On leave")
+    client, address = as_user(bob), request_url("change", request)
+    shown = client.get(address)
+    lines, tiles, saves = (shown.context[name] for name in ("departments", "tiles", "saves"))
+    assert [(line.name, line.seats) for line in lines] == [
+        *(("J", 2), ("A", 1), ("B", 1), ("D", 1), ("E", 1), ("F", 1), ("G", 1), ("H", 1)),
+        ("1 other department", 1),
+        ("No department known", 3),
+    ]
+    assert sum(line.seats for line in lines) == tiles["seats"] == 13
+    assert sum(line.money.amounts.get("USD", 0) for line in lines) == saves.amounts["USD"] == 12 * 240
+    assert sum(line.money.unpriced for line in lines) == saves.unpriced == 1
+    page_text = " ".join(re.sub("<[^>]*>", " ", text_of(shown)).split())
+    assert "Departments Seats, saved per year J 2 , $480" in page_text and "B 1 D 1 , $240" in page_text
+    # A transfer later changes nothing about the request, and a price after the decision nothing about its amounts.
+    decide.approve(request, actor=bob)
+    Subscription.objects.update(department="Other")
+    assert client.get(address).context["departments"] == lines
