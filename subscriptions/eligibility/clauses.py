@@ -21,6 +21,8 @@ from licensehub.database.clock import database_now
 from licensehub.translations.stored import translated
 from subscriptions.activity import known_dates
 from subscriptions.eligibility.sentences import (
+    LEADS,
+    NEVER_ACTIVE_LEAD,
     NOT_CHECKED,
     admin_roles_of,
     days_since,
@@ -257,6 +259,21 @@ def explain(row: Subscription, terms: Terms, *, verdict: Verdict | None = None) 
     if verdict_now == Verdict.CANDIDATE:
         return explain_candidate(row, terms, now)
     return _("Not evaluated yet: waits for the next complete download.")
+
+
+def lead(row: Subscription, terms: Terms) -> str:
+    """One sentence for the row's stored verdict, with the person's name. A candidate's has the facts of `explain`."""
+    if row.changed_run.awaits_verdicts:
+        return _("The facts about {name} are new, and there is no verdict on them yet.").format(name=row.display_name)
+    idle = days_since(row.idle_since, database_now())
+    never_active = row.verdict == Verdict.CANDIDATE and row.last_activity_at is None
+    return str(NEVER_ACTIVE_LEAD if never_active else LEADS[row.verdict]).format(
+        name=row.display_name,
+        license=row.license_label,
+        day=on_day(row.idle_since),
+        idle=in_days(idle),
+        over=in_days(idle - terms.threshold_for(row.license)),
+    )
 
 
 def explain_review(row: Subscription, terms: Terms, *, verdict: Verdict | None = None) -> str:

@@ -17,7 +17,7 @@ from integrations.models import IntegrationProfile
 from licensehub.translations.stored import translated, with_names
 from licensehub.ui.formatting import day, number
 from subscriptions.eligibility.terms import Terms
-from subscriptions.models import AdminRoles, DownloadRun, Protection, Subscription
+from subscriptions.models import AdminRoles, DownloadRun, Protection, Subscription, Verdict
 
 NOT_CHECKED = gettext_lazy("not checked")
 NEEDS_REVIEW = english("Needs review: {why}")
@@ -43,6 +43,30 @@ ADMIN_ROLES = english("{roles}. Others may depend on these roles, and {vendor} m
 NEVER_ACTIVE = english("never active since the license was assigned on {day}.")
 INACTIVE = english("Inactive {idle}, {over} over the threshold.")
 NEVER_ACTIVE_CANDIDATE = english("Never active since assigned on {day}, {over} over the threshold.")
+
+# The first sentence on the page of a person, about each verdict. The sentence of the clause follows it.
+LEADS = {
+    Verdict.NOT_EVALUATED: gettext_lazy("{name} is not evaluated yet."),
+    Verdict.GONE: gettext_lazy("{name} is not a candidate: no longer in the organization."),
+    Verdict.DEACTIVATED: gettext_lazy("{name} is not a candidate: the account takes no seat."),
+    Verdict.UNKNOWN: gettext_lazy("{name} is not a candidate yet: a fact is missing or wrong."),
+    Verdict.NOT_IN_SCOPE: gettext_lazy("{name} is not a candidate: the license is not in scope."),
+    Verdict.CANNOT_BE_REMOVED: gettext_lazy("{name} is not a candidate: this seat cannot be taken back."),
+    Verdict.PROTECTED: gettext_lazy("{name} is not a candidate: the seat is protected."),
+    Verdict.COOLING_DOWN: gettext_lazy("{name} is not a candidate yet: the cool-down is not over."),
+    Verdict.IN_GRACE: gettext_lazy("{name} is not a candidate yet: the license is new."),
+    Verdict.ACTIVE: gettext_lazy("{name} is not a candidate: not inactive for long enough."),
+    Verdict.DATES_WENT_BACK: gettext_lazy("{name} is not a candidate yet: the dates went back."),
+    Verdict.ADMIN_ROLE: gettext_lazy("{name} is not a candidate yet: an admin role needs a review."),
+    Verdict.NEVER_ACTIVE: gettext_lazy("{name} is not a candidate yet: this license was never used."),
+    Verdict.CANDIDATE: gettext_lazy(
+        "{name} is a candidate: holds a {license} license, inactive for {idle}, {over} over the threshold."
+    ),
+}
+NEVER_ACTIVE_LEAD = gettext_lazy(
+    "{name} is a candidate: holds a {license} license, never active since it was assigned on {day}, {over} over the "
+    "threshold."
+)
 
 
 class Idle(Protocol):

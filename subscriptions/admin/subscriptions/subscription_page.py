@@ -23,7 +23,7 @@ from subscriptions.admin.rules.protections.protect import ADD
 from subscriptions.admin.subscriptions.events import events_of
 from subscriptions.admin.subscriptions.timeline import timeline
 from subscriptions.admin.widgets.badges import candidate_badge
-from subscriptions.eligibility.clauses import checks, explain
+from subscriptions.eligibility.clauses import checks, explain, lead
 from subscriptions.eligibility.sentences import in_days, team_admins_checked, vendor_says_now
 from subscriptions.eligibility.terms import Terms, terms_of
 from subscriptions.models import (
@@ -80,6 +80,7 @@ def context_of(row: Subscription, rows: Sequence[Subscription], request: HttpReq
     return {
         "row": row,
         "initials": _initials(row.display_name),
+        "lead": lead(row, terms),
         "why": explain(row, terms),
         "icon": VERDICTS[row.verdict][1],
         "verdict_tone": VERDICTS[row.verdict][0],

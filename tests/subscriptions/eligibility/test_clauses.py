@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from licensehub.translations.stored import translated
-from subscriptions.eligibility.clauses import CLAUSES, checks, explain
+from subscriptions.eligibility.clauses import CLAUSES, checks, explain, lead
 from subscriptions.eligibility.evaluate import evaluate_rows
-from subscriptions.eligibility.sentences import licensed_for
+from subscriptions.eligibility.sentences import LEADS, licensed_for
 from subscriptions.eligibility.terms import Terms
 from subscriptions.eligibility.verdict_sql import verdict_of
 from subscriptions.models import Subscription, Verdict
@@ -75,6 +75,30 @@ def test_clause(facts, verdict, sentence):
         clause.verdict for clause, check in zip(CLAUSES, checks(row, TERMS), strict=True) if check.passed is False
     ]
     assert decided == ([] if verdict == Verdict.CANDIDATE else [verdict])
+
+
+def test_each_verdict_has_its_own_sentence_with_the_name():
+    assert set(LEADS) == set(Verdict)
+    said = [str(one) for one in LEADS.values()]
+    assert len(set(said)) == len(said) and all("{name}" in one for one in said)
+    assert {one for one in said if "is a candidate" in one} == {str(LEADS[Verdict.CANDIDATE])}
+
+
+@pytest.mark.django_db
+def test_the_sentence_about_a_candidate_has_the_facts():
+    row = make(name="Tomasz {license} <b>")
+    assert lead(row, TERMS) == "Tomasz {license} <b> is not evaluated yet."
+    evaluate_rows(Subscription.objects.all(), TERMS)
+    row.refresh_from_db()
+    assert lead(row, TERMS) == (
+        "Tomasz {license} <b> is a candidate: holds a Full license, inactive for 94 days, 34 days over the threshold."
+    )
+    with translation.override("de"):
+        assert lead(row, TERMS).startswith("Tomasz {license} <b> ist Kandidat: Lizenz Full, 94 Tage inaktiv,")
+    row.last_activity_at = None
+    assert "a candidate: holds a Full license, never active since it was assigned on" in lead(row, TERMS)
+    row.changed_run.state = "evaluating"
+    assert lead(row, TERMS) == "The facts about Tomasz {license} <b> are new, and there is no verdict on them yet."
 
 
 def test_many_days_are_grouped_as_the_reader_writes_numbers():

@@ -28,6 +28,21 @@ def shown(organization, alice, as_user):
     return read
 
 
+def test_the_first_sentence_names_the_person(organization, shown):
+    text = shown()
+    assert '">Person 11 is a candidate: holds a Full license, inactive for ' in text
+    assert "Inactive " not in text.partition('class="lh-checks"')[0].partition("lh-verdict-sentence")[2]
+    DownloadRun.objects.update(state="evaluating", evaluated_at=None)
+    text = shown()
+    assert "is a candidate" not in text and "The facts about Person 11 are new" in text
+    assert "the verdict on them is being written" in text
+    DownloadRun.objects.update(state="complete", evaluated_at=timezone.now())
+    Evaluation.objects.update(verdict="protected")
+    text = shown()
+    assert "Person 11 is not a candidate: the seat is protected.</h2>" in text
+    assert "Was protected until a moment ago" in text
+
+
 def test_nobody_is_asked_unless_the_rule_says_so(organization, shown):
     assert "Not asked yet" not in shown()
 
