@@ -45,6 +45,7 @@ REPEATED = "INSERT INTO subscriptions_downloadedmember SELECT * FROM subscriptio
 REPLACED_BY_RUNS = """
 INSERT INTO subscriptions_activitysnapshot (subscription_id, run_id, last_activity_at)
 SELECT s.id, r.id, %s FROM subscriptions_subscription AS s, subscriptions_downloadrun AS r
+ WHERE r.id IN (SELECT id FROM subscriptions_downloadrun ORDER BY id DESC LIMIT 2)
 """
 REPLACED_BY_RECHECKS = """
 INSERT INTO subscriptions_rechecksnapshot (subscription_id, seen_at, last_activity_at)
@@ -236,6 +237,8 @@ def old_history(days: int = 800) -> None:
     later = then + timedelta(days=1)
     values = {"state": "complete", "started_by": "command", "finished_at": later, "lease_until": later}
     DownloadRun.objects.create(profile=profile(), **values)
+    # Those of the generator are of many runs, which are all of one month now.
+    sql("DELETE FROM subscriptions_activitysnapshot")
     sql(REPLACED_BY_RUNS, then)
     sql(REPLACED_BY_RECHECKS, then, then)
 
