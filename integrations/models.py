@@ -274,6 +274,8 @@ class Connection(models.Model):
 
     profile_path: ClassVar[str] = "profile"
     objects = ProfileManager()
+    # A token that a person entered should be replaced after this time. The vendor renews those of an OAuth app.
+    OLD_TOKEN: ClassVar[timedelta] = timedelta(days=365)
 
     class Meta:
         verbose_name = _("connection")
@@ -292,6 +294,11 @@ class Connection(models.Model):
     @property
     def slot_definition(self) -> Slot:
         return self.profile.slot(self.slot)
+
+    @property
+    def has_old_token(self) -> bool:
+        set_at = self.credentials_set_at
+        return not self.refresh_at and set_at is not None and database_now() - set_at >= self.OLD_TOKEN
 
     @property
     def place(self) -> str:

@@ -73,7 +73,12 @@ def _accounts(notification: Notification) -> QuerySet[User]:
     request = _request(notification)
     if request.state not in WAITING or deciders_of(request).exists():
         return User.objects.none()
-    return people_with(ACCOUNTS).exclude(email="")
+    return with_address(ACCOUNTS)
+
+
+def with_address(permission: str) -> QuerySet[User]:
+    """Everybody with this permission and an e-mail address."""
+    return people_with(permission).exclude(email="")
 
 
 def _while_open(permission: str) -> Callable[[Notification], QuerySet[User]]:
@@ -81,7 +86,7 @@ def _while_open(permission: str) -> Callable[[Notification], QuerySet[User]]:
 
     def audience(notification: Notification) -> QuerySet[User]:
         holds = Notification.objects.filter(pk=notification.pk, ended_at=None).exists()
-        return people_with(permission).exclude(email="") if holds else User.objects.none()
+        return with_address(permission) if holds else User.objects.none()
 
     return audience
 

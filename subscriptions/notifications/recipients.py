@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import QuerySet
 
+from integrations.models import IntegrationProfile
+from integrations.scopes.account_scopes import covering
 from licensehub.database.clock import database_now
 from licensehub.translations.stored import as_evidence
 from subscriptions.models import (
@@ -17,7 +21,7 @@ from subscriptions.models import (
 )
 from subscriptions.notifications.choices import choices_for
 from subscriptions.notifications.deputies import away_today, stand_in
-from subscriptions.notifications.kinds import KINDS, audience_of
+from subscriptions.notifications.kinds import KINDS, audience_of, with_address
 
 
 class Recipient(NamedTuple):
@@ -72,15 +76,25 @@ def _address(notification: Notification) -> int:
 
 
 def recipients_of(notification: Notification) -> dict[int, Recipient]:
-    """User id -> the way, for everybody who should know it now and has not switched it off.
+    """User id -> the way, for everybody who should know it now and has not switched it off."""
+    return _reached(NotificationKind(notification.kind), audience_of(notification))
 
-    A deputy is notified in the way that the person who is away chose. A user who would get both a mail at once and a
-    digest gets the mail at once.
+
+def recipients_of_errors(kind: NotificationKind, profile: IntegrationProfile) -> dict[int, Recipient]:
+    """User id -> the way, for everybody who would get the next error of this profile.
+
+    The kind is one that everybody with its permission gets, e.g. a connection that does not work.
     """
-    kind = KINDS[NotificationKind(notification.kind)]
-    audience = list(audience_of(notification).order_by("pk").values_list("pk", flat=True))
-    choices = choices_for(NotificationKind(notification.kind), audience)
-    away = away_today() if kind.for_deputy else {}
+    return _reached(kind, covering(with_address(KINDS[kind].permission), profile.pk))
+
+
+def _reached(kind: NotificationKind, people: QuerySet[User]) -> dict[int, Recipient]:
+    """A deputy is notified in the way that the person who is away chose. A user who would get both a mail at once and
+    a digest gets the mail at once.
+    """
+    audience = list(people.order_by("pk").values_list("pk", flat=True))
+    choices = choices_for(kind, audience)
+    away = away_today() if KINDS[kind].for_deputy else {}
     found: dict[int, Recipient] = {}
     for pk in audience:
         who = stand_in(pk, away, set(audience))

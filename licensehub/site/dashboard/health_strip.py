@@ -198,13 +198,15 @@ def _connections(profile: IntegrationProfile, user: User | AnonymousUser) -> lis
 
 
 def _token_ages(rows: list[Connection], shown: bool) -> list[Health]:
-    """The age of each token that a person entered. The vendor renews those of an OAuth app."""
+    """The age of each token that a person entered, in amber from a year on. The vendor renews those of an OAuth app."""
     return [
         Health(
             "history",
             row.label,
-            _("set {ago}").format(ago=ago(row.credentials_set_at)),
-            "neutral",
+            (_("set {ago}; store a new one") if row.has_old_token else _("set {ago}")).format(
+                ago=ago(row.credentials_set_at)
+            ),
+            "warning" if row.has_old_token else "neutral",
             page("integrations_connection", row.pk) if shown else "",
         )
         for row in rows

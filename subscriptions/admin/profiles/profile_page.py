@@ -25,6 +25,7 @@ from licensehub.ui.formatting import ago, badge, counts_of, day, day_and_time, i
 from subscriptions.admin.downloads.actions import progress_of
 from subscriptions.admin.downloads.download_admin import run_badge
 from subscriptions.admin.profiles import actions
+from subscriptions.admin.profiles.profile_facts import ERRORS_OF_DOWNLOAD, ERRORS_OF_RECLAIM, error_mails, price_lines
 from subscriptions.admin.schedules.descriptions import schedule_of, window_of
 from subscriptions.admin.widgets.counts import acts, acts_of
 from subscriptions.models import Direction, DownloadRun, HoldReason, Reclaim, ReclaimState
@@ -60,6 +61,8 @@ class SlotLine:
     connection: Connection | None
     badge: SafeString
     detail: str
+    # A token that a person entered long ago: what to do.
+    old: str = ""
 
 
 def profile_badge(profile: IntegrationProfile, *, broken: bool) -> SafeString:
@@ -132,7 +135,11 @@ def _slot_line(label: str, connection: Connection | None) -> SlotLine:
     if since := connection.unanswered_since:
         no_answer = _("No usable answer since {moment} ({ago}).")
         words = f"{words}. {no_answer.format(moment=day_and_time(since), ago=ago(since))}"
-    return SlotLine(label, connection, connection_badge(connection), words)
+    old = ""
+    if connection.has_old_token and not connection.slot_definition.oauth:
+        old = _("This token is at least a year old. Generate a new one at {vendor}, and store it in the connection.")
+        old = old.format(vendor=connection.profile.vendor)
+    return SlotLine(label, connection, connection_badge(connection), words, old)
 
 
 def _findings(profile: IntegrationProfile, connections: dict[str, Connection]) -> dict[str, Any] | None:
@@ -179,6 +186,7 @@ def _download(profile: IntegrationProfile, slots: list[SlotLine]) -> dict[str, A
             for run, state in zip(reversed(runs), reversed(states), strict=True)
         ],
         "summary": ", ".join(f"{number(count)} {state}" for state, count in Counter(states).items()),
+        "errors": error_mails(profile, ERRORS_OF_DOWNLOAD),
         "button": actions.DOWNLOAD.on(profile),
     }
 
@@ -220,6 +228,8 @@ def _reclaim(profile: IntegrationProfile, slots: list[SlotLine]) -> dict[str, An
         "last": f"{day(last.finished_at)} ({ago(last.finished_at)})" if last and last.finished_at else "",
         "reclaimed": in_month.get(Direction.DEACTIVATE, 0),
         "restored": in_month.get(Direction.REACTIVATE, 0),
+        "errors": error_mails(profile, ERRORS_OF_RECLAIM),
+        "prices": price_lines(profile),
         "buttons": [button.on(profile) for button in actions.reclaim_buttons(profile)],
     }
 

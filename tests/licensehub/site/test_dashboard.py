@@ -97,6 +97,13 @@ def test_the_strip_says_how_old_a_token_is(run, sign_in):
     strip = {item.label: item.text for item in sign_in("Auditor").get(reverse(INDEX)).context["health"]}
     assert strip["Connections"] == "2 working" and strip["SCIM API token"] == "set 40 days ago"
     assert "OAuth app" not in strip
+    for days, tone, text in (
+        (364, "neutral", "set 364 days ago"),
+        (365, "warning", "set 365 days ago; store a new one"),
+    ):
+        run.profile.connections.update(credentials_set_at=timezone.now() - timedelta(days=days))
+        [item] = [one for one in sign_in("Auditor").get(reverse(INDEX)).context["health"] if one.icon == "history"]
+        assert (item.tone, item.text) == (tone, text)
 
 
 def test_the_steps_of_the_savings_and_the_tile_agree(run, sign_in):

@@ -25,7 +25,6 @@ OLD_DOUBT: Final = timedelta(hours=1)
 LATE_REFRESH: Final = timedelta(minutes=30)
 # Failed connections are tried again every hour.
 LONG_UNANSWERED: Final = timedelta(hours=3)
-OLD_TOKEN: Final = timedelta(days=365)
 
 
 @check("sending")
@@ -136,12 +135,7 @@ def tokens(context: Context) -> Finding:
         since = min(row.refresh_at for row in late if row.refresh_at)
         detail = english("The token of “{name}” expires soon.").format(name=late[0])
         return Finding(Level.LOOK, english("A token was not renewed in time"), detail=detail, steps=steps, since=since)
-    old = [
-        row
-        for row in rows
-        if not row.refresh_at and row.credentials_set_at and now - row.credentials_set_at > OLD_TOKEN
-    ]
-    if old:
+    if old := [row for row in rows if row.has_old_token]:
         steps = (Step(english("Make a new token at the vendor, and enter it on the page of the connection.")),)
         detail = english("The token of “{name}” is more than a year old.").format(name=old[0])
         return Finding(Level.LOOK, english("A token is old"), detail=detail, steps=steps)
