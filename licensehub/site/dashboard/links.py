@@ -14,9 +14,18 @@ def listed(model: str, **filters: Any) -> str:
         address = reverse(f"admin:subscriptions_{model}_changelist")
     except NoReverseMatch:
         return ""
+    return f"{address}?{_query(filters)}" if filters else address
+
+
+def exported(model: str, **filters: Any) -> str:
+    """The CSV file with the rows of such a list. Everybody who may see them may export them."""
+    return f"{reverse(f'admin:subscriptions_{model}_export', args=['csv'])}?{_query(filters)}"
+
+
+def _query(filters: dict[str, Any]) -> str:
     query = QueryDict(mutable=True)
     query.update({name: str(value) for name, value in filters.items()})
-    return f"{address}?{query.urlencode(safe=',')}" if filters else address
+    return query.urlencode(safe=",")
 
 
 def page(view: str, pk: int) -> str:

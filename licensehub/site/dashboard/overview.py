@@ -18,7 +18,7 @@ from django.utils.translation import ngettext
 from integrations.models import IntegrationProfile, ProfileState
 from licensehub.database.clock import database_now
 from licensehub.site.dashboard.health_strip import health_strip
-from licensehub.site.dashboard.links import listed, page
+from licensehub.site.dashboard.links import exported, listed, page
 from licensehub.site.dashboard.savings_card import savings_card
 from licensehub.site.dashboard.set_up import is_set_up, set_up
 from licensehub.translations.stored import translated
@@ -132,6 +132,7 @@ def _profile_context(profile: IntegrationProfile, request: HttpRequest, several:
         "lead": _lead(profile, numbers),
         "facts_of": f"{day_and_time(last.finished_at)} ({ago(last.finished_at)})",
         "counted_of": "" if numbers.people.live else f"{day_and_time(numbers.people.at)} ({ago(numbers.people.at)})",
+        "export": exported("subscription", **scope, verdict=Verdict.CANDIDATE.value),
         "tiles": _tiles(profile, numbers, terms.threshold, runs, scope),
         "histogram": histogram_of(numbers.people, terms.threshold),
         "bar_link": listed("subscription", **scope),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import html
 import re
 from datetime import timedelta
@@ -104,6 +105,19 @@ def test_the_strip_says_how_old_a_token_is(run, sign_in):
         run.profile.connections.update(credentials_set_at=timezone.now() - timedelta(days=days))
         [item] = [one for one in sign_in("Auditor").get(reverse(INDEX)).context["health"] if one.icon == "history"]
         assert (item.tone, item.text) == (tone, text)
+
+
+def test_the_overview_exports_the_people_of_its_tile(run, sign_in):
+    """Exactly the rows of the list behind the tile. Somebody who sees no people has no button, and gets no file."""
+    client = sign_in("Auditor")
+    context = client.get(reverse(INDEX)).context
+    listed = client.get(tiles(context)["Inactive over 60 days"].link).context["cl"].result_list
+    rows = csv.DictReader(client.get(context["export"]).getvalue().decode("utf-8-sig").splitlines())
+    emails = sorted(row["E-mail"] for row in rows)
+    assert emails == sorted(row.email for row in listed) and len(emails) == 5
+    operator = sign_in("Operator")
+    assert "export" not in operator.get(reverse(INDEX)).context
+    assert operator.get(context["export"]).status_code == 403
 
 
 def test_the_steps_of_the_savings_and_the_tile_agree(run, sign_in):

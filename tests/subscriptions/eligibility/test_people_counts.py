@@ -54,6 +54,7 @@ def agree(world, carol, as_user, monkeypatch):
         found = {
             "tile": int(tile.number),
             "list of the tile": client.get(tile.link).context_data["cl"].result_count,
+            "export of the overview": len(client.get(overview["export"]).getvalue().splitlines()) - 1,
             "preview": rule["verdicts"].get("candidate", 0),
         }
         for name, context in (("bars", overview), ("bars of the preview", rule)):
