@@ -6,8 +6,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from tests.support.account_pages import signed_in
 from tests.support.fixtures import person
+from tests.support.web.account_pages import signed_in
 
 
 @pytest.fixture

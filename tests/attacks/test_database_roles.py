@@ -45,7 +45,7 @@ from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.reconciliation.reconcile import reconcile_profile
 from subscriptions.rules.protections import ProtectionInput, create_protection
 from tests.support.fixtures import actions, connect, person
-from tests.support.rights import announced_a_day_ago
+from tests.support.people.rights import announced_a_day_ago
 
 on_postgresql = pytest.mark.skipif(
     settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"), reason="SQLite has no roles"

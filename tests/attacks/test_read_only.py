@@ -18,7 +18,7 @@ from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import Reclaim, ReclaimRequest
 from subscriptions.reclaims.engine import reclaim_due
-from tests.support.cached_rows import rows
+from tests.support.data.cached_rows import rows
 
 FULL = "database or disk is full"
 

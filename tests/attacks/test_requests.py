@@ -26,9 +26,9 @@ from licensehub.ui.invisible import INVISIBLE, visible, visible_page
 from subscriptions.models import Subscription
 from subscriptions.notices.transport import MailServer
 from tests.attacks.generated_requests import ROLES, Generator, Wanted
-from tests.support.all_pages import prepare
-from tests.support.cached_rows import rows
+from tests.support.data.cached_rows import rows
 from tests.support.fixtures import person
+from tests.support.web.all_pages import prepare
 
 WRITES = re.compile(r"\s*(INSERT INTO|UPDATE|DELETE FROM|TRUNCATE|COPY|REPLACE)\s+\"?(\w+)", re.IGNORECASE)
 # A visit may write them: the session, and who has just signed in.

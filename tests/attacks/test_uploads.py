@@ -15,7 +15,7 @@ from licensehub.configuration.reading import Wrong, read_file
 from subscriptions.company.logo import MAX_SIDE, checked_logo
 from subscriptions.errors import Refused
 from subscriptions.rules.protection_lines import decode, read_lines
-from tests.support.pictures import picture
+from tests.support.web.pictures import picture
 
 # Seconds of one processor. Two of these files took 12 seconds and four minutes.
 MAX_SECONDS = 3.0

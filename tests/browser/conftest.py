@@ -10,7 +10,7 @@ import pytest
 from django.db import connections
 from playwright.sync_api import Page, sync_playwright
 
-from tests.support import chromium
+from tests.support.web import chromium
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,8 +12,8 @@ from playwright.sync_api import expect
 from subscriptions.downloads.run import download_subscriptions
 from subscriptions.models import DownloadRun, Subscription
 from subscriptions.models.download import StartedBy
-from tests.support.browser import sign_in
 from tests.support.fixtures import MEMBERS
+from tests.support.web.browser import sign_in
 
 pytestmark = [pytest.mark.browser]
 

@@ -9,10 +9,10 @@ from axe_playwright_python.base import AXE_SCRIPT
 from django.contrib import admin
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.all_pages import prepare
-from tests.support.browser import sign_in
 from tests.support.fixtures import person
-from tests.support.profile_states import ROLES
+from tests.support.people.profile_states import ROLES
+from tests.support.web.all_pages import prepare
+from tests.support.web.browser import sign_in
 
 pytestmark = pytest.mark.browser
 

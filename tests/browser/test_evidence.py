@@ -10,8 +10,8 @@ from licensehub.audit.anchors.keys import new_keys
 from licensehub.audit.anchors.write import send_anchors, write_anchor
 from licensehub.audit.models import AuditEvent
 from licensehub.audit.triggers import create, drop
-from tests.support.browser import sign_in
 from tests.support.fixtures import person
+from tests.support.web.browser import sign_in
 
 pytestmark = pytest.mark.browser
 PAGE = "/admin/audit/auditevent/evidence/"

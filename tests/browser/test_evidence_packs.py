@@ -10,8 +10,8 @@ from subscriptions import tasks
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.evidence import scope
 from subscriptions.models import AccountSettings, EvidencePack
-from tests.support.browser import sign_in
 from tests.support.fixtures import World
+from tests.support.web.browser import sign_in
 
 pytestmark = pytest.mark.browser
 

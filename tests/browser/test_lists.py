@@ -15,7 +15,7 @@ from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.search import refresh_search
 from tests.browser.conftest import SCREENSHOTS
 from tests.browser.test_everybody import severe
-from tests.support.browser import sign_in
+from tests.support.web.browser import sign_in
 
 pytestmark = pytest.mark.browser
 

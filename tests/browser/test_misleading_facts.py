@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from subscriptions.downloads.run import download_subscriptions
 from subscriptions.models import RemovalCandidate, RunState, Subscription, Verdict
 from subscriptions.models.download import StartedBy
-from tests.support.browser import sign_in
+from tests.support.web.browser import sign_in
 
 pytestmark = [pytest.mark.browser]
 SIZES = ({"width": 1440, "height": 1000}, {"width": 390, "height": 900})

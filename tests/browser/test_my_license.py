@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from subscriptions.models import RequestedRemoval
-from tests.support.notices import Asking, asking, mail_server, people
+from tests.support.people.notices import Asking, asking, mail_server, people
 
 pytestmark = pytest.mark.browser
 

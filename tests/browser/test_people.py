@@ -7,8 +7,8 @@ from playwright.sync_api import Page, expect
 
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import Subscription
-from tests.support.browser import sign_in
 from tests.support.fixtures import World, person
+from tests.support.web.browser import sign_in
 
 pytestmark = pytest.mark.browser
 

@@ -13,8 +13,8 @@ from subscriptions.models import Subscription
 from subscriptions.money.contracts import ContractInput, save_contract, version_of
 from tests.browser.test_everybody import severe
 from tests.subscriptions.admin.money.test_contract_admin import PAGE, weeks_of_downloads
-from tests.support.browser import sign_in
 from tests.support.fixtures import person
+from tests.support.web.browser import sign_in
 
 pytestmark = pytest.mark.browser
 

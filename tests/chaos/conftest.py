@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.chaos.figures import Figures, table
+from tests.chaos.support.figures import Figures, table
 
 
 @pytest.fixture

@@ -21,10 +21,10 @@ from subscriptions.downloads import run as downloading
 from subscriptions.downloads.run import download_subscriptions
 from subscriptions.models import DownloadRun, Subscription
 from subscriptions.models.download import StartedBy
-from tests.chaos import bad_responses
-from tests.chaos.bad_responses import ORGANIZATION, PEOPLE, Script
+from tests.chaos.support import bad_responses
+from tests.chaos.support.bad_responses import ORGANIZATION, PEOPLE, Script
 from tests.support.fixtures import connect
-from tests.support.scripted_server import ScriptedServer
+from tests.support.servers.scripted_server import ScriptedServer
 
 HASTY = Limits(connect=2, read=2, total=4, body=300_000, tries=2, backoff=0.001, max_backoff=0.002)
 # A loop may cost a few requests more than there are pages, each of them tried twice.

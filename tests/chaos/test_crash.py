@@ -23,10 +23,10 @@ from subscriptions.notices import delivery
 from subscriptions.reclaims import restores
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.reclaims.signed.state import SignedState
-from tests.chaos import fake_connector
-from tests.chaos.crashes import Crash, CrashPoint, crashing, undone
-from tests.chaos.fake_connector import MemoryConnector, Outcome
-from tests.chaos.world import ChaosWorld, at_rest, broken_promises, make_world, not_settled
+from tests.chaos.support import fake_connector
+from tests.chaos.support.crashes import Crash, CrashPoint, crashing, undone
+from tests.chaos.support.fake_connector import MemoryConnector, Outcome
+from tests.chaos.support.world import ChaosWorld, at_rest, broken_promises, make_world, not_settled
 
 # Longer than a lease, so that each round finds what the one before left lying.
 A_WHILE = timedelta(minutes=4)

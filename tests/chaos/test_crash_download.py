@@ -33,10 +33,10 @@ from subscriptions.models import (
     Subscription,
 )
 from subscriptions.models.download import StartedBy
-from tests.chaos.checker import audit_findings
-from tests.chaos.crashes import Crash, CrashPoint, crashing, undone
-from tests.chaos.fake_connector import FullConnector, MemoryConnector
-from tests.chaos.world import ChaosWorld, make_world
+from tests.chaos.support.checker import audit_findings
+from tests.chaos.support.crashes import Crash, CrashPoint, crashing, undone
+from tests.chaos.support.fake_connector import FullConnector, MemoryConnector
+from tests.chaos.support.world import ChaosWorld, make_world
 
 BEGIN = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
 # Longer than a lease.

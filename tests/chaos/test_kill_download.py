@@ -20,8 +20,8 @@ from subscriptions.models import (
     RemovalCandidate,
     Subscription,
 )
-from tests.chaos.checker import audit_findings
-from tests.chaos.processes import Workers, sandbox_process
+from tests.chaos.support.checker import audit_findings
+from tests.chaos.support.processes import Workers, sandbox_process
 from tests.support.fixtures import connect
 
 MEMBERS = 2500

@@ -6,8 +6,8 @@ import pytest
 from django.db import connection
 
 from tests.subscriptions.test_many_rows import ALL
-from tests.support import many_rows, plans, prepared_rows
-from tests.support.plans import WRONG_STATISTICS
+from tests.support.data import many_rows, plans, prepared_rows
+from tests.support.data.plans import WRONG_STATISTICS
 
 pytestmark = [
     pytest.mark.chaos,

@@ -10,8 +10,8 @@ import pytest
 from integrations.connectors.miro.sandbox.behavior.limits import SCIM_CALLS
 from integrations.connectors.miro.sandbox.control import SandboxControl
 from subscriptions import tasks
-from tests.chaos.processes import Workers, sandbox_process
-from tests.chaos.storm import Plan, approved_people
+from tests.chaos.support.processes import Workers, sandbox_process
+from tests.chaos.support.storm import Plan, approved_people
 
 WINDOW = 30.0
 WINDOWS = 3

@@ -32,10 +32,10 @@ from subscriptions.models import (
 )
 from subscriptions.reclaims.engine import claim, reclaim_due
 from subscriptions.turns import Turn
-from tests.chaos import fake_connector
-from tests.chaos.world import ChaosWorld, broken_promises, make_world
+from tests.chaos.support import fake_connector
+from tests.chaos.support.world import ChaosWorld, broken_promises, make_world
+from tests.support.database.locks import wait_until_somebody_waits
 from tests.support.fixtures import person
-from tests.support.locks import wait_until_somebody_waits
 
 pytestmark = pytest.mark.skipif(
     connection.vendor != "postgresql", reason="SQLite has one writer at a time; races are PostgreSQL's"

@@ -24,14 +24,14 @@ from licensehub.database.clock import database_now
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import DownloadRun, Reclaim, ReclaimRequest, RemovalCandidate
-from tests.chaos.checker import Histories, states
-from tests.chaos.figures import Figures
-from tests.chaos.growth import ALLOWED, Sample, grown, growth
-from tests.chaos.processes import Beat, Workers, patiently, restart_database, sandbox_process
-from tests.chaos.storm import MIX, Plan, approved_people
-from tests.support import mail_server
-from tests.support.network import AllowHttp
-from tests.support.servers import BrokerProcess
+from tests.chaos.support.checker import Histories, states
+from tests.chaos.support.figures import Figures
+from tests.chaos.support.growth import ALLOWED, Sample, grown, growth
+from tests.chaos.support.processes import Beat, Workers, patiently, restart_database, sandbox_process
+from tests.chaos.support.storm import MIX, Plan, approved_people
+from tests.support.guards.network import AllowHttp
+from tests.support.servers import mail_server
+from tests.support.servers.workers import BrokerProcess
 
 SECONDS = float(os.environ.get("SOAK_MINUTES", "3")) * 60
 # The kinds of faults, so that a short run has each of them once.

@@ -14,11 +14,11 @@ from subscriptions.models import Reclaim
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.reclaims.recheck import Decision
 from subscriptions.reclaims.signed.state import SignedState
-from tests.chaos import fake_connector
-from tests.chaos.crashes import Crash, CrashPoint, crashing
-from tests.chaos.fake_connector import Outcome
-from tests.chaos.state_machine import BEGIN, PEOPLE, SHORT_WAITS, Life, live
-from tests.chaos.world import ChaosWorld, broken_promises, make_world
+from tests.chaos.support import fake_connector
+from tests.chaos.support.crashes import Crash, CrashPoint, crashing
+from tests.chaos.support.fake_connector import Outcome
+from tests.chaos.support.state_machine import BEGIN, PEOPLE, SHORT_WAITS, Life, live
+from tests.chaos.support.world import ChaosWorld, broken_promises, make_world
 
 
 @pytest.fixture

@@ -18,11 +18,11 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from subscriptions.models import Reclaim, ReclaimState
 from subscriptions.models.reclaims.reclaim import UNFINISHED
-from tests.chaos.checker import Histories, states
-from tests.chaos.figures import Figures
-from tests.chaos.processes import Beat, Workers, cut_connections, patiently, restart_database, sandbox_process
-from tests.chaos.storm import Plan, approved_people
-from tests.support.servers import BrokerProcess
+from tests.chaos.support.checker import Histories, states
+from tests.chaos.support.figures import Figures
+from tests.chaos.support.processes import Beat, Workers, cut_connections, patiently, restart_database, sandbox_process
+from tests.chaos.support.storm import Plan, approved_people
+from tests.support.servers.workers import BrokerProcess
 
 LONG = Plan(approved=5000, by_hand=0.01, doubts=0.03, seed=1)
 BY_HAND = Plan(approved=1500, by_hand=0.30, doubts=0.05, seed=2)

@@ -18,9 +18,9 @@ from threading import Thread
 import pytest
 
 from licensehub.embedded.processes import free_port
-from tests.deploy.caddy import start_caddy, visitor
-from tests.deploy.host import Host
-from tests.support.network import AllowHttp
+from tests.deploy.support.caddy import start_caddy, visitor
+from tests.deploy.support.host import Host
+from tests.support.guards.network import AllowHttp
 
 SECRET = "/license/a-secret-token/"
 SPOOFED = dict.fromkeys(("X-Forwarded-For", "X-Forwarded-Host", "Forwarded", "X-Forwarded-Port"), "203.0.113.77")

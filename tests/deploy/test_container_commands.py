@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from licensehub.embedded.processes import free_port
-from tests.deploy import servers
-from tests.deploy.caddy import start_caddy, visitor
-from tests.deploy.container_files import FOLDER, compose, image
-from tests.deploy.containers import Containers
-from tests.deploy.host import Host
+from tests.deploy.support import servers
+from tests.deploy.support.caddy import start_caddy, visitor
+from tests.deploy.support.container_files import FOLDER, compose, image
+from tests.deploy.support.containers import Containers
+from tests.deploy.support.host import Host
+from tests.deploy.support.visitor import asking
 from tests.deploy.test_host import LATE
-from tests.deploy.visitor import asking
-from tests.support.network import AllowHttp
+from tests.support.guards.network import AllowHttp
 
 # What the doctor says about processes that find and understand each other.
 WELL = ("database", "migrations", "rights", "keys", "broker", "broker_messages", "scheduler", "workers", "queues")

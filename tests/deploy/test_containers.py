@@ -12,9 +12,9 @@ from compose_spec import PyCompose
 from django.conf import settings
 
 from licensehub.environment import SECRETS
-from tests.deploy.container_files import FOLDER, command_of, compose, image, mounts_of, ours, secrets_of
+from tests.deploy.support.container_files import FOLDER, command_of, compose, image, mounts_of, ours, secrets_of
+from tests.deploy.support.units import read, read_environment
 from tests.deploy.test_files import UNITS
-from tests.deploy.units import read, read_environment
 
 BASE = Path(settings.BASE_DIR)
 

@@ -14,8 +14,8 @@ from django.urls import reverse
 
 from licensehub import queues
 from licensehub.environment import SECRETS
-from tests.deploy.programs import systemd_analyze
-from tests.deploy.units import DEPLOY, SYSTEMD, read, read_environment
+from tests.deploy.support.programs import systemd_analyze
+from tests.deploy.support.units import DEPLOY, SYSTEMD, read, read_environment
 
 UNITS = ("licensehub-web.service", "licensehub-worker@download.service", "licensehub-beat.service")
 # Of 100, where 100 is a service without any protection; systemd calls up to 4 of 10 "OK".

@@ -14,12 +14,12 @@ import requests
 from django.urls import reverse
 
 from licensehub.embedded.processes import free_port
-from tests.deploy import programs, reach, servers
-from tests.deploy.host import Host, write_certificate
-from tests.deploy.users import Users
-from tests.deploy.visitor import Visitor, asking
+from tests.deploy.support import programs, reach, servers
+from tests.deploy.support.host import Host, write_certificate
+from tests.deploy.support.users import Users
+from tests.deploy.support.visitor import Visitor, asking
 from tests.support.databases import Cluster
-from tests.support.network import AllowHttp
+from tests.support.guards.network import AllowHttp
 
 UNITS = (
     "licensehub-web.service",

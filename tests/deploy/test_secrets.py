@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.deploy.units import DEPLOY
+from tests.deploy.support.units import DEPLOY
 
 
 def make(folder: Path, *arguments: str) -> str:

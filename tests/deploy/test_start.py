@@ -10,7 +10,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from licensehub.audit.anchors.keys import new_keys
-from tests.deploy.host import Host
+from tests.deploy.support.host import Host
 
 LONG = "a key of the test that is long enough for each of them, number {}"
 UNITS = {

@@ -17,7 +17,7 @@ from django.test import override_settings
 from licensehub.audit.anchors.keys import new_keys
 from licensehub.checks.start import CannotStartError, Process, refuse_wrong_settings
 from licensehub.environment import SECRETS
-from tests.deploy.units import DEPLOY, SYSTEMD, Unit, folders, read
+from tests.deploy.support.units import DEPLOY, SYSTEMD, Unit, folders, read
 
 UNITS = [read(path.name.replace("@", "@short")) for path in sorted(SYSTEMD.glob("*.service"))]
 GROUP = "licensehub"

@@ -9,7 +9,7 @@ from integrations.connectors.miro.sandbox.control import SandboxControl
 from integrations.credentials import credential_store
 from integrations.models import Connection, IntegrationProfile
 from subscriptions.profiles import lifecycle
-from tests.support.oauth import BACK, install
+from tests.support.vendor.oauth import BACK, install
 
 
 @pytest.fixture

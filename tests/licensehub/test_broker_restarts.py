@@ -13,7 +13,7 @@ from licensehub.audit.models import AuditEvent
 from subscriptions import tasks
 from subscriptions.models import ReclaimRule
 from subscriptions.profiles import lifecycle
-from tests.support.servers import BrokerProcess
+from tests.support.servers.workers import BrokerProcess
 
 pytestmark = pytest.mark.worker
 KILLS = 5

@@ -14,7 +14,7 @@ from django.conf import settings
 from licensehub import queues
 from licensehub.build import PACKAGES
 from subscriptions import tasks
-from tests.support.servers import environment_for_children
+from tests.support.servers.workers import environment_for_children
 
 CONFIGURATION = Path(settings.BASE_DIR) / "docs" / "configuration.md"
 

@@ -26,10 +26,10 @@ from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import DownloadRun, Reclaim, ReclaimRequest, Reconciliation
 from subscriptions.reconciliation import reconcile
-from tests.support import mail_server as smtp
 from tests.support.fixtures import World, actions
-from tests.support.notices import Asking, states
-from tests.support.servers import WorkerProcess, environment_for_children
+from tests.support.people.notices import Asking, states
+from tests.support.servers import mail_server as smtp
+from tests.support.servers.workers import WorkerProcess, environment_for_children
 
 pytestmark = pytest.mark.worker
 

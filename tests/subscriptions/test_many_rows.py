@@ -20,9 +20,9 @@ from subscriptions import bulk_sql
 from subscriptions.candidates import propose
 from subscriptions.eligibility import evaluate
 from subscriptions.models import ReclaimRequest, RemovalCandidate
-from tests.support import many_rows, plans, prepared_rows
-from tests.support.many_rows import CASES
-from tests.support.plans import WRONG_STATISTICS, Case
+from tests.support.data import many_rows, plans, prepared_rows
+from tests.support.data.many_rows import CASES
+from tests.support.data.plans import WRONG_STATISTICS, Case
 
 pytestmark = [
     pytest.mark.django_db,
@@ -61,7 +61,7 @@ def test_no_case_becomes_quadratic(organization):
             slow.append(f"{case.name}, tables believed {believed}: {reading.report(MEMBERS)}")
     assert not slow, "\n\n".join(slow)
     missing = sorted(marked_functions() - ran - set(NOT_RUN))
-    assert not missing, "Add a case to tests/support/many_rows.py."
+    assert not missing, "Add a case to tests/support/data/many_rows.py."
 
 
 def marked_functions() -> set[str]:

@@ -27,9 +27,9 @@ from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.rules import rules
 from subscriptions.rules.evaluation import evaluate_again
 from tests.support.fixtures import person
-from tests.support.keeping import pause
-from tests.support.pages import text_of
-from tests.support.profile_states import people
+from tests.support.people.keeping import pause
+from tests.support.people.profile_states import people
+from tests.support.web.pages import text_of
 
 WHY = "Left the company, the manager confirmed it."
 

@@ -12,7 +12,7 @@ from licensehub.ui.lists.id_filter import IdIn, IdList, search_count
 from subscriptions import search
 from subscriptions.models import SearchText, Subscription
 from subscriptions.search import matching, refresh_search
-from tests.support.members import member
+from tests.support.people.members import member
 
 
 def test_new_people_and_changed_ones_are_written_and_nobody_else(profile):

@@ -24,8 +24,8 @@ from subscriptions.reconciliation.reconcile import reconcile_profile
 from subscriptions.rules.protections import ProtectionInput, protect_people
 from subscriptions.rules.rules import change_rule
 from tests.support.fixtures import World
-from tests.support.keeping import PROTECT, pause
-from tests.support.marked_language import BEGIN, forget_translations, marked_functions
+from tests.support.people.keeping import PROTECT, pause
+from tests.support.web.marked_language import BEGIN, forget_translations, marked_functions
 
 OURS = ("audit", "integrations", "subscriptions")
 

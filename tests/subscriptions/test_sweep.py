@@ -19,7 +19,7 @@ from subscriptions.accounts import rights_changes
 from subscriptions.models import ReclaimRequest, RightsChange
 from subscriptions.models.rights import RightsChangeQuerySet
 from subscriptions.notifications.delivery import deliver_due
-from tests.support.organization import Organization
+from tests.support.people.organization import Organization
 
 
 def failing(step: Callable[..., object]) -> Callable[..., NoReturn]:

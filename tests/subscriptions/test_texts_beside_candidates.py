@@ -14,7 +14,7 @@ from subscriptions.privacy.retention import erase_due, note_due
 from subscriptions.reclaims.restores import restore
 from subscriptions.search import refresh_search
 from tests.support.fixtures import World
-from tests.support.restoring import REASON, reclaimed
+from tests.support.people.restoring import REASON, reclaimed
 
 COPIES = ("person_text", "person_department", "person_cost_center")
 Texts = dict[int, tuple[str, str | None, str | None]]

@@ -16,7 +16,7 @@ from licensehub.audit.anchors.anchor_file import AnchorFile
 from licensehub.audit.anchors.keys import new_keys
 from licensehub.audit.anchors.write import send_anchors, write_anchor
 from licensehub.audit.log import record
-from tests.support.scripted_server import Reply, ScriptedServer
+from tests.support.servers.scripted_server import Reply, ScriptedServer
 
 
 def act(times: int = 1, action: Action = Action.PROFILE_CHANGED) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 OWNER = "licensehub"
-# Set for a run that need not repeat the tests without a database, see tests.support.selection.
+# Set for a run that need not repeat the tests without a database, see tests.support.database.selection.
 ONLY_DATABASE = "LICENSEHUB_TESTS_ONLY_DATABASE"
 # Where a test that crashes the throw-away cluster finds it: its programs and its folder.
 CLUSTER = "LICENSEHUB_TEST_CLUSTER"

@@ -32,9 +32,9 @@ from subscriptions.downloads.run import download_subscriptions
 from subscriptions.models import DecidingRight, DownloadRun, ReclaimRule, RemovalCandidate, RunState
 from subscriptions.models.download import StartedBy
 from subscriptions.profiles import lifecycle
-from tests.support import cached_world
 from tests.support.audit_chain import verify_chain
-from tests.support.cached_world import CachedWorld
+from tests.support.data import cached_world
+from tests.support.data.cached_world import CachedWorld
 
 MEMBERS = 120
 

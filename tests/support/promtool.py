@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.chromium import run
+from tests.support.web.chromium import run
 
 
 def find_or_install() -> Path:

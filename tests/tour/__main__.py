@@ -21,7 +21,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
-from tests.support import chromium
+from tests.support.web import chromium
 from tests.tour.pictures import take
 from tests.tour.text import PAGE, PICTURES, ROOT, STOPS, tour
 

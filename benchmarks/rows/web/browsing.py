@@ -35,7 +35,7 @@ def run() -> list[Row]:
     from licensehub.celery import app
     from subscriptions import tasks
     from subscriptions.models import DownloadRun, Reclaim
-    from tests.chaos.processes import sandbox_process
+    from tests.chaos.support.processes import sandbox_process
 
     environment.prepare()
     environment.prepare_pages()
@@ -69,7 +69,7 @@ def _approved(urls: dict[str, str]) -> IntegrationProfile:
     from integrations.connectors.miro.sandbox.control import SandboxControl
     from integrations.models import IntegrationProfile
     from licensehub.database.clock import database_now
-    from tests.chaos.storm import Plan, approved_people
+    from tests.chaos.support.storm import Plan, approved_people
     from tests.support.fixtures import person
 
     addresses = {"api": urls["api_url"], "authorize": urls["authorize_url"], "scim": urls["scim_url"]}

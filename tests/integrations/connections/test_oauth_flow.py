@@ -20,7 +20,7 @@ from integrations.credentials.encryption import CredentialError
 from integrations.models import ConnectAttempt, Connection, IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from subscriptions.profiles import lifecycle
-from tests.support.oauth import BACK, BROWSER, callback, connect_page, install
+from tests.support.vendor.oauth import BACK, BROWSER, callback, connect_page, install
 
 
 def start_in(client, connection):

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from integrations.models import Connection
-from tests.support.servers import environment_for_children
+from tests.support.servers.workers import environment_for_children
 
 PROCESSES = 20
 MAX_WAIT = 240.0  # seconds
@@ -37,7 +37,8 @@ def test_twenty_processes_and_many_expiries(connected, miro, at_sandbox, tmp_pat
     """Half of the tokens are due by the clock; Miro refuses the other half before their time."""
     miro.set_toggles(rate_limits=False)
     environment = environment_for_children(MIRO_API_URL=at_sandbox["api_url"], MIRO_SCIM_URL=at_sandbox["scim_url"])
-    command = [sys.executable, "-m", "tests.support.refresher", str(connected.profile_id), str(expiries), str(tmp_path)]
+    arguments = [str(connected.profile_id), str(expiries), str(tmp_path)]
+    command = [sys.executable, "-m", "tests.support.vendor.refresher", *arguments]
     with (tmp_path / "log").open("wb") as log:
         running = subprocess.Popen(
             [*command, str(PROCESSES)], env=environment, cwd=settings.BASE_DIR, stdout=log, stderr=log

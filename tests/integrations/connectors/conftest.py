@@ -11,9 +11,9 @@ from integrations.connectors.miro.connector import MiroConnector
 from integrations.connectors.miro.sandbox import server as sandbox_server
 from integrations.connectors.miro.sandbox.control import SandboxControl
 from integrations.connectors.rate_limit import LocalRateBudget
-from tests.support.connector_sessions import QUICK, new_miro, new_session
-from tests.support.network import AllowHttp
-from tests.support.scripted_server import ScriptedServer
+from tests.support.guards.network import AllowHttp
+from tests.support.servers.scripted_server import ScriptedServer
+from tests.support.vendor.connector_sessions import QUICK, new_miro, new_session
 
 
 @pytest.fixture(autouse=True)

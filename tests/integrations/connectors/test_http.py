@@ -22,9 +22,9 @@ from integrations.connectors.contract import (
 from integrations.connectors.http import ApiSession, Limits, Rate, set_call_guard
 from integrations.connectors.rate_limit import LocalRateBudget
 from licensehub import stopping
-from tests.support.connector_sessions import QUICK, RATE, TOKEN, new_session
-from tests.support.network import AllowHttp
-from tests.support.scripted_server import DRIP_SECONDS, Reply, ScriptedServer
+from tests.support.guards.network import AllowHttp
+from tests.support.servers.scripted_server import DRIP_SECONDS, Reply, ScriptedServer
+from tests.support.vendor.connector_sessions import QUICK, RATE, TOKEN, new_session
 
 GOOD = Reply(data={"ok": True})
 HTML = Reply(raw=b"<html>Sign in</html>", headers={"Content-Type": "text/html"})

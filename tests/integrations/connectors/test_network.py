@@ -20,8 +20,8 @@ from integrations.connectors.rate_limit import LocalRateBudget
 from licensehub.checks import configuration
 from licensehub.outbound import deadlines, sessions
 from tests.integrations.connectors.test_tls import WHOLE, Drip, drip, write_certificate
-from tests.support.connector_sessions import QUICK, RATE, new_session
-from tests.support.network import AllowHttp
+from tests.support.guards.network import AllowHttp
+from tests.support.vendor.connector_sessions import QUICK, RATE, new_session
 
 __all__ = ["drip"]
 

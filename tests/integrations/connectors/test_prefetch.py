@@ -15,8 +15,8 @@ from integrations.connectors.miro.rest.client import MiroRest
 from integrations.connectors.prefetch import Prefetch
 from integrations.connectors.rate_limit import LocalRateBudget
 from tests.integrations.connectors.miro.rest.test_members import by_cursor, page, query_of
-from tests.support.connector_sessions import ORGANIZATION, PATIENT, TOKEN, explain
-from tests.support.scripted_server import Reply, ScriptedServer, Seen
+from tests.support.servers.scripted_server import Reply, ScriptedServer, Seen
+from tests.support.vendor.connector_sessions import ORGANIZATION, PATIENT, TOKEN, explain
 
 MAX_WAIT = 30.0
 

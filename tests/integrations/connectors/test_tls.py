@@ -22,9 +22,9 @@ from cryptography.x509.oid import NameOID
 
 from integrations.connectors.contract import ConfigError, OutcomeUnknown, TransientError
 from integrations.connectors.rate_limit import LocalRateBudget
-from tests.support.connector_sessions import QUICK, RATE, new_session
-from tests.support.network import AllowHttp
-from tests.support.scripted_server import DRIP_SECONDS
+from tests.support.guards.network import AllowHttp
+from tests.support.servers.scripted_server import DRIP_SECONDS
+from tests.support.vendor.connector_sessions import QUICK, RATE, new_session
 
 
 def write_certificate(path: Path) -> None:

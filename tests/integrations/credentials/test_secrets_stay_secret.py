@@ -30,7 +30,7 @@ from subscriptions.downloads.run import download_subscriptions
 from subscriptions.models.download import StartedBy
 from subscriptions.notifications import delivery
 from subscriptions.profiles import lifecycle
-from tests.support.oauth import BACK, callback, connect_page, install
+from tests.support.vendor.oauth import BACK, callback, connect_page, install
 
 # Writes the context of each variable that a page does not have.
 TEMPLATES = "django.template"

@@ -9,7 +9,7 @@ from integrations.models import AccountScope, IntegrationProfile, Webhook
 from integrations.scopes.visibility import ProfileManager, each_seen_by, seen_by, visible
 from subscriptions.models import NotificationRecipient, RemovalCandidate, RequestedRemoval, SearchText, Subscription
 from subscriptions.models.reclaims.evidence import EvidencePack, EvidencePackPart
-from tests.support.organization import Organization
+from tests.support.people.organization import Organization
 
 # Rows of accounts: the mail to a colleague, the scope itself, and the packs that an account has asked for, which say
 # themselves for which profiles they are (`kept_packs.is_for`).

@@ -16,8 +16,8 @@ from subscriptions.accounts import rights
 from subscriptions.models import RightsChange
 from tests.licensehub.api.test_reading import LETTERS
 from tests.licensehub.site.role_matrix import LISTS
-from tests.support.api import Program, problem
 from tests.support.fixtures import person
+from tests.support.people.api import Program, problem
 
 INVITATION = {
     "first_name": "Pat",

@@ -26,9 +26,9 @@ from subscriptions.models import (
     RequestState,
     Subscription,
 )
-from tests.support.api import Program, problem
 from tests.support.attacks import attack
 from tests.support.fixtures import person
+from tests.support.people.api import Program, problem
 
 
 def ready(count: int) -> list[int]:

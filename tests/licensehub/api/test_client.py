@@ -14,7 +14,7 @@ from licensehub.api.client.transport import Caller
 from licensehub.api.management.commands.openapi import files
 from licensehub.audit.models import AuditEvent
 from subscriptions.reclaims.engine import reclaim_due
-from tests.support.api import Program
+from tests.support.people.api import Program
 
 
 def over_django(method: str, address: str, headers: Mapping[str, str], body: bytes | None) -> tuple[int, bytes]:

@@ -29,9 +29,9 @@ from licensehub.api.document import as_text
 from licensehub.api.service import api
 from subscriptions.approvals import decide
 from tests.attacks.test_requests import noting_writes
-from tests.support.api import Program
 from tests.support.fixtures import person
-from tests.support.organization import Organization
+from tests.support.people.api import Program
+from tests.support.people.organization import Organization
 
 # It looks at answers only, which are the same on each database.
 pytestmark = pytest.mark.markup

@@ -20,9 +20,9 @@ from licensehub.audit.models import AuditEvent
 from subscriptions.approvals import decide
 from subscriptions.models import Price, ReclaimRule, RemovalCandidate, Subscription
 from tests.licensehub.site.role_matrix import LISTS
-from tests.support.api import Program, problem
 from tests.support.fixtures import person
-from tests.support.organization import Organization, limited_to, seen
+from tests.support.people.api import Program, problem
+from tests.support.people.organization import Organization, limited_to, seen
 
 # Address -> the list of the screens with the same rows.
 ADDRESSES = {

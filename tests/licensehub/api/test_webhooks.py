@@ -9,8 +9,8 @@ import pytest
 from integrations.models import WebhookDelivery
 from tests.licensehub.command_line.conftest import cli
 from tests.support.fixtures import person
-from tests.support.organization import Organization, limited_to
-from tests.support.webhooks import SECRET_PATH, stored_webhook
+from tests.support.people.organization import Organization, limited_to
+from tests.support.servers.webhooks import SECRET_PATH, stored_webhook
 
 __all__ = ["cli"]
 

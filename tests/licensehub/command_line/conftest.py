@@ -18,7 +18,7 @@ from licensehub.command_line import calls
 from licensehub.command_line.main import main
 from licensehub.embedded import install
 from tests.licensehub.api.test_client import over_django
-from tests.support.api import Program
+from tests.support.people.api import Program
 
 
 @dataclass

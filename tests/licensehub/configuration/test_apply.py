@@ -27,8 +27,8 @@ from subscriptions.money.prices import PriceInput, enter_price
 from subscriptions.rules.protections import ProtectionInput, create_protection
 from subscriptions.schedules.schedules import ensure_schedules
 from tests.support.configuration import applied, differences
-from tests.support.organization import Organization, limited_to
-from tests.support.webhooks import stored_webhook
+from tests.support.people.organization import Organization, limited_to
+from tests.support.servers.webhooks import stored_webhook
 
 SETTINGS = settings(
     max_examples=25,

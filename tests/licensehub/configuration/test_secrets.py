@@ -11,8 +11,8 @@ from licensehub.configuration.document import as_yaml, dump, plan_of
 from licensehub.configuration.reading import Wrong, read_text
 from subscriptions.webhooks.delivery import deliver_due
 from tests.support.configuration import applied, differences
-from tests.support.organization import Organization
-from tests.support.webhooks import SECRET_PATH, Receiver, make_webhook, stored_webhook
+from tests.support.people.organization import Organization
+from tests.support.servers.webhooks import SECRET_PATH, Receiver, make_webhook, stored_webhook
 
 TOKEN = "canary-of-the-token-of-the-file"
 

@@ -13,7 +13,7 @@ from licensehub.broker import kind
 from licensehub.checks import database as checks
 from licensehub.database import pooling
 from licensehub.operations.doctor.findings import run_checks
-from tests.support.pgbouncer import PROGRAM, pgbouncer
+from tests.support.database.pgbouncer import PROGRAM, pgbouncer
 
 on_postgresql = pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no sessions")
 

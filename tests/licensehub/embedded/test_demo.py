@@ -8,7 +8,7 @@ from licensehub.embedded import demo
 from subscriptions.downloads.run import download_subscriptions
 from subscriptions.models import DownloadRun, RunState
 from subscriptions.models.download import StartedBy
-from tests.support.pages import text_of
+from tests.support.web.pages import text_of
 
 
 def test_the_scene_of_a_frozen_feed_ends_with_a_quarantined_download(world, monkeypatch, admin_client):

@@ -34,7 +34,7 @@ from subscriptions.models import DownloadRun, Notice, Reclaim
 from tests.licensehub.operations.test_doctor import row
 from tests.support.attacks import attack
 from tests.support.fixtures import World
-from tests.support.webhooks import stored_webhook
+from tests.support.servers.webhooks import stored_webhook
 
 GB = machines.GIGABYTE
 

@@ -21,7 +21,7 @@ from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
 from tests.support import promtool
 from tests.support.operations import an_evening
-from tests.support.servers import environment_for_children
+from tests.support.servers.workers import environment_for_children
 
 TOKEN = "a-token-of-prometheus-that-is-long-enough"
 NAME = re.compile(r"licensehub_\w+")

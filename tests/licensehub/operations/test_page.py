@@ -23,7 +23,7 @@ from licensehub.operations.page import CARDS, LABELS, TILES, shown_to
 from licensehub.queues import TASKS
 from licensehub.site.navigation import navigation
 from tests.support.fixtures import person
-from tests.support.pages import text_of
+from tests.support.web.pages import text_of
 
 PAGE = "admin:integrations_checkresult_changelist"
 

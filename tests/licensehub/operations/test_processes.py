@@ -23,7 +23,7 @@ from licensehub.operations.doctor.checks.processes import scheduler_finding, wor
 from licensehub.operations.doctor.findings import Level
 from licensehub.operations.processes.beat import TRY_AGAIN_SECONDS, Entry, Scheduler
 from licensehub.operations.queues import paces, waiting
-from tests.support.servers import environment_for_children
+from tests.support.servers.workers import environment_for_children
 
 pytestmark = pytest.mark.worker
 # Beat sends its first message after half a minute, and a busy machine starts it slowly.

@@ -9,8 +9,8 @@ import pytest
 
 from licensehub.outbound.addresses import NotAllowed, Policy, Reason, parse, resolve
 from licensehub.outbound.pinned import LIMITS, Answer, Broken, Limits, NoAnswer, post
-from tests.support.scripted_server import DRIP_SECONDS, Reply
-from tests.support.webhooks import HOST, Receiver, write_certificate
+from tests.support.servers.scripted_server import DRIP_SECONDS, Reply
+from tests.support.servers.webhooks import HOST, Receiver, write_certificate
 
 POLICY = Policy((HOST, "other.example"), (ip_network("127.0.0.0/8"),))
 # Longer than a busy machine stands still: else it may end before anything is sent.

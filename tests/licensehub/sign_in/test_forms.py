@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import reverse
 
 from tests.support.fixtures import person
-from tests.support.pages import text_of
+from tests.support.web.pages import text_of
 
 LOGIN = "admin:login"
 

@@ -215,7 +215,7 @@ COMPANY = (
     *("integrations_integrationprofile_add", "integrations_checkresult"),
 )
 
-# Evidence packs have the rows and events of these profiles: `tests/attacks/test_scoped_packs.py`.
+# Evidence packs have the rows and events of these profiles: `tests/attacks/audit/test_scoped_packs.py`.
 OPEN = ("audit_auditevent_evidence", "audit_auditevent_pack")
 
 

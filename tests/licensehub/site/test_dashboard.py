@@ -28,7 +28,7 @@ from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.eligibility.people_counts import Group, PeopleCounts, current_counts
 from subscriptions.models import DownloadRun, ReclaimRequest, ReclaimRule, RemovalCandidate, Verdict
 from subscriptions.rules.protections import ProtectionInput, create_protection
-from tests.support.pages import text_of
+from tests.support.web.pages import text_of
 
 INDEX = "admin:index"
 # On PostgreSQL, `large_tables` sets how it plans, and sets it back.

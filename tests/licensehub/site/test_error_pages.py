@@ -6,8 +6,8 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from tests.support.organization import Organization, limited_to
-from tests.support.pages import text_of
+from tests.support.people.organization import Organization, limited_to
+from tests.support.web.pages import text_of
 
 
 def test_each_error_page_says_what_happened_and_leads_on(client, carol, settings, monkeypatch):

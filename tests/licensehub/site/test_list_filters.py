@@ -20,8 +20,8 @@ from licensehub.ui.csv_file import headers
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.lists.columns import flat
 from licensehub.ui.lists.filters import expected_parameters
-from tests.support.exports import rows, sheets
-from tests.support.pages import without_html
+from tests.support.web.exports import rows, sheets
+from tests.support.web.pages import without_html
 
 # Enough of each filter: the first choice and the last ones.
 CHOICES = 3

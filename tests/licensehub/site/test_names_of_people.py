@@ -27,10 +27,10 @@ from subscriptions.reclaims import restores
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.rules import protections
 from tests.licensehub.site.role_matrix import LISTS
-from tests.support.all_pages import prepare
 from tests.support.fixtures import in_effect
-from tests.support.keeping import PROTECT, pause
-from tests.support.organization import page
+from tests.support.people.keeping import PROTECT, pause
+from tests.support.people.organization import page
+from tests.support.web.all_pages import prepare
 
 # Begins each username here, and stands in no other text.
 MARK = "qx7-"

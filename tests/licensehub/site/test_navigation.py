@@ -15,7 +15,7 @@ from django.utils import timezone
 from integrations.models import Connection
 from licensehub.site.navigation import navigation
 from subscriptions.models import Reconciliation
-from tests.support.pages import text_of
+from tests.support.web.pages import text_of
 
 
 def badges(user: User) -> dict[str, str]:

@@ -24,7 +24,7 @@ from licensehub.audit.models import AuditEvent
 from licensehub.site.navigation import GROUPS, navigation
 from subscriptions.candidates.propose import propose_candidates
 from subscriptions.models import DownloadRun, Subscription
-from tests.support.profile_states import CANARY, HOSTILE, ROLES, people
+from tests.support.people.profile_states import CANARY, HOSTILE, ROLES, people
 
 LISTS = {
     "subscriptions_subscription": "subscriptions.view_subscription",

@@ -3,7 +3,7 @@
 The tables of `role_matrix` are what is meant. An address that they do not name fails the test. *Who* may is asked here;
 what then happens is asked in the tests of each page.
 
-The requests here are those of alice, so no role has a part in them: see `tests/attacks/test_duties.py`
+The requests here are those of alice, so no role has a part in them: see `tests/attacks/decisions/test_duties.py`
 for people who have.
 """
 
@@ -43,8 +43,8 @@ from subscriptions.models import (
 )
 from tests.licensehub.site.role_matrix import COMPANY, EVERYBODY, LISTS, OPEN, OWN, ROLES, SIGN_IN, acts, meant
 from tests.support.fixtures import person
-from tests.support.organization import limited_to, make_organization
-from tests.support.webhooks import stored_webhook
+from tests.support.people.organization import limited_to, make_organization
+from tests.support.servers.webhooks import stored_webhook
 
 # Looks at answers only, which are the same on each database.
 pytestmark = pytest.mark.markup

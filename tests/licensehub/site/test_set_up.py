@@ -14,7 +14,7 @@ from subscriptions.models import DownloadRun, Reclaim, ReclaimRequest, RemovalCa
 from subscriptions.profiles import lifecycle
 from subscriptions.reclaims.engine import reclaim_due
 from tests.support.fixtures import World, in_effect
-from tests.support.pages import text_of
+from tests.support.web.pages import text_of
 
 INDEX = "admin:index"
 

@@ -10,9 +10,9 @@ from licensehub.audit.models import AuditEvent
 from licensehub.sign_in import step_up
 from licensehub.site.step_up_acts import ACTS
 from subscriptions.models import RequestState
-from tests.support.organization import seen
-from tests.support.pages import text_of
-from tests.support.visitor import Visitor, password_of
+from tests.support.people.organization import seen
+from tests.support.web.pages import text_of
+from tests.support.web.visitor import Visitor, password_of
 
 # Addresses of the admin that do something, and no act of this kind: each was decided.
 DECIDED_NO = {

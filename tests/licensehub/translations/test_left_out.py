@@ -13,9 +13,9 @@ from integrations.connectors.registry import connector_class
 from integrations.models import Connection
 from subscriptions.money.currencies import currencies
 from subscriptions.webhooks.templates import JIRA
-from tests.support.all_pages import prepare
 from tests.support.fixtures import person
-from tests.support.marked_language import (
+from tests.support.web.all_pages import prepare
+from tests.support.web.marked_language import (
     data_of_rows,
     forget_translations,
     left_out,

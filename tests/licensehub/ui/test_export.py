@@ -15,9 +15,9 @@ from licensehub.audit.models import AuditEvent
 from licensehub.ui import csv_file, xlsx_file
 from licensehub.ui.csv_file import Moment, harmless
 from licensehub.ui.invisible import visible
-from tests.support.exports import rows, sheets
-from tests.support.organization import page
-from tests.support.pages import text_of
+from tests.support.people.organization import page
+from tests.support.web.exports import rows, sheets
+from tests.support.web.pages import text_of
 
 EXPORTS = ["removalcandidate", "reclaimrequest", "reclaim"]
 

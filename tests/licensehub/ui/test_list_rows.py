@@ -18,7 +18,7 @@ from unfold.decorators import display
 from unfold.templatetags import unfold_list
 
 from licensehub.ui.templatetags import list_rows
-from tests.support import all_pages
+from tests.support.web import all_pages
 
 HOSTILE = "<script>alert(\"1\")</script> & 'more'"
 

@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from subscriptions.activity.confirmation import confirmation_of, newest_runs
 from subscriptions.models import DownloadRun, RemovalCandidate, RunState, Subscription
-from tests.support.exports import rows
-from tests.support.organization import page
-from tests.support.pages import text_of
+from tests.support.people.organization import page
+from tests.support.web.exports import rows
+from tests.support.web.pages import text_of
 
 NOW = datetime(2026, 11, 27, 15, 57, tzinfo=UTC)
 END = NOW - timedelta(minutes=26)

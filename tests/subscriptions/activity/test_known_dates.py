@@ -12,7 +12,7 @@ from subscriptions.eligibility.clauses import explain
 from subscriptions.eligibility.terms import current_terms
 from subscriptions.models import DownloadRun, NeverActive, ReclaimRule, Subscription, Verdict
 from subscriptions.reclaims.engine import reclaim_due
-from tests.support.pages import text_of
+from tests.support.web.pages import text_of
 
 
 def ago(days: float) -> str:

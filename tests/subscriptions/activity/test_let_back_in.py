@@ -13,8 +13,8 @@ from subscriptions.models import Reclaim, RemovalCandidate, Subscription
 from subscriptions.reclaims import restores
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.reconciliation.reconcile import reconcile_profile
-from tests.support.organization import page, request_url
-from tests.support.pages import text_of
+from tests.support.people.organization import page, request_url
+from tests.support.web.pages import text_of
 
 THIRD = "Let back in for the third time after a reclaim."
 

@@ -13,9 +13,9 @@ from subscriptions.activity.retention import _months_ago, remove_old_history, re
 from subscriptions.approvals import decide
 from subscriptions.evidence.rows.comparison import verify_rows
 from subscriptions.models import ActivitySnapshot, RecheckSnapshot, RequestedRemoval
-from tests.support.organization import page
-from tests.support.pages import text_of
-from tests.support.scenario import tell
+from tests.support.data.scenario import tell
+from tests.support.people.organization import page
+from tests.support.web.pages import text_of
 
 pytestmark = pytest.mark.django_db
 # A run, and a look five days later.

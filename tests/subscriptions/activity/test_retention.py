@@ -14,8 +14,8 @@ from licensehub.audit.models import AuditEvent
 from subscriptions.activity import retention
 from subscriptions.activity.retention import thin_past_activity, thinned_before
 from subscriptions.models import ActivitySnapshot, DownloadRun, RecheckSnapshot
+from tests.support.data.scenario import BEGIN, QUICK, STEPS, Scenario, tell
 from tests.support.fixtures import actions
-from tests.support.scenario import BEGIN, QUICK, STEPS, Scenario, tell
 
 pytestmark = pytest.mark.django_db
 

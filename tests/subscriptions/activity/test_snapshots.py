@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from subscriptions.activity import snapshots
-from tests.support.scenario import QUICK, STEPS, tell
+from tests.support.data.scenario import QUICK, STEPS, tell
 
 pytestmark = pytest.mark.django_db
 

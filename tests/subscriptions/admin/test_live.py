@@ -9,8 +9,8 @@ from django.utils import timezone
 from integrations.models import IntegrationProfile
 from subscriptions.approvals import decide
 from subscriptions.models import DownloadRun, Reclaim, Reconciliation
-from tests.support.organization import page
-from tests.support.pages import text_of
+from tests.support.people.organization import page
+from tests.support.web.pages import text_of
 
 RECONCILIATIONS = reverse("admin:subscriptions_reconciliation_changelist")
 RUNS = reverse("admin:subscriptions_downloadrun_changelist")

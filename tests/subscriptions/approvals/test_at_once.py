@@ -19,8 +19,8 @@ from subscriptions.models import (
     RemovalCandidate,
 )
 from subscriptions.reclaims.engine import claim
+from tests.support.database.locks import wait_until_somebody_waits
 from tests.support.fixtures import person
-from tests.support.locks import wait_until_somebody_waits
 
 
 def test_workers_that_claim_at_once_share_the_work(real_transactions, world, alice, bob):

@@ -13,7 +13,7 @@ from subscriptions.approvals.request import request_reclaim
 from subscriptions.errors import NotActionable
 from subscriptions.models import ReclaimRequest, ReclaimRule, RequestState
 from tests.support.fixtures import actions
-from tests.support.pages import text_of
+from tests.support.web.pages import text_of
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from subscriptions.approvals.closing import drop
 from subscriptions.approvals.request import open_for_approval
 from subscriptions.models import Notice, NoticeState, ReclaimRequest, ReclaimRule, RequestedRemoval
 from subscriptions.reclaims.engine import reclaim_due
-from tests.support import mail_server as smtp
 from tests.support.fixtures import actions
-from tests.support.notices import Asking, due_again, people, states
+from tests.support.people.notices import Asking, due_again, people, states
+from tests.support.servers import mail_server as smtp
 
 DAYS = timedelta(days=8)
 

@@ -29,7 +29,7 @@ from subscriptions.profiles import lifecycle
 from subscriptions.reclaims import engine
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.schedules.working_days import add_working_days
-from tests.support.keeping import pause
+from tests.support.people.keeping import pause
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from subscriptions.approvals import decide
 from subscriptions.evidence.scope import scope_of_request
 from subscriptions.models import ReclaimRequest
 from tests.support.attacks import attack
-from tests.support.organization import limited_to, request_url
 from tests.support.packs import make, opened, rows
-from tests.support.pages import text_of
+from tests.support.people.organization import limited_to, request_url
+from tests.support.web.pages import text_of
 
 
 def in_pack(request: ReclaimRequest) -> str:

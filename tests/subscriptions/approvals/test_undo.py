@@ -27,7 +27,7 @@ from subscriptions.models import (
     Subscription,
 )
 from tests.support.fixtures import actions, person
-from tests.support.keeping import PROTECT, pause
+from tests.support.people.keeping import PROTECT, pause
 
 CHOICES = (SEND_BACK, pause(), PROTECT)
 NAMES = [keep.kept_as.value for keep in CHOICES]

@@ -12,7 +12,7 @@ from subscriptions.approvals.collecting import close_collections
 from subscriptions.errors import NotActionable
 from subscriptions.models import Notice, Protection, ReclaimRequest, ReclaimRule, RemovalCandidate, RequestedRemoval
 from subscriptions.rules.protections import ProtectionInput, protect_people
-from tests.support.keeping import PROTECT
+from tests.support.people.keeping import PROTECT
 
 
 def again(request: ReclaimRequest) -> ReclaimRequest:

@@ -10,7 +10,7 @@ from subscriptions.approvals import decide, undo
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.errors import NotActionable
 from subscriptions.models import ReclaimRequest, RemovalCandidate, Subscription
-from tests.support.keeping import pause
+from tests.support.people.keeping import pause
 
 
 def again(request: ReclaimRequest) -> ReclaimRequest:

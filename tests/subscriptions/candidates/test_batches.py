@@ -31,7 +31,7 @@ from subscriptions.models import (
 from subscriptions.reclaims import enqueue
 from subscriptions.reclaims.signed.signatures import is_signed, sign
 from tests.support.audit_chain import verify_chain
-from tests.support.locks import wait_until_somebody_waits
+from tests.support.database.locks import wait_until_somebody_waits
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from PIL import Image, PngImagePlugin
 
 from subscriptions.company.logo import MAX_BYTES, MAX_SIDE, STORED_SIDE, checked_logo
 from subscriptions.errors import Refused
-from tests.support.pictures import picture, png
+from tests.support.web.pictures import picture, png
 
 SCRIPT = b"<script>alert(1)</script>"
 NOTE = PngImagePlugin.PngInfo()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from django.contrib.auth.models import User
 
-from tests.support.operators import an_operator
+from tests.support.people.operators import an_operator
 
 
 @pytest.fixture

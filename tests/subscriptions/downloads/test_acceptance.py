@@ -21,8 +21,8 @@ from subscriptions.models import DownloadedMember, DownloadRun, RemovalCandidate
 from subscriptions.models.download import StartedBy
 from subscriptions.profiles import lifecycle
 from tests.support.fixtures import MEMBERS, actions
-from tests.support.operators import an_operator
-from tests.support.pages import text_of
+from tests.support.people.operators import an_operator
+from tests.support.web.pages import text_of
 
 WHY = "The company sold a division on Friday."
 GONE = MEMBERS // 4

@@ -35,7 +35,7 @@ from subscriptions.profiles.archive import archive
 from subscriptions.rules.evaluation import evaluate_again
 from subscriptions.rules.rules import change_rule
 from tests.support.fixtures import MEMBERS, World, actions
-from tests.support.pages import text_of
+from tests.support.web.pages import text_of
 
 BEFORE = timedelta(seconds=1)
 

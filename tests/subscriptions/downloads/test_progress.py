@@ -9,7 +9,7 @@ from integrations.models import IntegrationProfile
 from subscriptions.models import DownloadRun, Subscription
 from subscriptions.profiles import lifecycle
 from tests.support.fixtures import MEMBERS
-from tests.support.pages import text_of
+from tests.support.web.pages import text_of
 
 
 def page(run: DownloadRun) -> str:

@@ -17,7 +17,7 @@ from subscriptions.eligibility.sentences import LEADS, licensed_for
 from subscriptions.eligibility.terms import Terms
 from subscriptions.eligibility.verdict_sql import verdict_of
 from subscriptions.models import Subscription, Verdict
-from tests.support.subscription_rows import TERMS, days_ago, make, terms_with
+from tests.support.data.subscription_rows import TERMS, days_ago, make, terms_with
 
 CASES = [
     ({}, Verdict.CANDIDATE, "Inactive 94 days, 34 over the threshold."),

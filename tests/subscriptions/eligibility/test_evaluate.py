@@ -14,8 +14,8 @@ from django.utils import timezone
 from subscriptions.eligibility.clauses import verdict_case
 from subscriptions.eligibility.evaluate import evaluate_rows
 from subscriptions.models import Evaluation, Subscription, Verdict
-from tests.support.locks import wait_until_somebody_waits
-from tests.support.subscription_rows import TERMS, days_ago, make
+from tests.support.data.subscription_rows import TERMS, days_ago, make
+from tests.support.database.locks import wait_until_somebody_waits
 
 
 def verdict_of(row: Subscription) -> Verdict:

@@ -27,8 +27,8 @@ from subscriptions.models import (
 )
 from subscriptions.profiles import lifecycle
 from subscriptions.reclaims import recheck
-from tests.support.scenario import download
-from tests.support.subscription_rows import terms_with
+from tests.support.data.scenario import download
+from tests.support.data.subscription_rows import terms_with
 
 pytestmark = pytest.mark.django_db
 

@@ -33,9 +33,9 @@ from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.rules import protections
 from subscriptions.rules.evaluation import evaluate_again
 from subscriptions.rules.rules import change_rule
-from tests.support.exports import rows
-from tests.support.organization import page
-from tests.support.pages import without_html
+from tests.support.people.organization import page
+from tests.support.web.exports import rows
+from tests.support.web.pages import without_html
 
 LARGE = "subscriptions.eligibility.people_counts.COUNTED_LIVE"
 

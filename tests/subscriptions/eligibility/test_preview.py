@@ -18,8 +18,8 @@ from subscriptions.eligibility.preview import preview_rule
 from subscriptions.eligibility.terms import Terms
 from subscriptions.models import AdminRoles, Bucket, Evaluation, NeverActive, Subscription, Verdict
 from subscriptions.stats import profile_stats
-from tests.support.members import member
-from tests.support.subscription_rows import terms_with
+from tests.support.data.subscription_rows import terms_with
+from tests.support.people.members import member
 
 LICENSES = ("full", "free", "standard", "unknown")
 DAY = timedelta(days=1)

@@ -12,7 +12,7 @@ from subscriptions.eligibility.terms import COLUMNS, Terms, terms_of
 from subscriptions.models import ReclaimRule
 from subscriptions.models.subscription import FREE, HELD, NEVER_ACTIVE, Subscription
 from subscriptions.rules.rules import ASKING, CAPS, DOUBTS, FIELDS, TERMS
-from tests.support.members import member
+from tests.support.people.members import member
 
 # Another valid value for each column that decides, as the form sends it, and as the terms hold it.
 OTHER = {

@@ -13,7 +13,7 @@ from subscriptions.models import Notice, Reclaim, RequestedRemoval
 from subscriptions.reclaims import restores
 from subscriptions.reclaims.engine import reclaim_due
 from tests.support.fixtures import World
-from tests.support.restoring import REASON, reclaimed
+from tests.support.people.restoring import REASON, reclaimed
 
 
 @pytest.fixture(autouse=True)

@@ -24,7 +24,7 @@ from subscriptions.evidence.report_pdf import printable
 from subscriptions.evidence.scope import scope_of_period, scope_of_person, scope_of_request
 from subscriptions.models import Reclaim, ReclaimRequest, Subscription
 from tests.support.packs import BESIDE, FILES, make, opened, rows
-from tests.support.restoring import REASON
+from tests.support.people.restoring import REASON
 
 
 def test_a_request_has_everything_that_followed_from_it(done, world, carol):

@@ -10,7 +10,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from subscriptions.models import ReclaimRequest, RemovalCandidate, RequestedRemoval, RequestState
-from tests.support.subscription_rows import make
+from tests.support.data.subscription_rows import make
 
 DECIDED = timezone.now()
 ANSWERS = ("", "keep", "release")

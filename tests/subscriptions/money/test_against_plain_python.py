@@ -26,7 +26,7 @@ from subscriptions.money.verified_seats import count_all_verified
 from subscriptions.profiles import lifecycle
 from subscriptions.reports.figures import amounts, figures, total
 from tests.subscriptions.eligibility.test_past_counts import person
-from tests.support.scenario import download
+from tests.support.data.scenario import download
 
 pytestmark = pytest.mark.django_db
 

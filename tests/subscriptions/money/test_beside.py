@@ -14,7 +14,7 @@ from subscriptions.approvals import decide
 from subscriptions.models import Per, Reclaim, RemovalCandidate
 from subscriptions.money.beside import seat_counts, yearly_cost
 from subscriptions.money.prices import PriceInput, enter_price, withdraw_price
-from tests.support.organization import page, questions, request_url, seen
+from tests.support.people.organization import page, questions, request_url, seen
 
 LONG_AGO = date(2020, 1, 1)
 

@@ -13,8 +13,8 @@ from licensehub.audit.models import AuditEvent
 from subscriptions.errors import Refused
 from subscriptions.models import Contract, DownloadRun, SeatFloor, Subscription
 from subscriptions.money.licenses import licenses_of, set_floors, short_licenses
-from tests.support.colleagues import Colleagues
 from tests.support.fixtures import person
+from tests.support.people.colleagues import Colleagues
 
 PAGE = "admin:subscriptions_contract_changelist"
 

@@ -21,7 +21,7 @@ from subscriptions.reclaims import holds, restores
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.rules.protections import ProtectionInput, protect_people
 from subscriptions.sweep import read_back_doubts
-from tests.support.restoring import id_of
+from tests.support.people.restoring import id_of
 
 D = Decimal
 

@@ -21,7 +21,7 @@ from subscriptions.money.savings import Ledger, Stage, years_with_savings
 from subscriptions.money.verified_seats import count_verified
 from subscriptions.reclaims import restores
 from subscriptions.reclaims.engine import reclaim_due
-from tests.support.restoring import id_of, reclaimed
+from tests.support.people.restoring import id_of, reclaimed
 
 DAY = timedelta(days=1)
 

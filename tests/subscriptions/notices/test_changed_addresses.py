@@ -14,7 +14,7 @@ from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import Notice, ReclaimRequest, RemovalCandidate, RequestedRemoval, Subscription
 from subscriptions.reclaims.engine import reclaim_due
-from tests.support.notices import Asking, people, text_of
+from tests.support.people.notices import Asking, people, text_of
 
 DAYS = timedelta(days=8)
 NEW = "pat.married@northwind.example"
@@ -95,7 +95,7 @@ def test_an_answer_counts_wherever_it_was_asked(asking: Asking):
 
 
 def mail_link(mail) -> str:
-    from tests.support.notices import LINK
+    from tests.support.people.notices import LINK
 
     return LINK.search(mail.get_body(("plain",)).get_content()).group(1)
 

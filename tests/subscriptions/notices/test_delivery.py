@@ -13,9 +13,9 @@ from subscriptions import sweep
 from subscriptions.candidates.actions import resume
 from subscriptions.models import Notice, Subscription
 from subscriptions.notices import outbox, transport
-from tests.support import mail_server as smtp
 from tests.support.fixtures import actions
-from tests.support.notices import Asking, candidate_of, due_again, lease_over, not_reached, people, states
+from tests.support.people.notices import Asking, candidate_of, due_again, lease_over, not_reached, people, states
+from tests.support.servers import mail_server as smtp
 
 
 class Killed(BaseException):
@@ -206,7 +206,7 @@ def test_a_server_that_cannot_be_reached_is_one_try_for_everybody(asking: Asking
     port, settings.EMAIL_PORT = settings.EMAIL_PORT, 1
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tests.support.network._is_allowed", lambda host, port: True)
+        patch.setattr("tests.support.guards.network._is_allowed", lambda host, port: True)
         assert asking.hand_over() == 0
 
     assert states(request) == ["due"] * 3

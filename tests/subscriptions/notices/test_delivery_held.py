@@ -16,8 +16,8 @@ from subscriptions import sweep, tasks
 from subscriptions.approvals.closing import cancel
 from subscriptions.models import Notice
 from subscriptions.notices import delivery, outbox
-from tests.support import mail_server as smtp
-from tests.support.notices import Asking, candidate_of, due_again, not_reached, people, states
+from tests.support.people.notices import Asking, candidate_of, due_again, not_reached, people, states
+from tests.support.servers import mail_server as smtp
 
 
 def test_a_paused_profile_mails_nobody_and_its_request_ends_after_a_week(asking: Asking):

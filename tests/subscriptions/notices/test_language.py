@@ -6,7 +6,7 @@ import pytest
 
 from subscriptions.models import RequestedRemoval, Subscription
 from subscriptions.notices.mail import language_of_person
-from tests.support.notices import Asking, text_of
+from tests.support.people.notices import Asking, text_of
 
 
 @pytest.mark.parametrize(

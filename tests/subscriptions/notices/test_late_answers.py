@@ -18,7 +18,7 @@ from subscriptions.models.reclaims.request import RequestedRemovalQuerySet
 from subscriptions.notices import answers
 from subscriptions.reclaims import engine
 from subscriptions.reclaims.engine import reclaim_due
-from tests.support.notices import Asking, facts, text_of
+from tests.support.people.notices import Asking, facts, text_of
 
 # --- Until the send ---------------------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from subscriptions.errors import NotActionable
 from subscriptions.models import Answer, Reclaim, RequestedRemoval
 from subscriptions.notices import answers
 from subscriptions.reclaims import engine
-from tests.support.notices import Asking, people
+from tests.support.people.notices import Asking, people
 
 
 def in_thread(act) -> threading.Thread:

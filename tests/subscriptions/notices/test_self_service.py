@@ -18,7 +18,7 @@ from subscriptions.models import Notice, ReclaimRequest, ReclaimRule, RequestedR
 from subscriptions.notices import answers
 from subscriptions.notices.answers import link_for
 from tests.support.fixtures import actions
-from tests.support.notices import Asking, facts, text_of
+from tests.support.people.notices import Asking, facts, text_of
 
 
 def path_of(person: RequestedRemoval, **how) -> str:

@@ -11,7 +11,7 @@ from django.utils import timezone
 from subscriptions.models import Notice
 from subscriptions.notices import delivery, outbox, transport
 from subscriptions.notices.mail_failures import Failure
-from tests.support.notices import Asking, states
+from tests.support.people.notices import Asking, states
 
 
 def test_a_line_break_in_a_name_stops_no_mail(mail_server):

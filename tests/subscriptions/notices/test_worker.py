@@ -9,8 +9,8 @@ import pytest
 from subscriptions import sweep, tasks
 from subscriptions.models import Notice
 from subscriptions.notices import delivery
-from tests.support import mail_server as smtp
-from tests.support.notices import Asking, due_again, lease_over, people, states
+from tests.support.people.notices import Asking, due_again, lease_over, people, states
+from tests.support.servers import mail_server as smtp
 
 pytestmark = pytest.mark.worker
 

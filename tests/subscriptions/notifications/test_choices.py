@@ -18,9 +18,9 @@ from subscriptions.models import Delivery, NotificationKind, NotificationRecipie
 from subscriptions.notifications import delivery
 from subscriptions.notifications.choices import choices_of, choose
 from subscriptions.notifications.deputies import deputies_of, end_deputy, name_deputy, possible_deputies
-from tests.support.colleagues import NOON, Colleagues
 from tests.support.fixtures import actions, person
-from tests.support.organization import limited_to
+from tests.support.people.colleagues import NOON, Colleagues
+from tests.support.people.organization import limited_to
 
 OPENED, ENDING = NotificationKind.OPENED, NotificationKind.ENDING
 

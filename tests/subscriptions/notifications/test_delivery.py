@@ -14,9 +14,9 @@ from subscriptions.models import NotificationMail
 from subscriptions.notices.outbox import MAX_TRIES, Outbox
 from subscriptions.notices.transport import MailServer
 from subscriptions.notifications.delivery import NotificationMails
-from tests.support import mail_server as smtp
-from tests.support.colleagues import Colleagues
 from tests.support.fixtures import actions, person
+from tests.support.people.colleagues import Colleagues
+from tests.support.servers import mail_server as smtp
 
 
 class Killed(BaseException):

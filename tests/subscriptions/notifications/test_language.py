@@ -11,8 +11,8 @@ from subscriptions.accounts.settings import choose_language
 from subscriptions.models import Delivery, DownloadRun, Notification, NotificationKind, RemovalCandidate
 from subscriptions.notifications.choices import choose
 from subscriptions.notifications.deputies import name_deputy
-from tests.support.colleagues import NOON, Colleagues
 from tests.support.fixtures import person
+from tests.support.people.colleagues import NOON, Colleagues
 
 
 def test_two_deciders_get_the_same_request_each_in_their_language(colleagues: Colleagues, alice, bob):

@@ -18,9 +18,9 @@ from subscriptions import sweep
 from subscriptions.models import Delivery, DownloadRun, NotificationKind, RemovalCandidate
 from subscriptions.notifications.choices import choose
 from subscriptions.schedules.schedules import ensure_schedules
-from tests.support.colleagues import NOON, Colleagues
 from tests.support.fixtures import person
-from tests.support.webhooks import stored_webhook
+from tests.support.people.colleagues import NOON, Colleagues
+from tests.support.servers.webhooks import stored_webhook
 
 
 @pytest.fixture

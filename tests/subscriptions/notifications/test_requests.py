@@ -10,8 +10,8 @@ from django.contrib.auth.models import User
 from subscriptions.approvals import closing, decide
 from subscriptions.approvals.request import file_automatically
 from subscriptions.models import NotificationMail, NotificationRecipient, ReclaimRequest, ReclaimRule
-from tests.support.colleagues import NOON, Colleagues
 from tests.support.fixtures import actions, person
+from tests.support.people.colleagues import NOON, Colleagues
 
 
 def test_four_requests_in_a_row_expire(colleagues: Colleagues, bob, alice):

@@ -47,7 +47,7 @@ from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.rules.protections import ProtectionInput, protect_people
 from tests.support.audit_chain import verify_chain
 from tests.support.fixtures import World
-from tests.support.restoring import reclaimed
+from tests.support.people.restoring import reclaimed
 
 NAME, EMAIL, FORMER = "Zoë O'Malley-Süß", "zoe.suess@northfield.example", "zoe.omalley@northfield.example"
 

@@ -6,7 +6,7 @@ import pytest
 
 from subscriptions.models import Reclaim
 from subscriptions.reclaims import holds
-from tests.support.restoring import reclaimed
+from tests.support.people.restoring import reclaimed
 
 
 @pytest.fixture

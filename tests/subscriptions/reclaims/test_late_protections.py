@@ -15,7 +15,7 @@ from subscriptions.reclaims import engine
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.rules.protections import ProtectionInput, create_protection, end_protection
 from tests.support.fixtures import in_effect
-from tests.support.keeping import pause
+from tests.support.people.keeping import pause
 
 WISH = ProtectionInput(reason="On parental leave", owner="Petra Meyer")
 

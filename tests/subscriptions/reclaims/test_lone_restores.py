@@ -13,10 +13,10 @@ from subscriptions.approvals import decide
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import Reclaim, ReclaimRequest, RequestState
 from subscriptions.reclaims import restores
-from tests.support.api import Program, problem
 from tests.support.fixtures import World
-from tests.support.pages import text_of
-from tests.support.restoring import REASON, reclaimed
+from tests.support.people.api import Program, problem
+from tests.support.people.restoring import REASON, reclaimed
+from tests.support.web.pages import text_of
 
 LIMIT = "restores at most 2 people in 24 hours without a second person"
 

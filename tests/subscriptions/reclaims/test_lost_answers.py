@@ -23,7 +23,7 @@ from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.reclaims.lost_answers import FIRST_HOLD, LONGEST_HOLD, MAX_LOST
 from tests.support.audit_chain import verify_chain
 from tests.support.fixtures import World, actions
-from tests.support.pages import text_of
+from tests.support.web.pages import text_of
 
 PEOPLE = 8
 PATCH = {"method": "PATCH"}

@@ -17,7 +17,7 @@ from subscriptions.errors import NotActionable, OwnRequest
 from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate
 from subscriptions.reclaims.engine import reclaim_due
 from tests.support.fixtures import World, actions, forget_rate_budget
-from tests.support.keeping import pause
+from tests.support.people.keeping import pause
 
 
 def requested(world: World, alice, count: int) -> ReclaimRequest:

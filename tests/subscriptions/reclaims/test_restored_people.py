@@ -18,7 +18,7 @@ from subscriptions.reclaims import outcomes, restores
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.reclaims.signed.state import SignedState
 from tests.support.fixtures import World, actions
-from tests.support.restoring import REASON, activated_by_us, id_of, reclaimed
+from tests.support.people.restoring import REASON, activated_by_us, id_of, reclaimed
 
 # --- Left alone for 30 days -------------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from subscriptions.profiles import lifecycle
 from subscriptions.reclaims import outcomes, restores
 from subscriptions.reclaims.engine import reclaim_due
 from tests.support.fixtures import actions
-from tests.support.restoring import REASON, activated_by_us, activations, id_of, reclaimed
+from tests.support.people.restoring import REASON, activated_by_us, activations, id_of, reclaimed
 
 
 def test_restored_and_verified(world, reclaimed_person, alice):

@@ -13,7 +13,7 @@ from subscriptions.profiles import archive
 from subscriptions.reclaims import restores
 from subscriptions.reclaims.engine import reclaim_due
 from tests.support.fixtures import actions
-from tests.support.restoring import REASON, activated_by_us, reclaimed
+from tests.support.people.restoring import REASON, activated_by_us, reclaimed
 
 FORGED = {
     "evidence": lambda item, other: RequestedRemoval.objects.filter(pk=item.removal_id).update(

@@ -31,9 +31,9 @@ from subscriptions.reports import monthly
 from subscriptions.reports.figures import amounts, figures, first_of, month_before, profiles_of, total
 from subscriptions.reports.monthly import make_due, report_settings, save_settings
 from subscriptions.reports.texts import bought_text, text_of
-from tests.support.colleagues import NOON, Colleagues
 from tests.support.fixtures import person
-from tests.support.restoring import reclaimed
+from tests.support.people.colleagues import NOON, Colleagues
+from tests.support.people.restoring import reclaimed
 
 LAST_MINUTE = datetime(2026, 12, 1, 0, 59, tzinfo=UTC)
 

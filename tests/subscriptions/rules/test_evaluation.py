@@ -14,7 +14,7 @@ from subscriptions.models import ReclaimRule, RemovalCandidate, Subscription
 from subscriptions.rules import evaluation, rules
 from subscriptions.rules.protections import ProtectionInput, protect_people
 from subscriptions.turns import Turn
-from tests.support.pages import text_of
+from tests.support.web.pages import text_of
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from subscriptions.models.protection import count_people
 from subscriptions.rules import protections
 from subscriptions.rules.protections import ProtectionInput, create_protection, end_protection, protect_people
 from subscriptions.sweep import repair
-from tests.support.subscription_rows import TERMS, make
+from tests.support.data.subscription_rows import TERMS, make
 
 WISH = ProtectionInput(reason="On parental leave", owner="Petra Meyer")
 SOON = timedelta(days=30)

@@ -11,8 +11,8 @@ from subscriptions.rules.evaluation import evaluate_again
 from subscriptions.rules.protections import ProtectionInput, create_protection
 from subscriptions.rules.rules import change_rule
 from subscriptions.rules.words import seen_words, words_of
-from tests.support.organization import page
-from tests.support.pages import text_of
+from tests.support.people.organization import page
+from tests.support.web.pages import text_of
 
 NEW = "platinum"
 

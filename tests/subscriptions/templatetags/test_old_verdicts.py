@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from integrations.models import IntegrationProfile
 from subscriptions.models import DownloadRun, ReclaimRule, Subscription
-from tests.support.organization import page
-from tests.support.pages import text_of
+from tests.support.people.organization import page
+from tests.support.web.pages import text_of
 
 RULE, RUN = "has changed, and everybody is being evaluated", "evaluates everybody now"
 

@@ -12,7 +12,7 @@ from integrations.models import WebhookDelivery, WebhookFormat
 from subscriptions.webhooks.bodies import body_of
 from subscriptions.webhooks.events import Event
 from subscriptions.webhooks.templates import JIRA, SERVICENOW, TEMPLATES, BadTemplate, check
-from tests.support.webhooks import stored_webhook
+from tests.support.servers.webhooks import stored_webhook
 
 REQUEST = {
     "request": 1,

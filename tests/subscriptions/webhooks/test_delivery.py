@@ -19,9 +19,9 @@ from subscriptions.webhooks import delivery
 from subscriptions.webhooks.delivery import BACKOFF, MAX_TOTAL_WAIT, anything_due, deliver_due, repair
 from subscriptions.webhooks.events import Event, raise_event
 from subscriptions.webhooks.setup import change_secret, switch_off, switch_on
-from tests.support.organization import Organization
-from tests.support.scripted_server import DRIP_SECONDS, Reply
-from tests.support.webhooks import HOST, Receiver, make_webhook, verified
+from tests.support.people.organization import Organization
+from tests.support.servers.scripted_server import DRIP_SECONDS, Reply
+from tests.support.servers.webhooks import HOST, Receiver, make_webhook, verified
 
 
 def happen(organization: Organization, event: Event = Event.REQUEST_DECIDED, **data: object) -> WebhookDelivery:

@@ -25,8 +25,8 @@ from subscriptions.reports.monthly import make_due
 from subscriptions.sweep import tell_webhooks
 from subscriptions.webhooks.events import CHOICES, Event
 from subscriptions.webhooks.messages import WORDS
-from tests.support.organization import Organization, seen
-from tests.support.webhooks import Receiver, make_webhook
+from tests.support.people.organization import Organization, seen
+from tests.support.servers.webhooks import Receiver, make_webhook
 
 EVERY = tuple(name for name, _label in CHOICES)
 

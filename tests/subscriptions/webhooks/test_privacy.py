@@ -14,7 +14,7 @@ from subscriptions.models import Erasure, Subscription
 from subscriptions.privacy.erase import erase
 from subscriptions.webhooks.delivery import deliver_due
 from subscriptions.webhooks.retention import remove_old_deliveries
-from tests.support.webhooks import make_webhook, stored_webhook
+from tests.support.servers.webhooks import make_webhook, stored_webhook
 
 
 def test_an_erased_person_is_in_no_delivery(organization, endpoint):

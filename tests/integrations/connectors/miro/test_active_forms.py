@@ -18,8 +18,8 @@ from integrations.connectors.miro.connector import MiroConnector
 from integrations.connectors.miro.sandbox import server as sandbox_server
 from integrations.connectors.miro.sandbox.control import SandboxControl
 from integrations.connectors.rate_limit import LocalRateBudget
-from tests.support.connector_sessions import PATIENT
-from tests.support.scripted_server import Reply, ScriptedServer
+from tests.support.servers.scripted_server import Reply, ScriptedServer
+from tests.support.vendor.connector_sessions import PATIENT
 
 PERSON = "3458764500000000001"
 SENT = {

@@ -7,7 +7,7 @@ import pytest
 from integrations.connectors.contract import BadAnswer
 from integrations.connectors.miro.connector import MiroConnector
 from integrations.connectors.scim import active_of, error_body, resources
-from tests.support.scripted_server import Reply, ScriptedServer
+from tests.support.servers.scripted_server import Reply, ScriptedServer
 
 
 def listing(total: object, *ids: str) -> dict[str, Any]:

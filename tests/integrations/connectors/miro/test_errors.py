@@ -18,8 +18,8 @@ from integrations.connectors.contract import (
 )
 from integrations.connectors.miro.connector import MiroConnector
 from integrations.connectors.rate_limit import LocalRateBudget
-from tests.support.connector_sessions import TOKEN
-from tests.support.scripted_server import Reply, ScriptedServer
+from tests.support.servers.scripted_server import Reply, ScriptedServer
+from tests.support.vendor.connector_sessions import TOKEN
 
 SCIM_ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 

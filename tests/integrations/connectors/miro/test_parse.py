@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from integrations.connectors.contract import BadAnswer
 from integrations.connectors.miro import parse
 from integrations.connectors.scim import ENTERPRISE_USER
-from tests.support.miro_members import raw
+from tests.support.vendor.miro_members import raw
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

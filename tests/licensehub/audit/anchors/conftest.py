@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.object_store import ObjectStore
+from tests.support.servers.object_store import ObjectStore
 
 
 @pytest.fixture

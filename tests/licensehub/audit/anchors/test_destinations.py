@@ -24,10 +24,10 @@ from licensehub.audit.models import AuditEvent, Destination, StoredAnchor
 from licensehub.audit.outside import NotTaken
 from licensehub.audit.triggers import create, drop
 from tests.support.anchors import act
-from tests.support.object_store import ObjectStore
-from tests.support.scripted_server import Reply, ScriptedServer
-from tests.support.time_stamp_authority import Authority
-from tests.support.webhooks import write_certificate
+from tests.support.servers.object_store import ObjectStore
+from tests.support.servers.scripted_server import Reply, ScriptedServer
+from tests.support.servers.time_stamp_authority import Authority
+from tests.support.servers.webhooks import write_certificate
 
 
 def test_a_mail_holds_the_anchor(anchoring, settings):

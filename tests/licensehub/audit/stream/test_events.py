@@ -21,7 +21,7 @@ from licensehub.audit.models import AuditEvent
 from licensehub.audit.stream import events
 from licensehub.audit.stream.events import as_ocsf, line_of
 from subscriptions.profiles import lifecycle
-from tests.support.event_catalog import catalog, unknown_fields
+from tests.support.guards.event_catalog import catalog, unknown_fields
 
 
 def test_each_action_is_in_the_catalog_once_and_with_its_label():
@@ -34,7 +34,7 @@ def test_each_action_is_in_the_catalog_once_and_with_its_label():
 
 
 def test_each_field_of_the_catalog_is_in_the_code():
-    """A field that nobody writes any more must leave the page. `tests.support.event_catalog` holds the other way."""
+    """A field that nobody writes any more must leave the page. `guards.event_catalog` holds the other way."""
     folders = ["licensehub", "integrations", "subscriptions"]
     found = subprocess.run(
         ["git", "ls-files", "--", *[f"{folder}/*.py" for folder in folders]],
@@ -47,12 +47,12 @@ def test_each_field_of_the_catalog_is_in_the_code():
 
 
 def test_a_field_that_is_not_in_the_catalog_fails_the_test_that_records_it(db, monkeypatch):
-    """The control of `tests.support.event_catalog`."""
+    """The control of `tests.support.guards.event_catalog`."""
     assert unknown_fields("request.approved", {"comment": "", "people": 3}) == set()
     assert unknown_fields("request.approved", {"secret": ""}) == {"secret"}
     profile = IntegrationProfile.objects.create(name="Northwind", organization_id="1", kind="miro_enterprise")
     lifecycle.rename(profile, "Renamed", actor=None)
-    monkeypatch.setattr("tests.support.event_catalog.unknown_fields", lambda action, data: {"name"})
+    monkeypatch.setattr("tests.support.guards.event_catalog.unknown_fields", lambda action, data: {"name"})
     with pytest.raises(pytest.fail.Exception, match="lacks the fields"):
         lifecycle.rename(profile, "Renamed again", actor=None)
 

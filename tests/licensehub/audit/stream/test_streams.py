@@ -20,8 +20,8 @@ from licensehub.audit.models import AuditEvent, Destination
 from licensehub.audit.stream import streams
 from licensehub.audit.stream.streams import send_streams
 from tests.support.anchors import act
-from tests.support.scripted_server import Reply
-from tests.support.servers import environment_for_children
+from tests.support.servers.scripted_server import Reply
+from tests.support.servers.workers import environment_for_children
 
 KEY = "key of the receiver, known to both sides"
 

@@ -25,7 +25,7 @@ from licensehub.audit.models import AuditEvent, Destination
 from licensehub.audit.stream import syslog
 from licensehub.audit.stream.streams import send_streams
 from tests.support.anchors import act
-from tests.support.network import allow
+from tests.support.guards.network import allow
 
 MESSAGE = re.compile(rb"<(\d+)>1 (\S+Z) (\S+) licensehub (\d+) (\S+) - (\{.*\})", re.DOTALL)
 

@@ -18,9 +18,9 @@ from licensehub.sign_in import step_up
 from licensehub.sign_in.factors import second_factor
 from licensehub.sign_in.factors.fernet import fernet
 from tests.support.fixtures import person
-from tests.support.organization import seen
-from tests.support.pages import text_of
-from tests.support.visitor import Visitor, password_of
+from tests.support.people.organization import seen
+from tests.support.web.pages import text_of
+from tests.support.web.visitor import Visitor, password_of
 
 INDEX = "admin:index"
 

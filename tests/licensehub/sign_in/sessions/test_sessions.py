@@ -12,9 +12,9 @@ from licensehub.audit.models import AuditEvent
 from licensehub.sign_in.models import AccountSession
 from licensehub.sign_in.sessions.store import stored_key
 from tests.support.fixtures import person
-from tests.support.organization import seen
-from tests.support.pages import text_of
-from tests.support.visitor import IPHONE, Visitor, password_of
+from tests.support.people.organization import seen
+from tests.support.web.pages import text_of
+from tests.support.web.visitor import IPHONE, Visitor, password_of
 
 PAGE = "admin:subscriptions_reclaimrequest_changelist"
 

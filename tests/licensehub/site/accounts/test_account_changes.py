@@ -11,9 +11,9 @@ from django.urls import reverse
 
 from licensehub.audit.models import AuditEvent
 from licensehub.sign_in.factors import credentials
-from tests.support.account_pages import signed_in
 from tests.support.fixtures import person
-from tests.support.pages import text_of
+from tests.support.web.account_pages import signed_in
+from tests.support.web.pages import text_of
 
 
 def events(action: str) -> list[dict[str, object]]:

@@ -6,8 +6,8 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 
 from subscriptions.models import AccountPerson, Subscription
-from tests.support.notices import text_of
-from tests.support.organization import said
+from tests.support.people.notices import text_of
+from tests.support.people.organization import said
 
 
 def page_of(user: User) -> str:

@@ -16,7 +16,7 @@ from django.utils import timezone
 from licensehub.audit.models import AuditEvent
 from licensehub.logs.filters import RedactLinks
 from licensehub.site.accounts import invitations
-from tests.support.pages import text_of
+from tests.support.web.pages import text_of
 
 LINKS = re.compile(r"http://\S+(/welcome/\S+)/")
 PASSWORD = {"new_password1": "a long and new one", "new_password2": "a long and new one"}

@@ -12,11 +12,11 @@ from licensehub.audit.models import AuditEvent
 from subscriptions.accounts import scope
 from subscriptions.evidence.rows.comparison import verify_rows
 from subscriptions.models import RightsChange
-from tests.support.account_pages import account_form
 from tests.support.attacks import attack
 from tests.support.fixtures import person
-from tests.support.organization import Organization, limited_to, page, questions
-from tests.support.pages import text_of
+from tests.support.people.organization import Organization, limited_to, page, questions
+from tests.support.web.account_pages import account_form
+from tests.support.web.pages import text_of
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
-from tests.support.pages import text_of
+from tests.support.web.pages import text_of
 
 
 def test_details_are_texts_and_json_as_they_were_signed(admin_client, organization, bob):

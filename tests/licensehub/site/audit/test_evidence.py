@@ -19,7 +19,7 @@ from licensehub.site.audit import evidence
 from licensehub.site.audit.evidence import Section
 from licensehub.ui.time_zones import company_day
 from subscriptions.evidence.rows.comparison import check_rows
-from tests.support.profile_states import ROLES
+from tests.support.people.profile_states import ROLES
 
 PAGE, VERIFY = "/admin/audit/auditevent/evidence/", "/admin/audit/auditevent/verify/"
 VERIFIER = "/admin/audit/auditevent/verifier/"

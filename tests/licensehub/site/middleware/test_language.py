@@ -10,8 +10,8 @@ from integrations.models import IntegrationProfile
 from licensehub.ui.languages import default_language
 from subscriptions.accounts.settings import choose_language, mail_language_of
 from subscriptions.models import AccountSettings
-from tests.support.exports import rows
-from tests.support.pages import text_of
+from tests.support.web.exports import rows
+from tests.support.web.pages import text_of
 
 MINE = "admin:subscriptions_notificationchoice_changelist"
 SAVE = "admin:subscriptions_notificationchoice_language"

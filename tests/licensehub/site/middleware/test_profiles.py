@@ -10,7 +10,7 @@ from django.test import RequestFactory
 
 from licensehub.site.middleware.profiles import ProfilesMiddleware
 from subscriptions.models import Subscription
-from tests.support.organization import Organization, limited_to
+from tests.support.people.organization import Organization, limited_to
 
 
 def test_rows_that_are_read_while_the_answer_is_sent_are_those_of_the_reader(

@@ -14,8 +14,8 @@ from subscriptions.models import AccountSettings, DownloadRun, Protection, Remov
 from subscriptions.notifications import deputies
 from subscriptions.rules.protection_lines import end_of
 from subscriptions.schedules.working_days import until
-from tests.support.exports import rows, sheets
-from tests.support.pages import text_of
+from tests.support.web.exports import rows, sheets
+from tests.support.web.pages import text_of
 
 MOMENT = datetime(2026, 11, 27, 23, 30, tzinfo=UTC)
 MINE = "admin:subscriptions_notificationchoice_changelist"

@@ -21,7 +21,7 @@ from subscriptions.candidates.propose import propose_candidates
 from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.models import RemovalCandidate, SearchText, Subscription
 from subscriptions.search import refresh_search
-from tests.support import cached_world
+from tests.support.data import cached_world
 
 LISTS = {
     "subscriptions_subscription": 21,

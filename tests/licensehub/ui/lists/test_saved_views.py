@@ -14,8 +14,8 @@ from licensehub.ui.lists.saved_views import MAX_VIEWS, ViewRefused, delete_view
 from licensehub.ui.models import ListColumns, SavedView
 from subscriptions.admin.candidates.candidate_admin import RemovalCandidateAdmin
 from subscriptions.admin.subscriptions.subscription_admin import SubscriptionAdmin
-from tests.support.exports import rows
 from tests.support.fixtures import person
+from tests.support.web.exports import rows
 
 LIST = reverse("admin:subscriptions_subscription_changelist")
 SAVE = reverse("admin:subscriptions_subscription_save_view")

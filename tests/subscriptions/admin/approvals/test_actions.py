@@ -11,8 +11,8 @@ from kombu.exceptions import OperationalError
 from subscriptions.candidates.withdraw import withdraw
 from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate, Subscription
-from tests.support.organization import page, request_url, said, seen
-from tests.support.pages import text_of
+from tests.support.people.organization import page, request_url, said, seen
+from tests.support.web.pages import text_of
 
 ACTS = ("approve", "reject", "take_back", "withdraw")
 

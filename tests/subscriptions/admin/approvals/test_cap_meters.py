@@ -8,8 +8,8 @@ from subscriptions.models import (
     Reclaim,
     ReclaimRule,
 )
-from tests.support.organization import request_url, said, seen
-from tests.support.pages import text_of
+from tests.support.people.organization import request_url, said, seen
+from tests.support.web.pages import text_of
 
 OVER = "is for 3 people, and at most 2 may be reclaimed at once"
 

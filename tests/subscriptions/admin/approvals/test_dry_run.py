@@ -17,8 +17,8 @@ from subscriptions.models import (
     RemovalCandidate,
     RequestedRemoval,
 )
-from tests.support.organization import page, request_url, said
-from tests.support.pages import text_of
+from tests.support.people.organization import page, request_url, said
+from tests.support.web.pages import text_of
 
 OVER = "is for 3 people, and at most 2 may be reclaimed at once"
 

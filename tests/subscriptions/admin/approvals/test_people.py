@@ -11,9 +11,9 @@ from django.utils import timezone
 from subscriptions.admin.approvals import people
 from subscriptions.approvals import closing
 from subscriptions.models import AccountSettings, CloseReason, ReclaimRequest, RemovalCandidate, Subscription
-from tests.support.exports import rows
-from tests.support.organization import page, questions
-from tests.support.pages import text_of
+from tests.support.people.organization import page, questions
+from tests.support.web.exports import rows
+from tests.support.web.pages import text_of
 
 
 @pytest.fixture

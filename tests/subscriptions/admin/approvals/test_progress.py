@@ -9,8 +9,8 @@ from django.test.utils import CaptureQueriesContext
 from subscriptions.admin.approvals.progress import progress_of
 from subscriptions.approvals import decide
 from subscriptions.models import Reclaim, ReclaimRequest
-from tests.support.organization import request_url
-from tests.support.pages import text_of
+from tests.support.people.organization import request_url
+from tests.support.web.pages import text_of
 
 LIVE = "data-lh-live"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import RemovalCandidate
-from tests.support.organization import page, questions, request_url
-from tests.support.pages import text_of
+from tests.support.people.organization import page, questions, request_url
+from tests.support.web.pages import text_of
 
 
 def test_the_list_opens_with_what_waits(organization, alice, bob, as_user):

@@ -25,8 +25,8 @@ from subscriptions.models import (
 from subscriptions.money.prices import PriceInput, enter_price
 from subscriptions.profiles import lifecycle
 from tests.support.attacks import attack
-from tests.support.organization import page, questions, request_url, said, seen
-from tests.support.pages import text_of
+from tests.support.people.organization import page, questions, request_url, said, seen
+from tests.support.web.pages import text_of
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from subscriptions.models import (
     Subscription,
 )
 from subscriptions.profiles import lifecycle
-from tests.support.organization import page, questions, said
-from tests.support.pages import text_of
+from tests.support.people.organization import page, questions, said
+from tests.support.web.pages import text_of
 
 LIST = "/admin/subscriptions/removalcandidate/"
 

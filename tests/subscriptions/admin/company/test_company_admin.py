@@ -16,9 +16,9 @@ from subscriptions.company.texts import default_of, keys
 from subscriptions.models import Company
 from subscriptions.notices.mail_and_page import shared_context
 from subscriptions.notices.self_service import page_context
-from tests.support.notices import Asking, people, text_of
-from tests.support.pictures import png
-from tests.support.profile_states import HOSTILE, ROLES
+from tests.support.people.notices import Asking, people, text_of
+from tests.support.people.profile_states import HOSTILE, ROLES
+from tests.support.web.pictures import png
 
 PAGE = "/admin/subscriptions/company/"
 

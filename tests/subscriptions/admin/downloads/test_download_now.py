@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import reverse
 
 from integrations.models import IntegrationProfile
-from tests.support.pages import text_of
+from tests.support.web.pages import text_of
 
 LIST = reverse("admin:subscriptions_downloadrun_changelist")
 

@@ -11,10 +11,11 @@ from integrations.connectors.contract import Member
 from subscriptions.activity.retention import thin_past_activity
 from subscriptions.downloads import rows_of_run
 from subscriptions.models import ActivitySnapshot, DownloadRun, Subscription
-from tests.support import exports, scenario
-from tests.support.organization import limited_to
-from tests.support.pages import text_of
-from tests.support.scenario import Scenario
+from tests.support.data import scenario
+from tests.support.data.scenario import Scenario
+from tests.support.people.organization import limited_to
+from tests.support.web import exports
+from tests.support.web.pages import text_of
 
 LIST = reverse("admin:subscriptions_subscription_changelist")
 

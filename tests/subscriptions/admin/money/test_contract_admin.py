@@ -14,8 +14,8 @@ from subscriptions.models import Contract, DownloadRun, NotificationMail, Per, R
 from subscriptions.money.contracts import version_of
 from subscriptions.money.prices import PriceInput, enter_price
 from subscriptions.sweep import notify
-from tests.support.organization import said
-from tests.support.profile_states import ROLES
+from tests.support.people.organization import said
+from tests.support.people.profile_states import ROLES
 
 PAGE = "/admin/subscriptions/contract/"
 EDIT = f"{PAGE}edit/"

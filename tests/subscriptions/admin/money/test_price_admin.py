@@ -21,8 +21,8 @@ from subscriptions.models import Per, Price, Reclaim, RemovalCandidate
 from subscriptions.money.prices import PriceInput, enter_price
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.reports.figures import amounts, figures
-from tests.support.pages import text_of
-from tests.support.profile_states import HOSTILE
+from tests.support.people.profile_states import HOSTILE
+from tests.support.web.pages import text_of
 
 ADD, LIST = reverse("admin:subscriptions_price_add"), reverse("admin:subscriptions_price_changelist")
 SAVINGS = reverse("admin:subscriptions_savings")

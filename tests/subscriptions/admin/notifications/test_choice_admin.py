@@ -12,10 +12,10 @@ from django.utils import timezone
 from subscriptions.approvals import closing
 from subscriptions.models import Deputy, NotificationChoice, ReclaimRequest
 from subscriptions.notifications.deputies import deputies_of
-from tests.support.colleagues import Colleagues
 from tests.support.fixtures import person
-from tests.support.organization import request_url, said
-from tests.support.pages import text_of
+from tests.support.people.colleagues import Colleagues
+from tests.support.people.organization import request_url, said
+from tests.support.web.pages import text_of
 
 PAGE = reverse("admin:subscriptions_notificationchoice_changelist")
 SAVE = reverse("admin:subscriptions_notificationchoice_save")

@@ -29,8 +29,8 @@ from subscriptions.money.prices import PriceInput, enter_price
 from subscriptions.reclaims import restores
 from subscriptions.reclaims.engine import reclaim_due
 from tests.support.fixtures import person
-from tests.support.pages import text_of
-from tests.support.restoring import REASON, reclaimed
+from tests.support.people.restoring import REASON, reclaimed
+from tests.support.web.pages import text_of
 
 
 def test_acts_of_both_directions_are_never_added(world, alice, bob, carol, as_user):

@@ -8,9 +8,9 @@ from subscriptions.approvals import decide
 from subscriptions.models import Reclaim, Subscription
 from subscriptions.reclaims import restores
 from subscriptions.reclaims.engine import reclaim_due
-from tests.support.organization import page, request_url
-from tests.support.pages import text_of
-from tests.support.restoring import REASON, reclaimed
+from tests.support.people.organization import page, request_url
+from tests.support.people.restoring import REASON, reclaimed
+from tests.support.web.pages import text_of
 
 
 def taken(world) -> int:

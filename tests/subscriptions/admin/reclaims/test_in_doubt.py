@@ -13,8 +13,8 @@ from subscriptions.approvals.request import request_reclaim, send_again
 from subscriptions.models import Reclaim, ReclaimRequest, Subscription
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.reconciliation import person_events
-from tests.support.organization import page, said
-from tests.support.pages import text_of
+from tests.support.people.organization import page, said
+from tests.support.web.pages import text_of
 
 EVIL = '<img src=x onerror="alert(1)">'
 

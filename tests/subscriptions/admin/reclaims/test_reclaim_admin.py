@@ -18,8 +18,8 @@ from subscriptions.approvals import decide
 from subscriptions.models import HoldReason, Reclaim
 from subscriptions.reclaims import outcomes
 from subscriptions.reclaims.engine import claim, commit_intent
-from tests.support.organization import page
-from tests.support.pages import text_of
+from tests.support.people.organization import page
+from tests.support.web.pages import text_of
 
 LIST = "/admin/subscriptions/reclaim/"
 EVIDENCE = 'href="/admin/audit/auditevent/evidence/"'

@@ -11,9 +11,9 @@ from subscriptions.approvals import decide
 from subscriptions.models import Reclaim, ReclaimRequest, Subscription
 from subscriptions.reclaims import outcomes, restores
 from subscriptions.reclaims.engine import claim, commit_intent
-from tests.support import cached_world
-from tests.support.organization import page, said, seen
-from tests.support.pages import text_of
+from tests.support.data import cached_world
+from tests.support.people.organization import page, said, seen
+from tests.support.web.pages import text_of
 
 LIST = "/admin/subscriptions/reclaim/"
 

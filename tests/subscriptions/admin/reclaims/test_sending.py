@@ -12,7 +12,7 @@ from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import Reconciliation, RemovalCandidate
 from tests.support.fixtures import actions
-from tests.support.profile_states import ROLES
+from tests.support.people.profile_states import ROLES
 
 PAGE = reverse("admin:integrations_sendingcontrol_changelist")
 LIST = reverse("admin:subscriptions_reconciliation_changelist")

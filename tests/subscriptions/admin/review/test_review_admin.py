@@ -19,8 +19,8 @@ from subscriptions.models import (
     Verdict,
 )
 from subscriptions.review import Decided
-from tests.support.organization import page, said
-from tests.support.pages import text_of
+from tests.support.people.organization import page, said
+from tests.support.web.pages import text_of
 
 LIST = "/admin/subscriptions/persontoreview/"
 

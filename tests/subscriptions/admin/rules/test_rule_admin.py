@@ -21,8 +21,8 @@ from subscriptions.errors import NotActionable
 from subscriptions.models import DownloadRun, ReclaimRule, RemovalCandidate, Verdict
 from subscriptions.rules.rules import change_rule, terms_of
 from tests.support.fixtures import person
-from tests.support.organization import page, said
-from tests.support.pages import text_of
+from tests.support.people.organization import page, said
+from tests.support.web.pages import text_of
 
 
 def form(organization, **changed):

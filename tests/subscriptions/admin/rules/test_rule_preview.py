@@ -15,7 +15,7 @@ from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.eligibility.terms import Terms, current_terms
 from subscriptions.models import PastBucket, ReclaimRule, Subscription
 from subscriptions.rules.rules import change_rule
-from tests.support.members import member
+from tests.support.people.members import member
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from subscriptions.eligibility.clauses import CLAUSES
 from subscriptions.models import Evaluation, Protection, ReclaimRequest, RemovalCandidate, Subscription, Verdict
 from subscriptions.models.subscription import LEFT_OUT
 from subscriptions.search import refresh_search
-from tests.support.organization import said
-from tests.support.pages import text_of
+from tests.support.people.organization import said
+from tests.support.web.pages import text_of
 
 
 def page_of(row: Subscription) -> str:

@@ -13,8 +13,8 @@ from subscriptions.admin.subscriptions.timeline import RIGHT
 from subscriptions.approvals import decide
 from subscriptions.models import DownloadRun, Evaluation, Per, Reclaim, ReclaimRule, RequestedRemoval, Subscription
 from subscriptions.money.prices import PriceInput, enter_price
-from tests.support.organization import page
-from tests.support.pages import text_of
+from tests.support.people.organization import page
+from tests.support.web.pages import text_of
 
 
 @pytest.fixture

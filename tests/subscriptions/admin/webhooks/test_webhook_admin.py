@@ -17,9 +17,9 @@ from licensehub.audit.models import AuditEvent
 from licensehub.sign_in import step_up
 from subscriptions.webhooks.delivery import deliver_due
 from tests.support.fixtures import actions, person
-from tests.support.organization import limited_to
-from tests.support.scripted_server import Reply
-from tests.support.webhooks import Receiver, make_webhook, stored_webhook, verified
+from tests.support.people.organization import limited_to
+from tests.support.servers.scripted_server import Reply
+from tests.support.servers.webhooks import Receiver, make_webhook, stored_webhook, verified
 
 LIST = reverse("admin:integrations_webhook_changelist")
 ADD = reverse("admin:integrations_webhook_add")

@@ -32,7 +32,7 @@ from subscriptions.profiles import archive
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.reclaims.switches import Operation, profiles_allowing
 from tests.support.fixtures import MEMBERS, connect
-from tests.support.pages import text_of
+from tests.support.web.pages import text_of
 
 DOMAIN = "northfield.example"
 

@@ -17,8 +17,8 @@ from subscriptions.profiles import archive
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.rules.protections import ProtectionInput, create_protection, end_protection
 from tests.support.fixtures import actions, connect
-from tests.support.keeping import pause
-from tests.support.notices import text_of
+from tests.support.people.keeping import pause
+from tests.support.people.notices import text_of
 
 WHY = "{} was rejected: “On parental leave”"
 

@@ -27,8 +27,8 @@ from subscriptions.notices.bounces.delivery_reports import HEADER, read_report
 from subscriptions.reclaims import engine, recheck
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.reclaims.signed.state import SignedState
-from tests.support.imap_server import Mailbox, mailbox
-from tests.support.notices import Asking, candidate_of, not_reached, people, text_of
+from tests.support.people.notices import Asking, candidate_of, not_reached, people, text_of
+from tests.support.servers.imap_server import Mailbox, mailbox
 
 __all__ = ["mailbox"]
 USER_UNKNOWN = "smtp; 550 5.1.1 No such\r\n user here"

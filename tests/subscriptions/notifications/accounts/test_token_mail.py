@@ -11,9 +11,9 @@ from licensehub.audit.models import AuditEvent
 from licensehub.sign_in.models import ApiToken
 from licensehub.sign_in.tokens import tokens
 from subscriptions.notifications.accounts import token_mail
-from tests.support import mail_server
-from tests.support.colleagues import NOON, Colleagues
 from tests.support.fixtures import person
+from tests.support.people.colleagues import NOON, Colleagues
+from tests.support.servers import mail_server
 
 
 def make(user, *, days: int = 90) -> ApiToken:

@@ -11,9 +11,9 @@ from integrations.connectors.contract import BadAnswer, ConfigError, PermanentEr
 from integrations.connectors.miro.connector import MiroConnector
 from integrations.connectors.miro.rest.client import MiroRest
 from integrations.connectors.rate_limit import LocalRateBudget
-from tests.support.connector_sessions import ORGANIZATION, new_miro, new_session
-from tests.support.miro_members import MISSING, by_cursor, page, query_of, raw
-from tests.support.scripted_server import Reply, ScriptedServer, Seen
+from tests.support.servers.scripted_server import Reply, ScriptedServer, Seen
+from tests.support.vendor.connector_sessions import ORGANIZATION, new_miro, new_session
+from tests.support.vendor.miro_members import MISSING, by_cursor, page, query_of, raw
 
 
 @pytest.mark.parametrize("end", ["", None, MISSING])

@@ -19,9 +19,9 @@ from integrations.connectors.miro.sandbox.control import SandboxControl
 from integrations.connectors.miro.sandbox.server import Sandbox
 from integrations.connectors.rate_limit import LocalRateBudget
 from integrations.connectors.registry import connector_class
-from tests.support.connector_sessions import ORGANIZATION, new_session
-from tests.support.miro_members import raw
-from tests.support.scripted_server import Reply, ScriptedServer, Seen
+from tests.support.servers.scripted_server import Reply, ScriptedServer, Seen
+from tests.support.vendor.connector_sessions import ORGANIZATION, new_session
+from tests.support.vendor.miro_members import raw
 
 Connect = Callable[[], MiroConnector]
 SINCE = datetime(2026, 6, 1, tzinfo=UTC)

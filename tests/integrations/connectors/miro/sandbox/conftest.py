@@ -9,7 +9,7 @@ import pytest
 
 from integrations.connectors.miro.sandbox.control import SandboxControl
 from integrations.connectors.miro.sandbox.server import Sandbox, start
-from tests.support.sandbox_client import Client
+from tests.support.vendor.sandbox_client import Client
 
 
 @pytest.fixture

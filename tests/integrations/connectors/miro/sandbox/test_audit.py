@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from integrations.connectors.miro.sandbox.state.seed import iso
-from tests.support.sandbox_client import Client
+from tests.support.vendor.sandbox_client import Client
 
 Make = Callable[..., Client]
 WHEN = {"createdAfter": "2020-01-01T00:00:00.000Z", "createdBefore": "2099-01-01T00:00:00.000Z"}

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from integrations.connectors.miro.sandbox.server import start
-from tests.support.sandbox_client import Client
+from tests.support.vendor.sandbox_client import Client
 
 SPEC = Path(__file__).resolve().parents[6] / "shared" / "data" / "miro-openapi.json"
 pytestmark = pytest.mark.skipif(not SPEC.exists(), reason=f"NOT CHECKED against Miro's OpenAPI: {SPEC} is absent")

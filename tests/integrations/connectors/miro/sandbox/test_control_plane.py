@@ -19,9 +19,9 @@ import requests
 from integrations.connectors.miro.sandbox.messages import SandboxError
 from integrations.connectors.miro.sandbox.server import start
 from integrations.connectors.miro.sandbox.state.seed import populate
-from tests.support.network import allow
-from tests.support.sandbox_client import Client, port_of
-from tests.support.sandbox_command import command, first_line
+from tests.support.guards.network import allow
+from tests.support.servers.sandbox_command import command, first_line
+from tests.support.vendor.sandbox_client import Client, port_of
 
 Make = Callable[..., Client]
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)

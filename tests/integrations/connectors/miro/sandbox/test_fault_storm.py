@@ -16,9 +16,9 @@ import requests
 from integrations.connectors.miro.sandbox.behavior.fault_storm import FaultMix
 from integrations.connectors.miro.sandbox.control import SandboxControl
 from integrations.connectors.miro.sandbox.messages import Request
-from tests.support.network import allow
-from tests.support.sandbox_client import PATCH_OP, Client, port_of, until
-from tests.support.sandbox_command import command, first_line
+from tests.support.guards.network import allow
+from tests.support.servers.sandbox_command import command, first_line
+from tests.support.vendor.sandbox_client import PATCH_OP, Client, port_of, until
 
 Make = Callable[..., Client]
 MIX = {"rate_limited": 0.025, "error_before": 0.02, "error_after": 0.015, "truncated": 0.02, "hang_after": 0.02}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.support.sandbox_client import Client, until
+from tests.support.vendor.sandbox_client import Client, until
 
 
 def transitions(miro: Client) -> int:

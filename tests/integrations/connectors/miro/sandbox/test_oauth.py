@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from tests.support.sandbox_client import Client
+from tests.support.vendor.sandbox_client import Client
 
 BACK = "http://localhost:8000/admin/integrations/connection/callback/"
 

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from integrations.connectors.miro.sandbox.state.seed import LICENSES, ROLES
-from tests.support.sandbox_client import Client
+from tests.support.vendor.sandbox_client import Client
 
 Make = Callable[..., Client]
 

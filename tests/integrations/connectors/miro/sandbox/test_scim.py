@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from integrations.connectors.miro.sandbox.state.seed import ADMIN, INTERNAL
-from tests.support.sandbox_client import PATCH_OP, Client
+from tests.support.vendor.sandbox_client import PATCH_OP, Client
 
 Make = Callable[..., Client]
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from integrations.connectors.miro.sandbox.scim.discovery import ENTERPRISE
-from tests.support.sandbox_client import Client
+from tests.support.vendor.sandbox_client import Client
 
 
 def read(miro: Client, member: str) -> dict[str, Any]:

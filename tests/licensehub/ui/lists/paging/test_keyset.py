@@ -89,7 +89,7 @@ def test_through_a_row_of_another_table_its_index_has_the_order(bucket):
 
 
 def test_a_row_that_comes_in_between_moves_no_page(bucket, profile):
-    from tests.support.members import START, member
+    from tests.support.people.members import START, member
 
     order, rows = Order(Subscription, "idle_since"), Subscription.objects.all()
     one = keyset.first(rows, order, 10)

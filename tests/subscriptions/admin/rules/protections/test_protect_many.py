@@ -14,8 +14,8 @@ from django.utils import timezone
 from licensehub.audit.models import AuditEvent
 from subscriptions.models import Protection, Subscription
 from subscriptions.rules.protections import ProtectionInput, create_protection
-from tests.support.organization import page, said
-from tests.support.pages import text_of
+from tests.support.people.organization import page, said
+from tests.support.web.pages import text_of
 
 MANY = page("protection", "protect_many")
 WISH = ProtectionInput("On parental leave", "Petra Meyer")

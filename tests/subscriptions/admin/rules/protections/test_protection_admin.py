@@ -12,8 +12,8 @@ from licensehub.audit.models import AuditEvent
 from subscriptions.models import ActivitySnapshot, Protection, RemovalCandidate, Subscription
 from subscriptions.rules.coverage import note_coverage
 from subscriptions.rules.protections import ProtectionInput, create_protection, end_protection
-from tests.support.organization import page, said
-from tests.support.pages import text_of
+from tests.support.people.organization import page, said
+from tests.support.web.pages import text_of
 
 WISH = ProtectionInput("On parental leave", "Petra Meyer")
 LIST = page("protection", "changelist")
