@@ -9,6 +9,7 @@ from __future__ import annotations
 from queue import Empty
 from typing import Any
 
+from kombu.transport import virtual
 from kombu.transport.redis import Channel, QoS, Transport
 
 from licensehub.broker.dropped import note
@@ -19,6 +20,17 @@ class SignedQoS(QoS):
     """Brings back what was delivered and not acknowledged. What cannot be read is removed, and holds up nothing."""
 
     channel: Any
+
+    def ack(self, delivery_tag: str) -> None:
+        """Acknowledge a message. If the broker cannot be reached, it delivers the message once more, later.
+
+        The message counts as ended here in any case. kombu would count it as under way for ever, and a worker that has
+        as many messages as it may take asks for no other one: it would be connected, and do nothing.
+        """
+        try:
+            super().ack(delivery_tag)
+        finally:
+            virtual.QoS.ack(self, delivery_tag)
 
     def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:
         try:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 
 import pytest
+import redis
 from django.contrib.auth.models import User
+from kombu import Connection, Producer, Queue
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
@@ -39,3 +41,20 @@ def test_a_worker_takes_tasks_after_each_kill_of_the_broker(
             assert time.monotonic() < until, worker.log.read_text(errors="replace")[-3000:]
             time.sleep(1)
     assert done.count() == KILLS, "a task that was enqueued again did nothing twice"
+
+
+def test_a_worker_whose_acknowledgement_is_lost_may_take_the_next_message(broker_process: BrokerProcess):
+    """The broker was killed between a task and its acknowledgement. Each message has a row, so twice does no harm."""
+    with Connection(f"redis+socket://{broker_process.socket}") as connection:
+        channel = connection.channel()
+        channel.basic_qos(0, 1, False)
+        queue = Queue("lost-acknowledgement", routing_key="lost-acknowledgement", channel=channel)
+        queue.declare()
+        Producer(channel).publish({}, routing_key=queue.routing_key)
+        message = queue.get()
+        assert message and not channel.qos.can_consume()
+        broker_process.kill()
+        with pytest.raises(redis.ConnectionError):
+            message.ack()
+        assert channel.qos.can_consume()
+        broker_process.start()
