@@ -6,7 +6,7 @@ as an evaluation of everybody at the moment of the last evaluation.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Case, Count, Q, QuerySet, Sum, Value, When
@@ -24,9 +24,12 @@ from subscriptions.models import Subscription, Verdict
 def new_candidates(profile: IntegrationProfile, terms: Terms, as_of: datetime) -> QuerySet[Subscription]:
     """The people who would be candidates by these terms and are none now, those who are inactive the longest first.
 
-    It evaluates everybody, so it is for profiles that are not `is_large`.
+    It evaluates everybody who is idle for so long, so it is for profiles that are not `is_large`.
     """
-    found = Subscription.objects.filter(profile=profile).exclude(evaluation__verdict=Verdict.CANDIDATE)
+    # By an index: nobody who is idle for less than each threshold is a candidate.
+    shortest = timedelta(days=min([terms.threshold, *terms.by_license.values()]))
+    idle = Subscription.objects.filter(profile=profile, idle_since__lt=as_of - shortest)
+    found = idle.exclude(evaluation__verdict=Verdict.CANDIDATE)
     would = found.annotate(shown=verdict_case(terms, as_of)).filter(shown=Verdict.CANDIDATE.value)
     return would.order_by("idle_since", "pk")
 

@@ -115,7 +115,7 @@ def test_beyond_the_batch_cap(downloaded, alice, asked):
 
 
 def test_beyond_the_batch_cap_the_longest_inactive_people_come_first(downloaded):
-    """As in "one request with the first 3 people", which the page of the request offers."""
+    """The page of the request offers the same: one request with the first 3 people."""
     ReclaimRule.objects.update(batch_cap_people=3)
     chosen = downloaded.candidates(6)
     # The order of the rows is not that of the inactivity.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.urls import reverse
@@ -40,6 +41,14 @@ from tests.support.web.pages import without_html
 LARGE = "subscriptions.eligibility.people_counts.COUNTED_LIVE"
 
 
+def never_agrees(overview: dict[str, Any]) -> None:
+    """The tile and the bar of people who were never active have the same numbers."""
+    [tile] = [tile for tile in overview["tiles"] if tile.mark == "never"]
+    [bar] = [bar for bar in overview["histogram"].bars if bar.key == "never"]
+    reviewed = sum(part.count for part in bar.segments if part.shade.tone == "never")
+    assert (tile.number, tile.text) == (str(bar.count), f"{reviewed} to review")
+
+
 @pytest.fixture
 def agree(world, carol, as_user, monkeypatch):
     """A function that reads each place, and returns the number of inactive people, which all of them have."""
@@ -65,12 +74,7 @@ def agree(world, carol, as_user, monkeypatch):
             for shade, count in context["histogram"].legend:
                 behind = client.get(subscriptions, {"seat": "held", "verdict": shade.listed}).context_data["cl"]
                 assert behind.result_count == count, f"the list behind {shade.label}, {name}"
-        [never], [bar] = (
-            [tile for tile in overview["tiles"] if tile.mark == "never"],
-            [bar for bar in overview["histogram"].bars if bar.key == "never"],
-        )
-        reviewed = sum(part.count for part in bar.segments if part.shade.tone == "never")
-        assert (never.number, never.text) == (str(bar.count), f"{reviewed} to review"), "tile and bar"
+        never_agrees(overview)
         if overview["trend"]:
             found["trend"] = overview["trend"].inactive.last
         return found

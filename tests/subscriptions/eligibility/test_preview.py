@@ -14,7 +14,7 @@ from django.utils import timezone
 from subscriptions.eligibility.buckets import count_buckets
 from subscriptions.eligibility.clauses import CLAUSES, Clause, verdict_case
 from subscriptions.eligibility.evaluate import evaluate_profile
-from subscriptions.eligibility.preview import preview_rule
+from subscriptions.eligibility.preview import new_candidates, preview_rule
 from subscriptions.eligibility.terms import Terms
 from subscriptions.models import AdminRoles, Bucket, Evaluation, NeverActive, Subscription, Verdict
 from subscriptions.stats import profile_stats
@@ -77,6 +77,18 @@ def test_any_rule_judges_crowds_as_it_judges_people(everybody, now):
     for _ in range(60):
         terms = some_terms(dice)
         assert preview_rule(everybody, terms).verdicts == evaluated(terms, now), terms
+
+
+def test_it_names_those_whom_an_evaluation_of_everybody_would_find(everybody, now):
+    dice = random.Random(12)  # noqa: S311 - made up, the same in each run
+    named = 0
+    for _ in range(60):
+        terms = some_terms(dice)
+        rows = Subscription.objects.annotate(shown=verdict_case(terms, now)).filter(shown=Verdict.CANDIDATE)
+        found = list(new_candidates(everybody, terms, now))
+        assert {row.pk for row in found} == set(rows.values_list("pk", flat=True)), terms
+        named += len(found)
+    assert named
 
 
 def test_every_threshold(everybody, now):

@@ -33,9 +33,8 @@ WHOLE = re.compile(rf"Seq Scan on ({'|'.join(LARGE)})\b")
 PAGE = re.compile(r"ORDER BY .* LIMIT (26|51|101)$", re.DOTALL)
 FOUND = re.compile(rf"LIMIT ({search_results.STOP + 1}\) AS found ORDER BY|{counts.STOP + 1}\) AS found$)")
 OF_RUN = re.compile(r'FROM "subscriptions_activitysnapshot"')
-# Of 20,000 it is faster to read all than to look up each of a thousand. The preview names who would be new only in
-# profiles of at most so many people, and evaluates each of them.
-READ_WHOLE = ("subscriptions, two verdicts", "preview of a threshold")
+# Of 20,000 it is faster to read all than to look up each of a thousand.
+READ_WHOLE = ("subscriptions, two verdicts",)
 # The indexes that lists cannot do without, and a page that shows it.
 NEEDED = {
     "subscription_idle": "subscriptions, middle",
