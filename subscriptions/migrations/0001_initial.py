@@ -277,192 +277,6 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="Subscription",
-            fields=[
-                ("id", models.AutoField(primary_key=True, serialize=False)),
-                ("external_id", models.CharField(editable=False, max_length=40, verbose_name="vendor ID")),
-                ("email", models.CharField(editable=False, max_length=254, verbose_name="e-mail")),
-                (
-                    "normalized_email",
-                    models.CharField(blank=True, db_default="", default="", editable=False, max_length=254),
-                ),
-                ("name", models.CharField(blank=True, db_default="", default="", editable=False, max_length=254)),
-                ("department", models.CharField(blank=True, db_default="", default="", editable=False, max_length=120)),
-                (
-                    "cost_center",
-                    models.CharField(blank=True, db_default="", default="", editable=False, max_length=120),
-                ),
-                (
-                    "given_name",
-                    models.CharField(blank=True, db_default="", default="", editable=False, max_length=120),
-                ),
-                (
-                    "division",
-                    models.CharField(blank=True, db_default="", default="", editable=False, max_length=120),
-                ),
-                (
-                    "employee_number",
-                    models.CharField(blank=True, db_default="", default="", editable=False, max_length=60),
-                ),
-                (
-                    "manager",
-                    models.CharField(blank=True, db_default="", default="", editable=False, max_length=254),
-                ),
-                (
-                    "manager_id",
-                    models.CharField(blank=True, db_default="", default="", editable=False, max_length=254),
-                ),
-                ("language", models.CharField(blank=True, db_default="", default="", editable=False, max_length=60)),
-                ("active", models.BooleanField(editable=False)),
-                ("license", models.CharField(editable=False, max_length=40)),
-                ("role", models.CharField(editable=False, max_length=60)),
-                ("license_assigned_at", models.DateTimeField(editable=False, null=True, verbose_name="assigned since")),
-                ("last_activity_at", models.DateTimeField(editable=False, null=True, verbose_name="last activity")),
-                ("dates_went_back", models.BooleanField(db_default=False, default=False, editable=False)),
-                (
-                    "vendor_activity_at",
-                    models.DateTimeField(
-                        editable=False, null=True, verbose_name="last activity as the vendor says now"
-                    ),
-                ),
-                (
-                    "implausible_dates",
-                    models.CharField(blank=True, db_default="", default="", editable=False, max_length=120),
-                ),
-                ("reclaimable", models.BooleanField(editable=False)),
-                ("why_not", models.CharField(blank=True, editable=False, max_length=200)),
-                (
-                    "admin_roles",
-                    subscriptions.models.fields.LabelsField(blank=True, db_default="", default=(), editable=False),
-                ),
-                (
-                    "sole_admin_of",
-                    models.CharField(blank=True, db_default="", default="", editable=False, max_length=500),
-                ),
-                (
-                    "idle_since",
-                    models.GeneratedField(
-                        db_persist=True,
-                        expression=django.db.models.functions.comparison.Coalesce(
-                            "last_activity_at", "license_assigned_at"
-                        ),
-                        output_field=models.DateTimeField(null=True),
-                    ),
-                ),
-                ("gone_at", models.DateTimeField(editable=False, null=True)),
-                ("cooldown_until", models.DateTimeField(editable=False, null=True)),
-                (
-                    "cooldown_reason",
-                    models.CharField(blank=True, db_default="", default="", editable=False, max_length=200),
-                ),
-                ("review_passed", models.BooleanField(db_default=False, default=False, editable=False)),
-                ("facts_at", models.DateTimeField(editable=False, verbose_name="facts of")),
-                (
-                    "former",
-                    models.ForeignKey(
-                        db_constraint=False,
-                        db_index=False,
-                        editable=False,
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="later",
-                        to="subscriptions.subscription",
-                    ),
-                ),
-            ],
-            options={
-                "verbose_name": "subscription",
-                "verbose_name_plural": "subscriptions",
-                "ordering": ["profile", "idle_since", "pk"],
-                "default_permissions": ("view",),
-            },
-        ),
-        migrations.CreateModel(
-            name="PersonToReview",
-            fields=[],
-            options={
-                "verbose_name": "person to review",
-                "verbose_name_plural": "people to review",
-                "proxy": True,
-                "default_permissions": (),
-                "indexes": [],
-                "constraints": [],
-            },
-            bases=("subscriptions.subscription",),
-        ),
-        migrations.CreateModel(
-            name="VendorFacts",
-            fields=[
-                ("id", models.AutoField(primary_key=True, serialize=False)),
-                ("profile_id", models.BigIntegerField()),
-                ("email", models.CharField(max_length=254)),
-                ("active", models.BooleanField()),
-                ("license", models.CharField(max_length=40)),
-                ("role", models.CharField(max_length=60)),
-                ("license_assigned_at", models.DateTimeField(null=True)),
-                ("known_activity_at", models.DateTimeField(db_column="last_activity_at", null=True)),
-                ("dates_went_back", models.BooleanField()),
-                ("vendor_activity_at", models.DateTimeField(null=True)),
-                ("implausible_dates", models.CharField(max_length=120)),
-                ("admin_roles", subscriptions.models.fields.LabelsField()),
-                ("reclaimable", models.BooleanField()),
-                ("gone_at", models.DateTimeField(null=True)),
-            ],
-            options={
-                "db_table": "subscriptions_subscription",
-                "managed": False,
-                "default_permissions": (),
-            },
-        ),
-        migrations.CreateModel(
-            name="Bucket",
-            fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("counted_at", models.DateTimeField()),
-                ("as_of", models.DateTimeField()),
-                ("verdict", models.CharField(max_length=20)),
-                ("standing", models.CharField(blank=True, max_length=20)),
-                ("license", models.CharField(max_length=40)),
-                ("idle_since", models.DateTimeField(null=True)),
-                ("last_activity_at", models.DateTimeField(null=True)),
-                ("license_assigned_at", models.DateTimeField(null=True)),
-                ("review_passed", models.BooleanField(default=False)),
-                ("admin_roles", models.CharField(blank=True, max_length=10)),
-                ("people", models.PositiveIntegerField()),
-                (
-                    "profile",
-                    models.ForeignKey(
-                        db_index=False,
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="buckets",
-                        to="integrations.integrationprofile",
-                    ),
-                ),
-            ],
-            options={
-                "default_permissions": (),
-                "indexes": [models.Index(fields=["profile", "counted_at"], name="bucket_newest")],
-            },
-        ),
-        migrations.CreateModel(
-            name="CountDue",
-            fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("since", models.DateTimeField(default=licensehub.database.clock.database_now)),
-                (
-                    "profile",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="+",
-                        to="integrations.integrationprofile",
-                    ),
-                ),
-            ],
-            options={
-                "default_permissions": (),
-            },
-        ),
-        migrations.CreateModel(
             name="DownloadRun",
             fields=[
                 ("id", models.AutoField(primary_key=True, serialize=False)),
@@ -613,6 +427,260 @@ class Migration(migrations.Migration):
                 "verbose_name_plural": "download runs",
                 "ordering": ["-started_at", "-pk"],
                 "default_permissions": ("view",),
+                "indexes": [
+                    models.Index(fields=["started_at", "id"], name="download_started"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("state", "running")), fields=("profile",), name="download_one_running"
+                    ),
+                    models.UniqueConstraint(fields=("profile", "slot"), name="download_one_per_slot"),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="Subscription",
+            fields=[
+                ("id", models.AutoField(primary_key=True, serialize=False)),
+                ("external_id", models.CharField(editable=False, max_length=40, verbose_name="vendor ID")),
+                ("email", models.CharField(editable=False, max_length=254, verbose_name="e-mail")),
+                (
+                    "normalized_email",
+                    models.CharField(blank=True, db_default="", default="", editable=False, max_length=254),
+                ),
+                ("name", models.CharField(blank=True, db_default="", default="", editable=False, max_length=254)),
+                ("department", models.CharField(blank=True, db_default="", default="", editable=False, max_length=120)),
+                (
+                    "cost_center",
+                    models.CharField(blank=True, db_default="", default="", editable=False, max_length=120),
+                ),
+                (
+                    "given_name",
+                    models.CharField(blank=True, db_default="", default="", editable=False, max_length=120),
+                ),
+                (
+                    "division",
+                    models.CharField(blank=True, db_default="", default="", editable=False, max_length=120),
+                ),
+                (
+                    "employee_number",
+                    models.CharField(blank=True, db_default="", default="", editable=False, max_length=60),
+                ),
+                (
+                    "manager",
+                    models.CharField(blank=True, db_default="", default="", editable=False, max_length=254),
+                ),
+                (
+                    "manager_id",
+                    models.CharField(blank=True, db_default="", default="", editable=False, max_length=254),
+                ),
+                ("language", models.CharField(blank=True, db_default="", default="", editable=False, max_length=60)),
+                ("active", models.BooleanField(editable=False)),
+                ("license", models.CharField(editable=False, max_length=40)),
+                ("role", models.CharField(editable=False, max_length=60)),
+                ("license_assigned_at", models.DateTimeField(editable=False, null=True, verbose_name="assigned since")),
+                ("last_activity_at", models.DateTimeField(editable=False, null=True, verbose_name="last activity")),
+                ("dates_went_back", models.BooleanField(db_default=False, default=False, editable=False)),
+                (
+                    "vendor_activity_at",
+                    models.DateTimeField(
+                        editable=False, null=True, verbose_name="last activity as the vendor says now"
+                    ),
+                ),
+                (
+                    "implausible_dates",
+                    models.CharField(blank=True, db_default="", default="", editable=False, max_length=120),
+                ),
+                ("reclaimable", models.BooleanField(editable=False)),
+                ("why_not", models.CharField(blank=True, editable=False, max_length=200)),
+                (
+                    "admin_roles",
+                    subscriptions.models.fields.LabelsField(blank=True, db_default="", default=(), editable=False),
+                ),
+                (
+                    "sole_admin_of",
+                    models.CharField(blank=True, db_default="", default="", editable=False, max_length=500),
+                ),
+                (
+                    "idle_since",
+                    models.GeneratedField(
+                        db_persist=True,
+                        expression=django.db.models.functions.comparison.Coalesce(
+                            "last_activity_at", "license_assigned_at"
+                        ),
+                        output_field=models.DateTimeField(null=True),
+                    ),
+                ),
+                ("gone_at", models.DateTimeField(editable=False, null=True)),
+                ("cooldown_until", models.DateTimeField(editable=False, null=True)),
+                (
+                    "cooldown_reason",
+                    models.CharField(blank=True, db_default="", default="", editable=False, max_length=200),
+                ),
+                ("review_passed", models.BooleanField(db_default=False, default=False, editable=False)),
+                ("facts_at", models.DateTimeField(editable=False, verbose_name="facts of")),
+                (
+                    "former",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="later",
+                        to="subscriptions.subscription",
+                    ),
+                ),
+                (
+                    "changed_run",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="subscriptions.downloadrun",
+                    ),
+                ),
+                (
+                    "first_run",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="subscriptions.downloadrun",
+                    ),
+                ),
+                (
+                    "profile",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="subscriptions",
+                        to="integrations.integrationprofile",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "subscription",
+                "verbose_name_plural": "subscriptions",
+                "ordering": ["profile", "idle_since", "pk"],
+                "default_permissions": ("view",),
+                "indexes": [
+                    models.Index(fields=["idle_since", "id"], name="subscription_idle"),
+                    models.Index(fields=["license"], name="subscription_license"),
+                    models.Index(fields=["role"], name="subscription_role"),
+                    models.Index(
+                        condition=models.Q(("active", True), ("gone_at", None), ("last_activity_at", None)),
+                        fields=["idle_since", "id"],
+                        name="subscription_never",
+                    ),
+                    models.Index(
+                        condition=models.Q(("active", False), ("gone_at__isnull", False), _connector="OR"),
+                        fields=["idle_since", "id"],
+                        name="subscription_free",
+                    ),
+                    models.Index(
+                        condition=models.Q(("former__isnull", False)), fields=["former"], name="subscription_former"
+                    ),
+                    models.Index(
+                        condition=models.Q(("admin_roles", ""), _negated=True),
+                        fields=["idle_since", "id"],
+                        name="subscription_admin",
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("profile", "external_id"), name="subscription_one_per_member"),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="PersonToReview",
+            fields=[],
+            options={
+                "verbose_name": "person to review",
+                "verbose_name_plural": "people to review",
+                "proxy": True,
+                "default_permissions": (),
+                "indexes": [],
+                "constraints": [],
+            },
+            bases=("subscriptions.subscription",),
+        ),
+        migrations.CreateModel(
+            name="VendorFacts",
+            fields=[
+                ("id", models.AutoField(primary_key=True, serialize=False)),
+                ("profile_id", models.BigIntegerField()),
+                ("email", models.CharField(max_length=254)),
+                ("active", models.BooleanField()),
+                ("license", models.CharField(max_length=40)),
+                ("role", models.CharField(max_length=60)),
+                ("license_assigned_at", models.DateTimeField(null=True)),
+                ("known_activity_at", models.DateTimeField(db_column="last_activity_at", null=True)),
+                ("dates_went_back", models.BooleanField()),
+                ("vendor_activity_at", models.DateTimeField(null=True)),
+                ("implausible_dates", models.CharField(max_length=120)),
+                ("admin_roles", subscriptions.models.fields.LabelsField()),
+                ("reclaimable", models.BooleanField()),
+                ("gone_at", models.DateTimeField(null=True)),
+            ],
+            options={
+                "db_table": "subscriptions_subscription",
+                "managed": False,
+                "default_permissions": (),
+            },
+        ),
+        migrations.CreateModel(
+            name="Bucket",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("counted_at", models.DateTimeField()),
+                ("as_of", models.DateTimeField()),
+                ("verdict", models.CharField(max_length=20)),
+                ("standing", models.CharField(blank=True, max_length=20)),
+                ("license", models.CharField(max_length=40)),
+                ("idle_since", models.DateTimeField(null=True)),
+                ("last_activity_at", models.DateTimeField(null=True)),
+                ("license_assigned_at", models.DateTimeField(null=True)),
+                ("review_passed", models.BooleanField(default=False)),
+                ("admin_roles", models.CharField(blank=True, max_length=10)),
+                ("people", models.PositiveIntegerField()),
+                (
+                    "profile",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="buckets",
+                        to="integrations.integrationprofile",
+                    ),
+                ),
+            ],
+            options={
+                "default_permissions": (),
+                "indexes": [models.Index(fields=["profile", "counted_at"], name="bucket_newest")],
+            },
+        ),
+        migrations.CreateModel(
+            name="CountDue",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("since", models.DateTimeField(default=licensehub.database.clock.database_now)),
+                (
+                    "profile",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="integrations.integrationprofile",
+                    ),
+                ),
+            ],
+            options={
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(
@@ -705,6 +773,9 @@ class Migration(migrations.Migration):
             ],
             options={
                 "default_permissions": (),
+                "indexes": [
+                    models.Index(fields=["verdict", "idle_since", "subscription"], name="evaluation_verdict_idle"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -728,43 +799,13 @@ class Migration(migrations.Migration):
             ],
             options={
                 "default_permissions": (),
+                "indexes": [
+                    models.Index(fields=["address"], name="search_address"),
+                    models.Index(fields=["text", "subscription"], name="search_text"),
+                    models.Index(fields=["department", "subscription"], name="search_department"),
+                    models.Index(fields=["cost_center", "subscription"], name="search_cost_center"),
+                ],
             },
-        ),
-        migrations.AddField(
-            model_name="subscription",
-            name="changed_run",
-            field=models.ForeignKey(
-                db_constraint=False,
-                db_index=False,
-                editable=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="subscriptions.downloadrun",
-            ),
-        ),
-        migrations.AddField(
-            model_name="subscription",
-            name="first_run",
-            field=models.ForeignKey(
-                db_constraint=False,
-                db_index=False,
-                editable=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="subscriptions.downloadrun",
-            ),
-        ),
-        migrations.AddField(
-            model_name="subscription",
-            name="profile",
-            field=models.ForeignKey(
-                db_constraint=False,
-                db_index=False,
-                editable=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="subscriptions",
-                to="integrations.integrationprofile",
-            ),
         ),
         migrations.CreateModel(
             name="ActivitySnapshot",
@@ -806,65 +847,11 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "activity snapshot",
                 "default_permissions": ("view",),
-            },
-        ),
-        migrations.CreateModel(
-            name="Protection",
-            fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                (
-                    "kind",
-                    models.CharField(
-                        choices=[
-                            ("person", "Person"),
-                            ("domain", "Domain of the e-mail address"),
-                            ("license", "License type"),
-                            ("role", "Role"),
-                            ("admin_role", "Admin role"),
-                        ],
-                        default="person",
-                        max_length=10,
-                        verbose_name="what",
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("email__isnull", False)), fields=["email"], name="snapshot_former_email"
                     ),
-                ),
-                ("value", models.CharField(blank=True, max_length=254)),
-                ("external_id", models.CharField(blank=True, default="", max_length=40, verbose_name="vendor ID")),
-                ("reason", models.CharField(max_length=500, verbose_name="reason")),
-                ("owner", models.CharField(max_length=150, verbose_name="owner")),
-                ("ends_at", models.DateTimeField(blank=True, null=True, verbose_name="ends")),
-                ("created_at", models.DateTimeField(default=licensehub.database.clock.database_now)),
-                ("ended_at", models.DateTimeField(null=True)),
-                ("covered", models.PositiveIntegerField(editable=False, null=True)),
-                ("lost_at", models.DateTimeField(editable=False, null=True)),
-                (
-                    "created_by",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
-                    ),
-                ),
-                (
-                    "ended_by",
-                    models.ForeignKey(
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
-                (
-                    "profile",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="protections",
-                        to="integrations.integrationprofile",
-                    ),
-                ),
-            ],
-            options={
-                "verbose_name": "protection",
-                "verbose_name_plural": "protections",
-                "ordering": ["-created_at", "-pk"],
-                "default_permissions": ("view", "add", "change"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -992,6 +979,22 @@ class Migration(migrations.Migration):
                 "verbose_name_plural": "history",
                 "ordering": ["-queued_at", "-pk"],
                 "default_permissions": ("view",),
+                "indexes": [
+                    models.Index(fields=["profile", "state", "not_before"], name="reclaim_due"),
+                    models.Index(fields=["profile", "sending_at"], name="reclaim_sent"),
+                    models.Index(fields=["queued_at", "id"], name="reclaim_queued"),
+                    models.Index(fields=["state", "queued_at", "id"], name="reclaim_state_queued"),
+                    models.Index(
+                        fields=["direction", "state", "finished_at", "profile", "license"], name="reclaim_verified"
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("state__in", ("queued", "claimed", "sending"))),
+                        fields=("subscription",),
+                        name="reclaim_one_under_way",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -1099,6 +1102,57 @@ class Migration(migrations.Migration):
                     ("restore_reclaimrequest", "Can restore people, or ask for the restore of several"),
                 ],
                 "default_permissions": ("view",),
+                "indexes": [
+                    models.Index(fields=["state", "id", "profile"], name="request_state"),
+                    models.Index(
+                        condition=models.Q(("state__in", ("collecting", "open"))),
+                        fields=["profile", "expires_at"],
+                        name="request_waiting",
+                    ),
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("decided_by", None),
+                            ("requested_by", None),
+                            models.Q(("decided_by", models.F("requested_by")), _negated=True),
+                            _connector="OR",
+                        ),
+                        name="request_second_person",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("state", "approved"), _negated=True),
+                            models.Q(
+                                ("decided_at__isnull", False),
+                                ("decided_by__isnull", False),
+                                ("valid_until__isnull", False),
+                            ),
+                            models.Q(("direction", "reactivate"), ("valid_until__isnull", False)),
+                            _connector="OR",
+                        ),
+                        name="request_approved_by_somebody",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("cap_raised_by", None),
+                            models.Q(
+                                models.Q(
+                                    ("requested_by", None),
+                                    models.Q(("cap_raised_by", models.F("requested_by")), _negated=True),
+                                    _connector="OR",
+                                ),
+                                models.Q(
+                                    ("decided_by", None),
+                                    models.Q(("cap_raised_by", models.F("decided_by")), _negated=True),
+                                    _connector="OR",
+                                ),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="request_cap_further_person",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -1340,6 +1394,9 @@ class Migration(migrations.Migration):
                 "verbose_name": "threshold for a license type",
                 "verbose_name_plural": "thresholds for license types",
                 "default_permissions": (),
+                "constraints": [
+                    models.UniqueConstraint(fields=("rule", "license"), name="threshold_one_per_license"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -1494,6 +1551,44 @@ class Migration(migrations.Migration):
                 "ordering": ["idle_since", "pk"],
                 "permissions": [("request_removalcandidate", "Can request the reclaim of candidates")],
                 "default_permissions": ("view",),
+                "indexes": [
+                    models.Index(fields=["profile", "state", "license"], name="candidate_state"),
+                    models.Index(fields=["subscription", "state"], name="candidate_of_person"),
+                    models.Index(fields=["state", "idle_since", "id"], name="candidate_state_idle"),
+                    models.Index(fields=["state", "license", "idle_since", "id"], name="candidate_license_idle"),
+                    models.Index(fields=["state", "person_text", "id"], name="candidate_state_text"),
+                    models.Index(fields=["state", "person_department", "id"], name="candidate_state_department"),
+                    models.Index(fields=["state", "person_cost_center", "id"], name="candidate_state_cost"),
+                    models.Index(
+                        condition=models.Q(("state__in", ("closed_complete", "closed_skipped", "closed_canceled"))),
+                        fields=["idle_since", "id"],
+                        name="candidate_closed_idle",
+                    ),
+                    models.Index(
+                        condition=models.Q(("state__in", ("closed_complete", "closed_skipped", "closed_canceled"))),
+                        fields=["person_text", "id"],
+                        name="candidate_closed_text",
+                    ),
+                    models.Index(
+                        condition=models.Q(("state__in", ("closed_complete", "closed_skipped", "closed_canceled"))),
+                        fields=["person_department", "id"],
+                        name="candidate_closed_department",
+                    ),
+                    models.Index(
+                        condition=models.Q(("state__in", ("closed_complete", "closed_skipped", "closed_canceled"))),
+                        fields=["person_cost_center", "id"],
+                        name="candidate_closed_cost",
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(
+                            ("state__in", ("closed_complete", "closed_skipped", "closed_canceled")), _negated=True
+                        ),
+                        fields=("subscription",),
+                        name="candidate_one_open",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -1563,6 +1658,14 @@ class Migration(migrations.Migration):
                 "verbose_name": "requested removal",
                 "ordering": ["pk"],
                 "default_permissions": ("view",),
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("dropped_at", None)), fields=["request"], name="removal_not_dropped"
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("request", "candidate"), name="removal_once_per_request"),
+                ],
             },
         ),
         migrations.AddField(
@@ -1572,16 +1675,77 @@ class Migration(migrations.Migration):
                 on_delete=django.db.models.deletion.PROTECT, related_name="reclaim", to="subscriptions.requestedremoval"
             ),
         ),
-        migrations.AddField(
-            model_name="protection",
-            name="removal",
-            field=models.ForeignKey(
-                editable=False,
-                null=True,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="protections",
-                to="subscriptions.requestedremoval",
-            ),
+        migrations.CreateModel(
+            name="Protection",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("person", "Person"),
+                            ("domain", "Domain of the e-mail address"),
+                            ("license", "License type"),
+                            ("role", "Role"),
+                            ("admin_role", "Admin role"),
+                        ],
+                        default="person",
+                        max_length=10,
+                        verbose_name="what",
+                    ),
+                ),
+                ("value", models.CharField(blank=True, max_length=254)),
+                ("external_id", models.CharField(blank=True, default="", max_length=40, verbose_name="vendor ID")),
+                ("reason", models.CharField(max_length=500, verbose_name="reason")),
+                ("owner", models.CharField(max_length=150, verbose_name="owner")),
+                ("ends_at", models.DateTimeField(blank=True, null=True, verbose_name="ends")),
+                ("created_at", models.DateTimeField(default=licensehub.database.clock.database_now)),
+                ("ended_at", models.DateTimeField(null=True)),
+                ("covered", models.PositiveIntegerField(editable=False, null=True)),
+                ("lost_at", models.DateTimeField(editable=False, null=True)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "ended_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "profile",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="protections",
+                        to="integrations.integrationprofile",
+                    ),
+                ),
+                (
+                    "removal",
+                    models.ForeignKey(
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="protections",
+                        to="subscriptions.requestedremoval",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "protection",
+                "verbose_name_plural": "protections",
+                "ordering": ["-created_at", "-pk"],
+                "default_permissions": ("view", "add", "change"),
+                "indexes": [
+                    models.Index(fields=["profile", "kind", "value"], name="protection_value"),
+                ],
+            },
         ),
         migrations.CreateModel(
             name="Notice",
@@ -1625,279 +1789,13 @@ class Migration(migrations.Migration):
                 "verbose_name": "notice",
                 "ordering": ["due_at", "pk"],
                 "default_permissions": ("view",),
+                "indexes": [
+                    models.Index(fields=["state", "due_at"], name="notice_due"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("removal", "kind"), name="notice_once_of_each_kind"),
+                ],
             },
-        ),
-        migrations.AddIndex(
-            model_name="downloadrun",
-            index=models.Index(fields=["started_at", "id"], name="download_started"),
-        ),
-        migrations.AddConstraint(
-            model_name="downloadrun",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("state", "running")), fields=("profile",), name="download_one_running"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="downloadrun",
-            constraint=models.UniqueConstraint(fields=("profile", "slot"), name="download_one_per_slot"),
-        ),
-        migrations.AddIndex(
-            model_name="evaluation",
-            index=models.Index(fields=["verdict", "idle_since", "subscription"], name="evaluation_verdict_idle"),
-        ),
-        migrations.AddIndex(
-            model_name="subscription",
-            index=models.Index(fields=["idle_since", "id"], name="subscription_idle"),
-        ),
-        migrations.AddIndex(
-            model_name="subscription",
-            index=models.Index(fields=["license"], name="subscription_license"),
-        ),
-        migrations.AddIndex(
-            model_name="subscription",
-            index=models.Index(fields=["role"], name="subscription_role"),
-        ),
-        migrations.AddIndex(
-            model_name="subscription",
-            index=models.Index(
-                condition=models.Q(("active", True), ("gone_at", None), ("last_activity_at", None)),
-                fields=["idle_since", "id"],
-                name="subscription_never",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="subscription",
-            index=models.Index(
-                condition=models.Q(("active", False), ("gone_at__isnull", False), _connector="OR"),
-                fields=["idle_since", "id"],
-                name="subscription_free",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="subscription",
-            index=models.Index(
-                condition=models.Q(("former__isnull", False)), fields=["former"], name="subscription_former"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="subscription",
-            index=models.Index(
-                condition=models.Q(("admin_roles", ""), _negated=True),
-                fields=["idle_since", "id"],
-                name="subscription_admin",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="subscription",
-            constraint=models.UniqueConstraint(fields=("profile", "external_id"), name="subscription_one_per_member"),
-        ),
-        migrations.AddIndex(
-            model_name="activitysnapshot",
-            index=models.Index(
-                condition=models.Q(("email__isnull", False)), fields=["email"], name="snapshot_former_email"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="protection",
-            index=models.Index(fields=["profile", "kind", "value"], name="protection_value"),
-        ),
-        migrations.AddIndex(
-            model_name="reclaimrequest",
-            index=models.Index(fields=["state", "id", "profile"], name="request_state"),
-        ),
-        migrations.AddIndex(
-            model_name="reclaimrequest",
-            index=models.Index(
-                condition=models.Q(("state__in", ("collecting", "open"))),
-                fields=["profile", "expires_at"],
-                name="request_waiting",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="reclaimrequest",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("decided_by", None),
-                    ("requested_by", None),
-                    models.Q(("decided_by", models.F("requested_by")), _negated=True),
-                    _connector="OR",
-                ),
-                name="request_second_person",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="reclaimrequest",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("state", "approved"), _negated=True),
-                    models.Q(
-                        ("decided_at__isnull", False), ("decided_by__isnull", False), ("valid_until__isnull", False)
-                    ),
-                    models.Q(("direction", "reactivate"), ("valid_until__isnull", False)),
-                    _connector="OR",
-                ),
-                name="request_approved_by_somebody",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="reclaimrequest",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("cap_raised_by", None),
-                    models.Q(
-                        models.Q(
-                            ("requested_by", None),
-                            models.Q(("cap_raised_by", models.F("requested_by")), _negated=True),
-                            _connector="OR",
-                        ),
-                        models.Q(
-                            ("decided_by", None),
-                            models.Q(("cap_raised_by", models.F("decided_by")), _negated=True),
-                            _connector="OR",
-                        ),
-                    ),
-                    _connector="OR",
-                ),
-                name="request_cap_further_person",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="licensethreshold",
-            constraint=models.UniqueConstraint(fields=("rule", "license"), name="threshold_one_per_license"),
-        ),
-        migrations.AddIndex(
-            model_name="removalcandidate",
-            index=models.Index(fields=["profile", "state", "license"], name="candidate_state"),
-        ),
-        migrations.AddIndex(
-            model_name="removalcandidate",
-            index=models.Index(fields=["subscription", "state"], name="candidate_of_person"),
-        ),
-        migrations.AddIndex(
-            model_name="removalcandidate",
-            index=models.Index(fields=["state", "idle_since", "id"], name="candidate_state_idle"),
-        ),
-        migrations.AddIndex(
-            model_name="removalcandidate",
-            index=models.Index(fields=["state", "license", "idle_since", "id"], name="candidate_license_idle"),
-        ),
-        migrations.AddIndex(
-            model_name="removalcandidate",
-            index=models.Index(fields=["state", "person_text", "id"], name="candidate_state_text"),
-        ),
-        migrations.AddIndex(
-            model_name="removalcandidate",
-            index=models.Index(fields=["state", "person_department", "id"], name="candidate_state_department"),
-        ),
-        migrations.AddIndex(
-            model_name="removalcandidate",
-            index=models.Index(fields=["state", "person_cost_center", "id"], name="candidate_state_cost"),
-        ),
-        migrations.AddIndex(
-            model_name="removalcandidate",
-            index=models.Index(
-                condition=models.Q(("state__in", ("closed_complete", "closed_skipped", "closed_canceled"))),
-                fields=["idle_since", "id"],
-                name="candidate_closed_idle",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="removalcandidate",
-            index=models.Index(
-                condition=models.Q(("state__in", ("closed_complete", "closed_skipped", "closed_canceled"))),
-                fields=["person_text", "id"],
-                name="candidate_closed_text",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="removalcandidate",
-            index=models.Index(
-                condition=models.Q(("state__in", ("closed_complete", "closed_skipped", "closed_canceled"))),
-                fields=["person_department", "id"],
-                name="candidate_closed_department",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="removalcandidate",
-            index=models.Index(
-                condition=models.Q(("state__in", ("closed_complete", "closed_skipped", "closed_canceled"))),
-                fields=["person_cost_center", "id"],
-                name="candidate_closed_cost",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="removalcandidate",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(
-                    ("state__in", ("closed_complete", "closed_skipped", "closed_canceled")), _negated=True
-                ),
-                fields=("subscription",),
-                name="candidate_one_open",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="requestedremoval",
-            index=models.Index(
-                condition=models.Q(("dropped_at", None)), fields=["request"], name="removal_not_dropped"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="requestedremoval",
-            constraint=models.UniqueConstraint(fields=("request", "candidate"), name="removal_once_per_request"),
-        ),
-        migrations.AddIndex(
-            model_name="reclaim",
-            index=models.Index(fields=["profile", "state", "not_before"], name="reclaim_due"),
-        ),
-        migrations.AddIndex(
-            model_name="reclaim",
-            index=models.Index(fields=["profile", "sending_at"], name="reclaim_sent"),
-        ),
-        migrations.AddIndex(
-            model_name="reclaim",
-            index=models.Index(fields=["queued_at", "id"], name="reclaim_queued"),
-        ),
-        migrations.AddIndex(
-            model_name="reclaim",
-            index=models.Index(fields=["state", "queued_at", "id"], name="reclaim_state_queued"),
-        ),
-        migrations.AddIndex(
-            model_name="reclaim",
-            index=models.Index(
-                fields=["direction", "state", "finished_at", "profile", "license"], name="reclaim_verified"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="reclaim",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("state__in", ("queued", "claimed", "sending"))),
-                fields=("subscription",),
-                name="reclaim_one_under_way",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="notice",
-            index=models.Index(fields=["state", "due_at"], name="notice_due"),
-        ),
-        migrations.AddConstraint(
-            model_name="notice",
-            constraint=models.UniqueConstraint(fields=("removal", "kind"), name="notice_once_of_each_kind"),
-        ),
-        migrations.AddIndex(
-            model_name="searchtext",
-            index=models.Index(fields=["address"], name="search_address"),
-        ),
-        migrations.AddIndex(
-            model_name="searchtext",
-            index=models.Index(fields=["text", "subscription"], name="search_text"),
-        ),
-        migrations.AddIndex(
-            model_name="searchtext",
-            index=models.Index(fields=["department", "subscription"], name="search_department"),
-        ),
-        migrations.AddIndex(
-            model_name="searchtext",
-            index=models.Index(fields=["cost_center", "subscription"], name="search_cost_center"),
         ),
         migrations.CreateModel(
             name="Notification",
@@ -1958,6 +1856,11 @@ class Migration(migrations.Migration):
                 "verbose_name": "notification",
                 "ordering": ["pk"],
                 "default_permissions": (),
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("ended_at", None)), fields=("key",), name="notification_one_open"
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -2009,6 +1912,9 @@ class Migration(migrations.Migration):
                 "verbose_name": "my notifications",
                 "verbose_name_plural": "my notifications",
                 "default_permissions": (),
+                "constraints": [
+                    models.UniqueConstraint(fields=("user", "kind"), name="choice_one_of_each_kind"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -2053,6 +1959,12 @@ class Migration(migrations.Migration):
                 "verbose_name": "mail to a colleague",
                 "ordering": ["due_at", "pk"],
                 "default_permissions": (),
+                "indexes": [
+                    models.Index(fields=["state", "due_at"], name="notification_due"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("user", "digest_on"), name="digest_one_a_day"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -2096,6 +2008,12 @@ class Migration(migrations.Migration):
             options={
                 "ordering": ["pk"],
                 "default_permissions": (),
+                "indexes": [
+                    models.Index(condition=models.Q(("mail", None)), fields=["user"], name="notification_for_digest"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("notification", "user"), name="notification_once_to_each"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -2135,32 +2053,6 @@ class Migration(migrations.Migration):
                     ),
                 ],
             },
-        ),
-        migrations.AddConstraint(
-            model_name="notification",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("ended_at", None)), fields=("key",), name="notification_one_open"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="notificationchoice",
-            constraint=models.UniqueConstraint(fields=("user", "kind"), name="choice_one_of_each_kind"),
-        ),
-        migrations.AddIndex(
-            model_name="notificationmail",
-            index=models.Index(fields=["state", "due_at"], name="notification_due"),
-        ),
-        migrations.AddConstraint(
-            model_name="notificationmail",
-            constraint=models.UniqueConstraint(fields=("user", "digest_on"), name="digest_one_a_day"),
-        ),
-        migrations.AddIndex(
-            model_name="notificationrecipient",
-            index=models.Index(condition=models.Q(("mail", None)), fields=["user"], name="notification_for_digest"),
-        ),
-        migrations.AddConstraint(
-            model_name="notificationrecipient",
-            constraint=models.UniqueConstraint(fields=("notification", "user"), name="notification_once_to_each"),
         ),
         migrations.CreateModel(
             name="Price",
