@@ -43,7 +43,14 @@ from subscriptions.approvals.leaving import SEND_BACK, Keep, keep_seats
 from subscriptions.approvals.parties import authors_of, parties_of
 from subscriptions.bulk_sql import planned_for
 from subscriptions.candidates import caps, locks
-from subscriptions.candidates.request_digest import approval_of, digest_if_signed, next_digests
+from subscriptions.candidates.request_digest import (
+    RequestedPerson,
+    RequestRows,
+    approval_of,
+    is_as_signed,
+    next_digests,
+    rows_of,
+)
 from subscriptions.candidates.signed_answers import answers_are_signed
 from subscriptions.errors import ChangedOutside, NotActionable, OverCap, OwnRequest, Refused
 from subscriptions.models import (
@@ -100,35 +107,38 @@ def _approve(request: ReclaimRequest, *, actor: User, comment: str, revision: in
         locks.lock_request(request)
         found = refuse_changed_outside(request)
         _decide(request, RequestState.APPROVED, actor=actor, comment=comment, now=now, revision=revision)
-        if digest is not None and digest != found:
+        if digest is not None and digest != found.digest:
             raise NotActionable(CHANGED)
-        people = request.removals.not_dropped().count()
+        people = found.not_dropped
         if not people:
             raise NotActionable(
                 _("Nobody is left in {request}, so it ends by itself within a minute.").format(request=request)
             )
         if request.direction == Direction.DEACTIVATE:
-            if sentence := caps.over(request, people):
+            if sentence := caps.over(request, len(people)):
                 raise OverCap(sentence)
-            _move_on(request, people, now)
-        if enqueue(request, actor=actor, now=now) != people:
+            _move_on(people, now)
+        queued = enqueue(request, people, actor=actor, now=now)
+        # Somebody may have changed the rows since they were read.
+        if queued != request.removals.not_dropped().count():
             raise NotActionable(CHANGED)
-    return people
+    return queued
 
 
-def refuse_changed_outside(request: ReclaimRequest) -> str:
+def refuse_changed_outside(request: ReclaimRequest) -> RequestRows:
     """Compare the rows of an open request with its newest signed event, in the transaction of the approval.
 
-    Returns the digest of the rows; empty for a request that is not open. Raises ChangedOutside.
+    Returns the rows, so that the approval signs exactly what was compared; none of a request that is not open.
+    Raises ChangedOutside.
     """
     locks.lock_audit()
     row = ReclaimRequest.objects.get(pk=request.pk)
     if row.state != RequestState.OPEN:
-        return ""
-    digest = digest_if_signed(row)
-    if not digest or not answers_are_signed(row):
+        return RequestRows([], "", "")
+    rows = rows_of(row)
+    if not (is_as_signed(row, rows) and answers_are_signed(row)):
         raise ChangedOutside(CHANGED_OUTSIDE.format(request=row))
-    return digest
+    return rows
 
 
 def note_changed_outside(request: ReclaimRequest, *, actor: User) -> None:
@@ -242,12 +252,11 @@ def why_closed(request: ReclaimRequest, now: datetime) -> str:
     return why_ended(found)
 
 
-def _move_on(request: ReclaimRequest, people: int, now: datetime) -> None:
+def _move_on(people: list[RequestedPerson], now: datetime) -> None:
     """The candidates now wait for their reclaim."""
-    ids = IdList.of(request.removals.not_dropped().values_list("candidate", flat=True))
+    ids = IdList.of(person.candidate_id for person in people)
     waiting = RemovalCandidate.objects.filter(IdIn("pk", ids), state=CandidateState.AWAITING_APPROVAL)
-    moved = waiting.update(state=CandidateState.AWAITING_REVOCATION, state_changed_at=now)
-    if moved != people:
+    if waiting.update(state=CandidateState.AWAITING_REVOCATION, state_changed_at=now) != len(people):
         raise NotActionable(CHANGED)
 
 

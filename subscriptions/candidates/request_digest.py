@@ -7,9 +7,9 @@ difference means that somebody changed rows outside of LicenseHub.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 from licensehub.audit.actions import Action
 from licensehub.audit.chain.offline_verifier import canonical
@@ -31,29 +31,89 @@ CARRIES_DIGEST = (
     Action.REQUEST_APPROVED,
     Action.REQUEST_REJECTED,
 )
-# The columns of a person that never change. Whether somebody is dropped is part of the digest of the request.
-PERSON = (
-    "pk",
-    "candidate_id",
-    "candidate__subscription_id",
-    "candidate__subscription__external_id",
-    "restores_id",
-    "evidence",
-)
 CHUNK = 2000  # people
 
 
-def people_digest(request: ReclaimRequest) -> str:
+class RequestedPerson(NamedTuple):
+    """One person of a request, as the row has it. The first six never change; the digest of the people covers them."""
+
+    pk: int
+    candidate_id: int
+    subscription_id: int
+    external_id: str
+    restores_id: int | None
+    evidence: str  # canonical JSON, which is computed once for the digest and for the signature
+    name: str
+    license: str
+    is_dropped: bool
+
+    @classmethod
+    def of(cls, row: tuple[Any, ...]) -> Self:
+        pk, candidate_id, subscription_id, external_id, restores_id, evidence, dropped_at = row
+        return cls(
+            pk,
+            candidate_id,
+            subscription_id,
+            external_id,
+            restores_id,
+            evidence=canonical(evidence),
+            name=str(evidence.get("name") or evidence.get("email") or f"Member {external_id}"),
+            license=evidence.get("license", ""),
+            is_dropped=dropped_at is not None,
+        )
+
+    @property
+    def frozen(self) -> str:
+        """The `canonical` list of the first six columns."""
+        restores = "null" if self.restores_id is None else self.restores_id
+        ids = f"{self.pk},{self.candidate_id},{self.subscription_id},{canonical(self.external_id)},{restores}"
+        return f"[{ids},{self.evidence}]"
+
+
+class RequestRows(NamedTuple):
+    """All people who ever were in a request, read once, and the digests of what was read."""
+
+    people: list[RequestedPerson]
+    people_digest: str
+    digest: str
+
+    @property
+    def not_dropped(self) -> list[RequestedPerson]:
+        return [person for person in self.people if not person.is_dropped]
+
+
+def people_of(request: ReclaimRequest) -> Iterator[RequestedPerson]:
+    """Everybody who ever was in the request."""
+    columns = (
+        "pk",
+        "candidate_id",
+        "candidate__subscription_id",
+        "candidate__subscription__external_id",
+        "restores_id",
+        "evidence",
+        "dropped_at",
+    )
+    rows = request.removals.order_by("pk").values_list(*columns)
+    with planned_for(request.removals.count()):
+        yield from map(RequestedPerson.of, rows.iterator(chunk_size=CHUNK))
+
+
+def people_digest(people: Iterable[RequestedPerson]) -> str:
     """SHA-256 over everybody who ever was in the request: ids, the vendor's id, the frozen evidence, what it restores.
 
     64 hexadecimal digits.
     """
-    people = request.removals.order_by("pk").values_list(*PERSON)
     digest = sha256()
-    with planned_for(request.removals.count()):
-        for person in people.iterator(chunk_size=CHUNK):
-            digest.update(canonical(person).encode())
+    for person in people:
+        digest.update(person.frozen.encode())
     return digest.hexdigest()
+
+
+def rows_of(request: ReclaimRequest) -> RequestRows:
+    people = list(people_of(request))
+    found = people_digest(people)
+    dropped = (person.pk for person in people if person.is_dropped)
+    return RequestRows(people, found, request_digest(request, found, dropped))
 
 
 def request_digest(request: ReclaimRequest, people: str, dropped: Iterable[int]) -> str:
@@ -80,7 +140,7 @@ def dropped_from(request: ReclaimRequest) -> set[int]:
 
 def first_digests(request: ReclaimRequest) -> dict[str, str]:
     """The details that the first event of a request carries."""
-    people = people_digest(request)
+    people = people_digest(people_of(request))
     return {"people_digest": people, "digest": request_digest(request, people, ())}
 
 
@@ -127,14 +187,10 @@ def shown_digest(request: ReclaimRequest, removals: Iterable[RequestedRemoval]) 
     return request_digest(request, people.hexdigest(), (row.pk for row in shown if row.dropped_at))
 
 
-def digest_if_signed(request: ReclaimRequest) -> str:
-    """The digest of the rows, if it is that of the newest signed event; empty if it is not. After `lock_audit`."""
+def is_as_signed(request: ReclaimRequest, rows: RequestRows) -> bool:
+    """Whether the digests of the rows are those of the newest signed event. The caller holds `lock_audit`."""
     signed = signed_digests(request)
-    if signed is None:
-        return ""
-    people = people_digest(request)
-    digest = request_digest(request, people, dropped_from(request))
-    return digest if (people, digest) == (signed["people_digest"], signed["digest"]) else ""
+    return signed is not None and (rows.people_digest, rows.digest) == (signed["people_digest"], signed["digest"])
 
 
 def approval_of(request: ReclaimRequest) -> dict[str, str]:

@@ -960,6 +960,8 @@ class Migration(migrations.Migration):
                 (
                     "profile",
                     models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="reclaims",
                         to="integrations.integrationprofile",

@@ -3,60 +3,43 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
 
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from licensehub.audit.log import Actor, Row, record_rows
-from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.bulk_sql import insert, new_ids
+from subscriptions.candidates.request_digest import RequestedPerson
 from subscriptions.errors import NotActionable
-from subscriptions.models import Reclaim, ReclaimRequest, ReclaimState, RemovalCandidate
+from subscriptions.models import Reclaim, ReclaimRequest, ReclaimState
 from subscriptions.reclaims.direction import spec_for
-from subscriptions.reclaims.signed.signatures import sign
+from subscriptions.reclaims.signed.signatures import signer
 
 BATCH = 5000
 
 
-class Approved(NamedTuple):
-    """The columns of one person's RequestedRemoval. Making a model object would take longer than the signature."""
-
-    pk: int
-    candidate_id: int
-    restores_id: int | None
-    evidence: dict[str, Any]
-
-    @property
-    def name(self) -> str:
-        return str(self.evidence["name"] or self.evidence["email"] or f"Member {self.evidence['external_id']}")
-
-
-def enqueue(request: ReclaimRequest, *, actor: Actor, now: datetime) -> int:
-    """Sign and queue everybody who was not dropped, in the caller's transaction. Returns how many.
+def enqueue(request: ReclaimRequest, people: Sequence[RequestedPerson], *, actor: Actor, now: datetime) -> int:
+    """Sign and queue these people of the request, in the caller's transaction. Returns how many.
 
     Raises NotActionable when something is under way for one of them already.
     """
     action, correlation = spec_for(request.direction).queued, uuid.uuid4()
-    label, number = Reclaim._meta.label_lower, request.number
-    approved = request.removals.not_dropped().order_by("pk").values_list(*Approved._fields)
-    queued, last = 0, 0
-    while people := [Approved(*person) for person in approved.filter(pk__gt=last)[:BATCH]]:
-        ids = _insert(request, people, now)
+    label, number, queued = Reclaim._meta.label_lower, request.number, 0
+    for start in range(0, len(people), BATCH):
+        batch = people[start : start + BATCH]
         events = [
             Row(label, pk, person.name, {"request": number, "removal": person.pk})
-            for pk, person in zip(ids, people, strict=True)
+            for pk, person in zip(_insert(request, batch, now), batch, strict=True)
         ]
         record_rows(action, actor=actor, rows=events, correlation=correlation)
-        queued, last = queued + len(people), people[-1].pk
+        queued += len(events)
     return queued
 
 
-def _insert(request: ReclaimRequest, people: list[Approved], now: datetime) -> list[int]:
+def _insert(request: ReclaimRequest, people: Sequence[RequestedPerson], now: datetime) -> list[int]:
     """The partial unique index refuses a second item of one subscription, also when two processes insert at once."""
-    candidates = RemovalCandidate.objects.filter(IdIn("pk", IdList.of(person.candidate_id for person in people)))
-    subscriptions = dict(candidates.values_list("pk", "subscription"))
     same = {
         "profile_id": request.profile_id,
         "direction": request.direction,
@@ -68,9 +51,15 @@ def _insert(request: ReclaimRequest, people: list[Approved], now: datetime) -> l
         "reads": 0,
         "outcome": "",
     }
-    ids = new_ids(Reclaim, len(people))
+    ids, sign = new_ids(Reclaim, len(people)), signer(request)
     rows = (
-        (pk, subscriptions[person.candidate_id], person.pk, person.evidence["license"], sign(person, request))
+        (
+            pk,
+            person.subscription_id,
+            person.pk,
+            person.license,
+            sign(person.pk, person.candidate_id, person.restores_id, person.evidence),
+        )
         for pk, person in zip(ids, people, strict=True)
     )
     try:

@@ -28,7 +28,7 @@ from subscriptions.accounts.own_seat import refuse_own_seat, seats_of
 from subscriptions.accounts.scope import refuse_outside
 from subscriptions.bulk_sql import FEW, planned_for
 from subscriptions.candidates import locks
-from subscriptions.candidates.request_digest import approval_of, first_digests
+from subscriptions.candidates.request_digest import approval_of, first_digests, people_of
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import (
     Direction,
@@ -207,7 +207,7 @@ def restore(reclaim: Reclaim, *, actor: User, reason: str) -> Reclaim:
         }
         rows = Reclaim.objects.filter(pk=reclaim.pk)
         request = _create(profile, rows, actor=actor, reason=reason, now=now, **values)
-        enqueue(request, actor=actor, now=now)
+        enqueue(request, list(people_of(request)), actor=actor, now=now)
     return Reclaim.objects.get(removal__request=request)
 
 

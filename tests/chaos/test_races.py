@@ -19,6 +19,7 @@ from licensehub.audit.models import AuditEvent
 from subscriptions.approvals import closing, decide
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.candidates import caps, locks, request_digest
+from subscriptions.candidates.request_digest import rows_of
 from subscriptions.candidates.withdraw import withdraw
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import (
@@ -135,12 +136,12 @@ def test_approvers_both_win_without_the_guard(world, monkeypatch):
     won: list[int] = []
     monkeypatch.setattr(decide, "_decide", check_then_save)
     # It takes a lock, too.
-    monkeypatch.setattr(decide, "refuse_changed_outside", lambda request: "")
+    monkeypatch.setattr(decide, "refuse_changed_outside", rows_of)
     monkeypatch.setattr(locks, "lock_profile", lambda profile_id: world.profile)
     monkeypatch.setattr(locks, "lock_request", lambda request: None)
     # The candidates' own guard would find the second one, too.
-    monkeypatch.setattr(decide, "_move_on", lambda request, people, now: None)
-    monkeypatch.setattr(decide, "enqueue", lambda request, **given: won.append(1) or 1)
+    monkeypatch.setattr(decide, "_move_on", lambda people, now: None)
+    monkeypatch.setattr(decide, "enqueue", lambda request, people, **given: won.append(len(people)))
     request = requested(world, 1)
     other = person("erin", "Approver")
 

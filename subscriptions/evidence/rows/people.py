@@ -48,7 +48,7 @@ class Shown(NamedTuple):
 
     @property
     def frozen(self) -> tuple[Any, ...]:
-        """The values that the digest of the people covers, in its order: see `request_digest.PERSON`."""
+        """The values that the digest of the people covers, in its order: see `RequestedPerson.frozen`."""
         return self[1:7]
 
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import hmac
-import json
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from django.conf import settings
 
+from licensehub.audit.chain.offline_verifier import canonical
 from subscriptions.models import Reclaim, ReclaimRequest
-
-# Signing and checking write the content in the same form.
-CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 class Person(Protocol):
-    """The part of a person that a signature covers: a RequestedRemoval, or the row of one that `enqueue` reads."""
+    """The part of a RequestedRemoval that a signature covers."""
 
     @property
     def pk(self) -> int: ...
@@ -29,7 +27,7 @@ class Person(Protocol):
 
 def sign(person: Person, request: ReclaimRequest) -> str:
     """HMAC-SHA-256 (RFC 2104) that binds an approval to this person, this evidence, this validity and this cap."""
-    return _signature(settings.APPROVAL_KEY, person, request)
+    return signer(request)(person.pk, person.candidate_id, person.restores_id, canonical(person.evidence))
 
 
 def is_signed(item: Reclaim) -> bool:
@@ -42,13 +40,17 @@ def has_signature_of(person: Person, request: ReclaimRequest, signature: str) ->
 
     A former key that was stolen makes no approval: the audit has to name the same one.
     """
+    evidence = canonical(person.evidence)
     keys = [settings.APPROVAL_KEY, *settings.APPROVAL_KEY_FALLBACKS]
-    made = (_signature(key, person, request) for key in keys)
+    made = (signer(request, key)(person.pk, person.candidate_id, person.restores_id, evidence) for key in keys)
     return any(hmac.compare_digest(one.encode(), signature.encode()) for one in made)
 
 
-def _signature(key: str, person: Person, request: ReclaimRequest) -> str:
-    content = [
+def signer(request: ReclaimRequest, key: str | None = None) -> Callable[[int, int, int | None, str], str]:
+    """A function that signs people of this request: the id of the row, of the candidate, and of the reclaim that it
+    restores, and the evidence as canonical JSON. The signed text is `canonical` of one list.
+    """
+    head = [
         request.pk,
         request.direction,
         request.requested_by_id,
@@ -56,9 +58,12 @@ def _signature(key: str, person: Person, request: ReclaimRequest) -> str:
         request.cap_raised_by_id,
         request.cap,
         request.valid_until.isoformat() if request.valid_until else None,
-        person.pk,
-        person.candidate_id,
-        person.restores_id,
-        person.evidence,
     ]
-    return hmac.digest(key.encode(), CANONICAL(content).encode(), "sha256").hex()
+    begin, secret = canonical(head).removesuffix("]"), (settings.APPROVAL_KEY if key is None else key).encode()
+
+    def signature_of(pk: int, candidate_id: int, restores_id: int | None, evidence: str) -> str:
+        restores = "null" if restores_id is None else restores_id
+        content = f"{begin},{pk},{candidate_id},{restores},{evidence}]"
+        return hmac.digest(secret, content.encode(), "sha256").hex()
+
+    return signature_of

@@ -10,10 +10,11 @@ from django.contrib.auth.models import User
 from licensehub.audit.models import AuditEvent
 from subscriptions.approvals import closing, decide, undo
 from subscriptions.approvals.request import file_automatically, raise_cap, request_reclaim
-from subscriptions.candidates.request_digest import digest_if_signed, signed_digests
+from subscriptions.candidates.request_digest import is_as_signed, people_of, rows_of, signed_digests
 from subscriptions.errors import ChangedOutside, NotActionable
 from subscriptions.models import Reclaim, ReclaimRequest, ReclaimRule, RemovalCandidate, RequestedRemoval
 from subscriptions.reclaims.engine import reclaim_due
+from subscriptions.reclaims.signed.signatures import is_signed
 from tests.support.attacks import attack, insert_person
 from tests.support.fixtures import person
 from tests.support.people.organization import seen
@@ -79,7 +80,7 @@ ATTACKS = {
 def test_a_changed_request_is_not_approved(name, world, alice, bob, carol):
     world.first_download()
     request = request_reclaim(world.candidates(3), actor=alice, reason="True-up")
-    assert digest_if_signed(request)
+    assert is_as_signed(request, rows_of(request))
     ATTACKS[name](request)
     for _ in range(2):
         with pytest.raises(ChangedOutside, match="differs from what was requested"):
@@ -92,7 +93,26 @@ def test_a_changed_request_is_not_approved(name, world, alice, bob, carol):
     row = ReclaimRequest.objects.get(pk=request.pk)
     decide.reject(row, actor=bob, comment="Somebody has changed it")
     if name != "an answer forged":
-        assert not digest_if_signed(ReclaimRequest.objects.get(pk=request.pk))
+        row.refresh_from_db()
+        assert not is_as_signed(row, rows_of(row))
+
+
+@pytest.mark.parametrize("reads_again", [False, True], ids=["read once", "the control: read again"])
+def test_evidence_that_changes_after_the_comparison_is_not_signed(reads_again, world, alice, bob, monkeypatch):
+    world.first_download()
+    request = request_reclaim(world.candidates(2), actor=alice, reason="True-up")
+    move_on, enqueue = decide._move_on, decide.enqueue
+
+    def change_after_it(people, now):
+        move_on(people, now)
+        evidence = RequestedRemoval.objects.get(pk=first(request).pk).evidence
+        RequestedRemoval.objects.filter(pk=first(request).pk).update(evidence={**evidence, "idle_days": 999})
+
+    monkeypatch.setattr(decide, "_move_on", change_after_it)
+    if reads_again:
+        monkeypatch.setattr(decide, "enqueue", lambda row, people, **given: enqueue(row, list(people_of(row)), **given))
+    decide.approve(request, actor=bob)
+    assert is_signed(Reclaim.objects.get(removal=first(request))) == reads_again
 
 
 def test_a_change_by_licensehub_signs_nothing_that_somebody_else_changed(world, alice, bob, carol):
@@ -117,7 +137,7 @@ def test_each_change_by_licensehub_is_signed(world, alice, bob):
     decide.reject(ReclaimRequest.objects.get(pk=request.pk), actor=bob, comment="Not now")
     undo.take_back_rejection(ReclaimRequest.objects.get(pk=request.pk), actor=bob)
     now = ReclaimRequest.objects.get(pk=request.pk)
-    assert digest_if_signed(now)
+    assert is_as_signed(now, rows_of(now))
     with pytest.raises(NotActionable):
         decide.approve(now, actor=bob, digest="0" * 64)
     assert decide.approve(now, actor=bob) == 3

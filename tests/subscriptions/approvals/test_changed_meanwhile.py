@@ -34,11 +34,11 @@ def test_a_candidate_that_closes_meanwhile_stops_the_approval(opened, bob):
 
 
 def test_a_person_who_is_dropped_meanwhile_stops_the_approval(opened, bob, monkeypatch):
-    """A drop does not lock the profile, so it may come between the count and the queue."""
+    """Somebody drops a person in the database, between the moment when the rows are read and the queue."""
     move_on = decide._move_on
 
-    def dropped_after_it(request, people, now):
-        move_on(request, people, now)
+    def dropped_after_it(people, now):
+        move_on(people, now)
         RequestedRemoval.objects.filter(pk=opened.removals.all()[0].pk).update(dropped_at=timezone.now())
 
     monkeypatch.setattr(decide, "_move_on", dropped_after_it)
