@@ -11,7 +11,7 @@ class OperationsConfig(AppConfig):
 
     def ready(self) -> None:
         """Error reports and traces, if somebody has set where they go."""
-        from licensehub.operations import error_reports, traces
+        from licensehub.operations.telemetry import error_reports, traces
 
         error_reports.start()
         traces.start()

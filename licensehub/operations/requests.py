@@ -10,7 +10,7 @@ from typing import Final
 from django.http import HttpRequest, HttpResponse
 
 from licensehub.logs import log_context
-from licensehub.operations import traces
+from licensehub.operations.telemetry import traces
 
 HEADER: Final = "X-Request-ID"
 

@@ -16,7 +16,7 @@ from celery.signals import before_task_publish, task_postrun, task_prerun
 from django.db import DatabaseError, connections
 
 from licensehub.logs import log_context
-from licensehub.operations import traces
+from licensehub.operations.telemetry import traces
 
 log = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from integrations.models import IntegrationProfile
 from licensehub.database.clock import database_now
 from licensehub.ui.admin import sentence_of
 from subscriptions.accounts.rights import DECIDE, may
-from subscriptions.admin.approvals.cap_meters import cap_status
+from subscriptions.admin.approvals.pages.cap_meters import cap_status
 from subscriptions.admin.approvals.permissions import REQUEST
 from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.admin.widgets.evidence import last_activity, now_called, person_of

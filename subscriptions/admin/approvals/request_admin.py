@@ -30,11 +30,11 @@ from licensehub.ui.lists.folding import contains_words, folded
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from licensehub.ui.lists.tabs import StateTab, StateTabs, TabbedChangeList
 from subscriptions.admin.approvals import actions, dry_run
-from subscriptions.admin.approvals.people import PEOPLE_COLUMNS, people_of
+from subscriptions.admin.approvals.pages.people import PEOPLE_COLUMNS, people_of
+from subscriptions.admin.approvals.pages.progress import progress_view
+from subscriptions.admin.approvals.pages.request_page import page_context
+from subscriptions.admin.approvals.pages.restore_page import restore_page
 from subscriptions.admin.approvals.permissions import is_overdue
-from subscriptions.admin.approvals.progress import progress_view
-from subscriptions.admin.approvals.request_page import page_context
-from subscriptions.admin.approvals.restore_page import restore_page
 from subscriptions.admin.candidates.filters import ProfileFilter
 from subscriptions.admin.evidence import packs
 from subscriptions.admin.reclaims.steps import requester_of

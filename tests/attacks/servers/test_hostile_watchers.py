@@ -12,7 +12,7 @@ import sentry_sdk
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
-from licensehub.operations import error_reports, error_transport, traces
+from licensehub.operations.telemetry import error_reports, error_transport, traces
 from licensehub.outbound.sessions import PlainSession
 from tests.attacks.servers.test_hostile_servers import HOSTILE, ends_in_time, takes_little_memory
 from tests.support.servers.scripted_server import Reply, ScriptedServer

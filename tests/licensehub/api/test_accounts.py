@@ -15,7 +15,7 @@ from licensehub.sign_in.tokens import tokens
 from subscriptions.accounts import rights
 from subscriptions.models import RightsChange
 from tests.licensehub.api.test_reading import LETTERS
-from tests.licensehub.site.role_matrix import LISTS
+from tests.licensehub.site.roles.role_matrix import LISTS
 from tests.support.fixtures import person
 from tests.support.people.api import Program, problem
 

@@ -19,7 +19,7 @@ from licensehub.api.management.commands.openapi import FILE
 from licensehub.audit.models import AuditEvent
 from subscriptions.approvals import decide
 from subscriptions.models import Price, ReclaimRule, RemovalCandidate, Subscription
-from tests.licensehub.site.role_matrix import LISTS
+from tests.licensehub.site.roles.role_matrix import LISTS
 from tests.support.fixtures import person
 from tests.support.people.api import Program, problem
 from tests.support.people.organization import Organization, limited_to, seen

@@ -13,9 +13,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport
 
-from licensehub.operations import error_reports, traces
 from licensehub.operations.processes import worker
 from licensehub.operations.requests import RequestIdMiddleware
+from licensehub.operations.telemetry import error_reports, traces
 
 TOKEN = "eyJhbGciOi.J9.a-token-of-a-connection"
 PERSON = "jane.doe@northwind.example"

@@ -26,7 +26,7 @@ from subscriptions.notifications import delivery
 from subscriptions.reclaims import restores
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.rules import protections
-from tests.licensehub.site.role_matrix import LISTS
+from tests.licensehub.site.roles.role_matrix import LISTS
 from tests.support.fixtures import in_effect
 from tests.support.people.keeping import PROTECT, pause
 from tests.support.people.organization import page

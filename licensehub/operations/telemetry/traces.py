@@ -18,7 +18,7 @@ from django.conf import settings
 from structlog.contextvars import get_contextvars
 
 from licensehub.build import version
-from licensehub.operations.scrubbing import scrubbed
+from licensehub.operations.telemetry.scrubbing import scrubbed
 from licensehub.outbound.sessions import BoundedSession
 
 log = logging.getLogger(__name__)

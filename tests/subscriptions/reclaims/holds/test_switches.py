@@ -16,7 +16,7 @@ from subscriptions.errors import Refused
 from subscriptions.reclaims import backup_guard, switches
 from subscriptions.reclaims.switches import Operation, control_allowing, profiles_allowing
 
-DOCUMENT = Path(__file__).parents[3] / "docs" / "switches.md"
+DOCUMENT = Path(__file__).parents[4] / "docs" / "switches.md"
 
 PUBLISHED = {"state": "published"}
 # For each switch: how it is switched on, and what it refuses (R) or holds (H: hold reason) by the column.

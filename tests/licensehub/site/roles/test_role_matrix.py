@@ -41,7 +41,7 @@ from subscriptions.models import (
     RightsChange,
     Subscription,
 )
-from tests.licensehub.site.role_matrix import COMPANY, EVERYBODY, LISTS, OPEN, OWN, ROLES, SIGN_IN, acts, meant
+from tests.licensehub.site.roles.role_matrix import COMPANY, EVERYBODY, LISTS, OPEN, OWN, ROLES, SIGN_IN, acts, meant
 from tests.support.fixtures import person
 from tests.support.people.organization import limited_to, make_organization
 from tests.support.servers.webhooks import stored_webhook

@@ -21,12 +21,12 @@ from licensehub.ui.formatting import ago, day, left, name_of, number
 from licensehub.ui.time_zones import company_day
 from subscriptions.accounts.origins import origin_of
 from subscriptions.admin.approvals.answers import answer_counts
-from subscriptions.admin.approvals.cap_meters import cap_status
-from subscriptions.admin.approvals.impact import departments_of, impact_of
 from subscriptions.admin.approvals.keeping import kept_people
-from subscriptions.admin.approvals.people import basis, confirmed_by, people_of, table_of, tiles
+from subscriptions.admin.approvals.pages.cap_meters import cap_status
+from subscriptions.admin.approvals.pages.impact import departments_of, impact_of
+from subscriptions.admin.approvals.pages.people import basis, confirmed_by, people_of, table_of, tiles
+from subscriptions.admin.approvals.pages.progress import progress_of
 from subscriptions.admin.approvals.permissions import is_overdue, may_dry_run, permissions_for, why_not_raise
-from subscriptions.admin.approvals.progress import progress_of
 from subscriptions.admin.reclaims.steps import requester_of
 from subscriptions.admin.widgets.badges import request_badge
 from subscriptions.approvals.deciders import deciders_of

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone, translation
 
-from subscriptions.admin.approvals.request_page import why_empty
+from subscriptions.admin.approvals.pages.request_page import why_empty
 from subscriptions.approvals import closing, decide
 from subscriptions.approvals.request import file_automatically, open_for_approval
 from subscriptions.models import (

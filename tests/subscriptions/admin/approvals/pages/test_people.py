@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from subscriptions.admin.approvals import people
+from subscriptions.admin.approvals.pages import people
 from subscriptions.approvals import closing
 from subscriptions.models import AccountSettings, CloseReason, ReclaimRequest, RemovalCandidate, Subscription
 from tests.support.people.organization import page, questions

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from subscriptions.admin.approvals.progress import progress_of
+from subscriptions.admin.approvals.pages.progress import progress_of
 from subscriptions.approvals import decide
 from subscriptions.models import Reclaim, ReclaimRequest
 from tests.support.people.organization import request_url

@@ -13,7 +13,7 @@ from django.conf import settings
 from structlog.contextvars import get_contextvars
 
 from licensehub.build import version
-from licensehub.operations.scrubbing import scrubbed
+from licensehub.operations.telemetry.scrubbing import scrubbed
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ def start(**options: Any) -> bool:
     try:
         import sentry_sdk
 
-        from licensehub.operations import error_transport
+        from licensehub.operations.telemetry import error_transport
     except ImportError:
         log.error("SENTRY_DSN is set, but the package sentry-sdk is not installed, so no error is reported.")
         return False
