@@ -34,7 +34,14 @@ from subscriptions.models import (
 )
 from subscriptions.reclaims import lost_answers
 from subscriptions.reclaims.direction import spec_for
-from subscriptions.reclaims.holds import hold_due_items, item_hold, profile_hold, unfit_connections, wait_for
+from subscriptions.reclaims.holds import (
+    due_items,
+    hold_due_items,
+    item_hold,
+    profile_hold,
+    try_connections,
+    wait_for,
+)
 from subscriptions.reclaims.outcomes import (
     mark_in_doubt,
     mark_refused,
@@ -107,7 +114,8 @@ def reclaim_due(profile: IntegrationProfile, *, turn: Turn | None = None) -> Tal
     """Send what is approved and due, until the turn is over; restores first. Several processes may run it at once."""
     tally, turn = Tally(), turn or Turn(TASK_SECONDS)
     for direction in (Direction.REACTIVATE, Direction.DEACTIVATE):
-        _send_due(profile, direction, tally, turn)
+        if due_items(profile, direction).exists():
+            _send_due(profile, direction, tally, turn)
     return tally
 
 
@@ -116,7 +124,7 @@ def _send_due(profile: IntegrationProfile, direction: Direction, tally: Tally, t
 
     The switches are read before and after that: the calls may take minutes, and somebody may stop sending meanwhile.
     """
-    hold = profile_hold(profile, direction) or unfit_connections(profile, direction)
+    hold = profile_hold(profile, direction) or try_connections(profile, direction)
     while not hold and not stopping.is_requested():
         if hold := profile_hold(profile, direction):
             break

@@ -46,11 +46,6 @@ def item_hold(
     return caps.reached(profile, item.removal.request, rolling=rolling, ahead=ahead)
 
 
-def unfit_connections(profile: IntegrationProfile, direction: str = Direction.DEACTIVATE) -> HoldReason | None:
-    """Try the connections before the first batch, if anything is due. Returns why nothing may be sent, or None."""
-    return try_connections(profile, direction) if _due(profile, direction).exists() else None
-
-
 def try_connections(profile: IntegrationProfile, direction: str) -> HoldReason | None:
     """Try both connections with harmless calls, and check that they belong to one organization.
 
@@ -75,10 +70,10 @@ def hold_due_items(profile: IntegrationProfile, hold: HoldReason, direction: str
     elif hold == HoldReason.LATER:
         values["not_before"] = database_now() + RETRY_DELAY
         values["outcome"] = NO_ANSWER
-    return _due(profile, direction).update(**values)
+    return due_items(profile, direction).update(**values)
 
 
-def _due(profile: IntegrationProfile, direction: str) -> ReclaimQuerySet:
+def due_items(profile: IntegrationProfile, direction: str) -> ReclaimQuerySet:
     return Reclaim.objects.due().filter(profile=profile, direction=direction)
 
 

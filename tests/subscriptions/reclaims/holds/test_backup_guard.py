@@ -99,7 +99,7 @@ def test_found_though_the_restored_database_has_grown_past_it(drilled, alice):
 
 def test_found_by_a_loop_that_runs_already(drilled, monkeypatch):
     """The worker asks before each batch, not only when it starts."""
-    monkeypatch.setattr("subscriptions.reclaims.engine.unfit_connections", lambda profile, direction: None)
+    monkeypatch.setattr("subscriptions.reclaims.engine.try_connections", lambda profile, direction: None)
     assert reclaim_due(drilled.profile).held == 5
     assert patches(drilled) == 5
 

@@ -50,7 +50,7 @@ def test_nothing_is_sent_through_a_connection_that_does_not_fit(approved, switch
 
 def test_the_control_without_the_try_sends(approved, monkeypatch):
     approved.miro.set_toggles(foreign_scim=True)
-    monkeypatch.setattr("subscriptions.reclaims.engine.unfit_connections", lambda profile, direction: None)
+    monkeypatch.setattr("subscriptions.reclaims.engine.try_connections", lambda profile, direction: None)
     reclaim_due(approved.profile)
     assert patches(approved) > 0
 
@@ -199,7 +199,7 @@ def test_nobody_is_claimed_when_sending_is_stopped_while_the_connections_are_tri
         if direction == "deactivate":
             IntegrationProfile.objects.update(sending_stopped=True)
 
-    monkeypatch.setattr(engine, "unfit_connections", stop_meanwhile)
+    monkeypatch.setattr(engine, "try_connections", stop_meanwhile)
     monkeypatch.setattr(
         engine, "claim", lambda *args, **kwargs: claimed.append(kwargs["direction"]) or claim(*args, **kwargs)
     )
