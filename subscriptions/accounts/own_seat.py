@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from django.contrib.auth.models import User
-from django.db.models import Exists, FilteredRelation, OuterRef, Q, QuerySet
+from django.db.models import Exists, FilteredRelation, OuterRef, Q, QuerySet, TextField, Value
 from django.db.models.fields.json import KT
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
 from integrations.models import IntegrationProfile
@@ -104,8 +105,10 @@ def identity_of(user: User, profile: IntegrationProfile) -> Identity:
 # --- Seats ------------------------------------------------------------------------------------------------------------
 
 
+# Empty where somebody has changed the evidence outside of LicenseHub.
+FROZEN_EMAIL = Coalesce(KT("evidence__email"), Value(""), output_field=TextField())
 # The columns of `Seat`, for rows of RequestedRemoval.
-SEAT = ("candidate__subscription__external_id", KT("evidence__email"), "candidate__subscription__email")
+SEAT = ("candidate__subscription__external_id", FROZEN_EMAIL, "candidate__subscription__email")
 
 
 def seats_of(people: QuerySet[RequestedRemoval]) -> list[tuple[str, str, str]]:
@@ -114,7 +117,7 @@ def seats_of(people: QuerySet[RequestedRemoval]) -> list[tuple[str, str, str]]:
 
 
 def seats_of_candidates(candidates: QuerySet[RemovalCandidate]) -> QuerySet[RemovalCandidate, tuple[str, str, str]]:
-    return candidates.order_by().values_list("subscription__external_id", KT("evidence__email"), "subscription__email")
+    return candidates.order_by().values_list("subscription__external_id", FROZEN_EMAIL, "subscription__email")
 
 
 def refuse_own_seat(

@@ -50,6 +50,8 @@ class RequestedPerson(NamedTuple):
     @classmethod
     def of(cls, row: tuple[Any, ...]) -> Self:
         pk, candidate_id, subscription_id, external_id, restores_id, evidence, dropped_at = row
+        # Somebody may have put anything into the row. The comparison finds it.
+        facts = evidence if isinstance(evidence, dict) else {}
         return cls(
             pk,
             candidate_id,
@@ -57,8 +59,8 @@ class RequestedPerson(NamedTuple):
             external_id,
             restores_id,
             evidence=canonical(evidence),
-            name=str(evidence.get("name") or evidence.get("email") or f"Member {external_id}"),
-            license=evidence.get("license", ""),
+            name=str(facts.get("name") or facts.get("email") or f"Member {external_id}"),
+            license=facts.get("license", ""),
             is_dropped=dropped_at is not None,
         )
 

@@ -60,6 +60,8 @@ ATTACKS = {
     "evidence falsified": lambda request: attack(
         PERSON.format("evidence = %s"), falsified(first(request), idle_days=900), first(request).pk
     ),
+    "evidence that is no object": lambda request: attack(PERSON.format("evidence = %s"), "[]", first(request).pk),
+    "evidence without its facts": lambda request: attack(PERSON.format("evidence = %s"), "{}", first(request).pk),
     "the vendor's id of a person exchanged": redirect,
     "a person marked as dropped": lambda request: attack(
         PERSON.format("dropped_at = '2026-01-01 00:00:00+00:00'"), first(request).pk
