@@ -32,6 +32,13 @@ class SignedQoS(QoS):
         finally:
             virtual.QoS.ack(self, delivery_tag)
 
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        """Reject a message. It counts as ended here in any case, as for `ack`."""
+        try:
+            super().reject(delivery_tag, requeue=requeue)
+        finally:
+            virtual.QoS.ack(self, delivery_tag)
+
     def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:
         try:
             super().restore_by_tag(tag, client=client, leftmost=leftmost)

@@ -12,6 +12,7 @@ from kombu import Connection, Producer, Queue
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.models import AuditEvent
+from licensehub.broker.transport import SignedQoS
 from subscriptions import tasks
 from subscriptions.models import ReclaimRule
 from subscriptions.profiles import lifecycle
@@ -43,8 +44,14 @@ def test_a_worker_takes_tasks_after_each_kill_of_the_broker(
     assert done.count() == KILLS, "a task that was enqueued again did nothing twice"
 
 
-def test_a_worker_whose_acknowledgement_is_lost_may_take_the_next_message(broker_process: BrokerProcess):
+@pytest.mark.parametrize("mended", [True, False], ids=["mended", "control"])
+@pytest.mark.parametrize(("call", "ending"), [("ack", "ack"), ("reject", "reject"), ("requeue", "reject")])
+def test_a_worker_may_take_the_next_message_when_the_end_of_one_is_lost(
+    broker_process: BrokerProcess, monkeypatch, call: str, ending: str, mended: bool
+):
     """The broker was killed between a task and its acknowledgement. Each message has a row, so twice does no harm."""
+    if not mended:
+        monkeypatch.delattr(SignedQoS, ending)
     with Connection(f"redis+socket://{broker_process.socket}") as connection:
         channel = connection.channel()
         channel.basic_qos(0, 1, False)
@@ -55,6 +62,6 @@ def test_a_worker_whose_acknowledgement_is_lost_may_take_the_next_message(broker
         assert message and not channel.qos.can_consume()
         broker_process.kill()
         with pytest.raises(redis.ConnectionError):
-            message.ack()
-        assert channel.qos.can_consume()
+            getattr(message, call)()
+        assert channel.qos.can_consume() is mended
         broker_process.start()
