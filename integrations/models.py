@@ -298,7 +298,8 @@ class Connection(models.Model):
     @property
     def has_old_token(self) -> bool:
         set_at = self.credentials_set_at
-        return not self.refresh_at and set_at is not None and database_now() - set_at >= self.OLD_TOKEN
+        is_old = set_at is not None and database_now() - set_at >= self.OLD_TOKEN
+        return is_old and not self.slot_definition.oauth
 
     @property
     def place(self) -> str:

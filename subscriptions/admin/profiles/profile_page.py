@@ -136,7 +136,7 @@ def _slot_line(label: str, connection: Connection | None) -> SlotLine:
         no_answer = _("No usable answer since {moment} ({ago}).")
         words = f"{words}. {no_answer.format(moment=day_and_time(since), ago=ago(since))}"
     old = ""
-    if connection.has_old_token and not connection.slot_definition.oauth:
+    if connection.has_old_token:
         old = _("This token is at least a year old. Generate a new one at {vendor}, and store it in the connection.")
         old = old.format(vendor=connection.profile.vendor)
     return SlotLine(label, connection, connection_badge(connection), words, old)

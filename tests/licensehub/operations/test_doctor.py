@@ -297,10 +297,12 @@ def test_work_that_waits_and_connections_that_do_not_work(world):
     assert levels("tokens", "downloads", "in_doubt", "open_items", "sending") == dict.fromkeys(
         ("tokens", "downloads", "in_doubt", "open_items", "sending"), Level.OK
     )
-    Connection.objects.filter(slot="scim").update(
-        state="working", credentials_set_at=database_now() - timedelta(days=400), refresh_at=None
-    )
-    assert levels("tokens") == {"tokens": Level.LOOK}
+    a_year_ago = database_now() - timedelta(days=365)
+    Connection.objects.filter(slot="rest").update(credentials_set_at=a_year_ago, refresh_at=None)
+    assert levels("tokens") == {"tokens": Level.OK}, "the vendor renews the token of an OAuth app"
+    Connection.objects.filter(slot="scim").update(state="working", credentials_set_at=a_year_ago, refresh_at=None)
+    old = run_checks(["tokens"])["tokens"]
+    assert old.level == Level.LOOK and "at least a year old" in old.detail
     Connection.objects.filter(slot="scim").update(state="error", error="Miro does not accept the token.")
     found = run_checks(["tokens"])["tokens"]
     assert (found.level, found.detail) == (Level.ACT, "Miro does not accept the token.")

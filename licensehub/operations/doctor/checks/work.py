@@ -137,7 +137,7 @@ def tokens(context: Context) -> Finding:
         return Finding(Level.LOOK, english("A token was not renewed in time"), detail=detail, steps=steps, since=since)
     if old := [row for row in rows if row.has_old_token]:
         steps = (Step(english("Make a new token at the vendor, and enter it on the page of the connection.")),)
-        detail = english("The token of “{name}” is more than a year old.").format(name=old[0])
+        detail = english("The token of “{name}” is at least a year old.").format(name=old[0])
         return Finding(Level.LOOK, english("A token is old"), detail=detail, steps=steps)
     if not rows:
         return Finding(Level.NONE, english("No profile is published"), english("none"))

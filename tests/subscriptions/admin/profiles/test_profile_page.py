@@ -88,7 +88,7 @@ def test_a_token_of_a_year_has_a_warning_with_the_step(world, carol, as_user):
     address = reverse("admin:integrations_integrationprofile_change", args=[world.profile.pk])
     warning = "This token is at least a year old. Generate a new one at Miro, and store it in the connection."
     for days, shown in ((364, 0), (365, 1)):
-        world.profile.connections.update(credentials_set_at=timezone.now() - timedelta(days=days))
+        world.profile.connections.update(credentials_set_at=timezone.now() - timedelta(days=days), refresh_at=None)
         assert text_of(as_user(carol).get(address)).count(warning) == shown
 
 
