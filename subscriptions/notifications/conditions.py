@@ -123,9 +123,11 @@ def connections() -> Iterator[Notification]:
     now = database_now()
     broken = Connection.objects.filter(state=ConnectionState.ERROR, profile__in=IntegrationProfile.objects.in_use())
     for connection in broken.select_related("profile").defer("ciphertext"):
+        # Not below 0: a clock that is set back is no new error.
+        weeks = max(0, (now - connection.state_changed_at) // WEEK)
         yield Notification(
             kind=NotificationKind.CONNECTION,
-            key=f"connection:{connection.pk}:{(now - connection.state_changed_at) // WEEK}",
+            key=f"connection:{connection.pk}:{weeks}",
             profile=connection.profile,
             subject=BROKEN.format(connection=connection),
             text=BROKEN_SINCE.format(

@@ -62,6 +62,16 @@ def test_a_connection_that_stays_in_error_has_one_mail_a_week_and_one_event_a_da
     assert AuditEvent.objects.filter(action="connection.failed").count() == 15
 
 
+def test_a_clock_that_is_set_back_makes_no_second_mail(colleagues: Colleagues, operator):
+    profile = colleagues.organization.profile
+    Connection.objects.create(profile=profile, slot="rest", state="working")
+    connection_state.mark_failed(profile, ConfigError("The scope is missing.", slot="rest"))
+    colleagues.minute()
+    Connection.objects.update(state_changed_at=timezone.now() + timedelta(minutes=5))
+    colleagues.minute()
+    assert len(colleagues.subjects(operator)) == 1
+
+
 def test_a_quarantined_download_and_one_that_does_not_come(colleagues: Colleagues, operator):
     profile, run = colleagues.organization.profile, colleagues.organization.run
     with time_machine.travel(NOON, tick=False) as clock:
