@@ -53,6 +53,12 @@ def effective_at(change: RightsChange) -> datetime | None:
     return change.announced_at + WAIT if waits and change.announced_at else None
 
 
+def effective_by_time(change: RightsChange) -> datetime | None:
+    """The earliest time of effect, as `effective_at`; None if a day is not enough."""
+    moment = effective_at(change)
+    return None if moment is None or rights_changes.why_not_by_time(change) else moment
+
+
 @admin.register(RightsChange)
 class RightsChangeAdmin(StateTabs, ExportMixin, ReadOnlyAdmin):
     list_display = ("what", "account_shown", "asked", "standing", "until")
@@ -91,7 +97,7 @@ class RightsChangeAdmin(StateTabs, ExportMixin, ReadOnlyAdmin):
         ListColumn(
             "until",
             [
-                (gettext_lazy("Takes effect at the earliest"), effective_at),
+                (gettext_lazy("Takes effect at the earliest"), Moment(effective_by_time)),
                 (gettext_lazy("Ended by"), lambda row: name_of(row.closed_by)),
                 (gettext_lazy("Ended"), Moment(lambda row: row.closed_at)),
                 (gettext_lazy("Comment"), lambda row: row.comment),

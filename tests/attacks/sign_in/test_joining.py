@@ -27,6 +27,7 @@ from tests.support.fixtures import person
 from tests.support.packs import make, opened, rows
 from tests.support.people.organization import Organization, page, request_url, seen
 from tests.support.people.rights import happened_earlier
+from tests.support.web import exports
 from tests.support.web.account_pages import a_day_later, change_for, invite, join, press, role, save, signed_in
 from tests.support.web.pages import text_of
 
@@ -229,6 +230,8 @@ def test_the_password_of_an_approver_is_not_changed_by_time_when_nobody_was_told
     if not mails:
         told = [text_of(as_mallory.get(address)) for address in pages]
         assert "when a second admin confirms it" in told[0] and "No mail about it reached" in told[1]
+        [row] = exports.rows(as_mallory.get(page("rightschange", "export", "csv")))
+        assert row["Takes effect at the earliest (UTC)"] == ""
 
 
 def test_an_event_that_was_changed_shows_no_mailed_link(bob, mallory, as_mallory, settings):
