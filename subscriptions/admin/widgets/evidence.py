@@ -67,11 +67,11 @@ def why_now(row: RemovalCandidate) -> str:
     evidence = row.evidence
     if row.state in CLOSED or "review" in evidence:
         return translated(str(evidence["why"]))
-    last, terms = moment(evidence, "last_activity_at"), evidence["terms"]
+    last = moment(evidence, "last_activity_at")
     return inactive_since(
         last or moment(evidence, "license_assigned_at"),
         never=last is None,
-        threshold=terms.get("by_license", {}).get(evidence["license"], terms["threshold"]),
+        threshold=Terms.from_json(evidence["terms"]).threshold_for(evidence["license"]),
         now=database_now(),
     )
 

@@ -387,6 +387,11 @@ def test_the_days_go_on_while_a_candidate_waits(organization, alice, as_user):
     assert "Inactive 111 days, 51 over the threshold." in b"".join(exported.streaming_content).decode()
 
     # What was decided on keeps the reason of its day.
+    # Evidence of an earlier version may lack a term. Then the default of the term counts.
+    RemovalCandidate.objects.filter(pk=row.pk).update(evidence={**found, "terms": {}})
+    assert "Inactive 111 days, 51 over the threshold." in text_of(client.get(LIST))
+    RemovalCandidate.objects.filter(pk=row.pk).update(evidence=found)
+
     RemovalCandidate.objects.filter(pk=row.pk).update(state="closed_skipped")
     closed = text_of(client.get(f"{LIST}?state__in=closed_skipped"))
     assert "Inactive 94 days, 34 over the threshold." in closed
