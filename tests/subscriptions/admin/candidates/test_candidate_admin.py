@@ -371,6 +371,7 @@ def test_a_switch_that_stops_requests_is_named_on_the_page_of_a_candidate(organi
     address = page("removalcandidate", "change", RemovalCandidate.objects.filter(state="ready").first().pk)
     shown = text_of(as_user(alice).get(address))
     assert "disabled" in shown and "Request reclaim of 1 seat" in shown and "Open the candidate" not in shown
+    assert "Reclaim subscriptions is switched off." in shown
 
 
 def test_the_days_go_on_while_a_candidate_waits(organization, alice, as_user):
@@ -386,12 +387,12 @@ def test_the_days_go_on_while_a_candidate_waits(organization, alice, as_user):
     exported = client.get(reverse("admin:subscriptions_removalcandidate_export", args=["csv"]))
     assert "Inactive 111 days, 51 over the threshold." in b"".join(exported.streaming_content).decode()
 
-    # What was decided on keeps the reason of its day.
     # Evidence of an earlier version may lack a term. Then the default of the term counts.
     RemovalCandidate.objects.filter(pk=row.pk).update(evidence={**found, "terms": {}})
     assert "Inactive 111 days, 51 over the threshold." in text_of(client.get(LIST))
     RemovalCandidate.objects.filter(pk=row.pk).update(evidence=found)
 
+    # What was decided on keeps the reason of its day.
     RemovalCandidate.objects.filter(pk=row.pk).update(state="closed_skipped")
     closed = text_of(client.get(f"{LIST}?state__in=closed_skipped"))
     assert "Inactive 94 days, 34 over the threshold." in closed
