@@ -285,5 +285,7 @@ def _send(batch: _Batch, item: Reclaim) -> Ending | None:
     if lost and state == ReclaimState.IN_DOUBT:
         lost_answers.note_lost(item)
     if state == ReclaimState.DONE:
+        if lost:
+            lost_answers.note_answer(item)
         return Ending.RECLAIMED if item.direction == Direction.DEACTIVATE else Ending.RESTORED
     return Ending.IN_DOUBT if state == ReclaimState.IN_DOUBT else None

@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Coalesce
 
-from integrations.models import IntegrationProfile
+from integrations.models import IntegrationProfile, IntegrationProfileQuerySet
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.database.clock import database_now
@@ -23,6 +23,16 @@ from subscriptions.models import Direction, Reclaim
 MAX_LOST: Final = 3
 FIRST_HOLD: Final = timedelta(minutes=5)
 LONGEST_HOLD: Final = timedelta(hours=1)
+
+
+def held_profiles() -> IntegrationProfileQuerySet:
+    """The profiles in use whose reclaims are held for this. A hold that no reclaim waits for is left out."""
+    waiting = Reclaim.objects.unfinished().filter(profile=OuterRef("pk"), direction=Direction.DEACTIVATE)
+    return IntegrationProfile.objects.in_use().filter(Exists(waiting), lost_answers_held_at__isnull=False)
+
+
+def is_held(profile: IntegrationProfile) -> bool:
+    return profile.lost_answers_held_at is not None and held_profiles().filter(pk=profile.pk).exists()
 
 
 def note_lost(item: Reclaim) -> None:
@@ -50,7 +60,7 @@ def note_lost(item: Reclaim) -> None:
 
 
 def note_answer(item: Reclaim) -> None:
-    """The vendor has answered this reclaim: count anew, and end the hold."""
+    """Count anew, and end the hold: the vendor has answered this reclaim, or its seat was read back as taken."""
     if item.direction != Direction.DEACTIVATE:
         return
     row = IntegrationProfile.objects.filter(pk=item.profile_id)

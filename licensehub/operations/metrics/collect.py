@@ -47,6 +47,7 @@ from subscriptions.models import (
     RunState,
 )
 from subscriptions.models.reclaims.request import WAITING
+from subscriptions.reclaims.lost_answers import held_profiles
 
 # A second scrape within so many seconds gets the same numbers.
 KEPT_SECONDS: Final = 5.0
@@ -154,12 +155,13 @@ def work() -> Iterator[Metric]:
     }
     for kind, at in moments.items():
         oldest.add_metric([kind], (now - at).total_seconds() if at else 0.0)
-    held = gauge("reclaims_held", "1 while reclaims wait, since the vendor's answers were lost.", "profile")
-    for pk, since in IntegrationProfile.objects.in_use().values_list("pk", "lost_answers_held_at"):
-        held.add_metric([str(pk)], int(since is not None))
+    lost = gauge("answers_lost", "1 while reclaims wait, since the vendor's answers were lost.", "profile")
+    held = set(held_profiles().values_list("pk", flat=True))
+    for pk in IntegrationProfile.objects.in_use().values_list("pk", flat=True):
+        lost.add_metric([str(pk)], int(pk in held))
     doubts = Reclaim.objects.filter(state=ReclaimState.IN_DOUBT).count()
     control = sending.control()
-    yield from (candidates, items, oldest, held)
+    yield from (candidates, items, oldest, lost)
     yield GaugeMetricFamily(f"{PREFIX}in_doubt", "Items whose answer of the vendor was lost.", value=doubts)
     allowed = int(not (control.stopped or control.held_at))
     yield GaugeMetricFamily(f"{PREFIX}sending_allowed", "0 while all sending is stopped or held.", value=allowed)

@@ -32,6 +32,7 @@ from subscriptions.models import (
     RunState,
 )
 from subscriptions.money.licenses import few_free, short_licenses
+from subscriptions.reclaims import lost_answers
 from subscriptions.reconciliation.reconcile import with_result
 
 # In the middle of a line. `ConnectionState` has the labels.
@@ -102,10 +103,12 @@ def _sending() -> Health:
 
 def _lost_answers(profile: IntegrationProfile) -> list[Health]:
     """A warning while reclaims wait, since the vendor's answers to the last ones were lost; else nothing."""
-    if not profile.lost_answers_held_at:
+    if not lost_answers.is_held(profile):
         return []
-    text = _("reclaims wait since {moment}; next try {ago}").format(
-        moment=day_and_time(profile.lost_answers_held_at), ago=ago(profile.lost_answers_held_until)
+    until = profile.lost_answers_held_until
+    text = _("reclaims held since {moment}; next try {when}").format(
+        moment=day_and_time(profile.lost_answers_held_at),
+        when=ago(until) if until and until > database_now() else _("now"),
     )
     link = page("integrations_integrationprofile", profile.pk)
     return [Health("cloud_off", _("Answers of {vendor} lost").format(vendor=profile.vendor), text, "error", link)]

@@ -30,7 +30,7 @@ from subscriptions.admin.schedules.descriptions import schedule_of, window_of
 from subscriptions.admin.widgets.counts import acts, acts_of
 from subscriptions.models import Direction, DownloadRun, HoldReason, Reclaim, ReclaimState
 from subscriptions.money.licenses import few_free, floors_of
-from subscriptions.reclaims import switches
+from subscriptions.reclaims import lost_answers, switches
 from subscriptions.reclaims.switches import Operation
 
 STATES = {
@@ -101,12 +101,12 @@ def context_of(profile: IntegrationProfile, request: HttpRequest) -> dict[str, A
 
 def _lost_answers(profile: IntegrationProfile) -> dict[str, str] | None:
     """Since when reclaims wait for the vendor's answers, and the next try; None while they do not."""
-    if not profile.lost_answers_held_at:
+    if not lost_answers.is_held(profile):
         return None
     since, until = profile.lost_answers_held_at, profile.lost_answers_held_until
     return {
         "since": f"{day_and_time(since)} ({ago(since)})",
-        "until": f"{day_and_time(until)} ({ago(until)})",
+        "until": f"{day_and_time(until)} ({ago(until)})" if until and until > database_now() else _("now"),
         "count": number(profile.lost_answers),
     }
 
@@ -248,7 +248,10 @@ def _reclaim_badge(profile: IntegrationProfile, waiting: str) -> SafeString:
     # The state of the profile has its own badge, and the banner shows whether all sending is stopped.
     for switch in switches.TABLE:
         if switch.profile_off() and switch.is_on(profile):
-            label, tone, icon = SWITCH_BADGES[switch.effects[Operation.SEND].hold]
+            hold = switch.effects[Operation.SEND].hold
+            if hold == HoldReason.LOST_ANSWERS and not lost_answers.is_held(profile):
+                continue  # no reclaim waits for it
+            label, tone, icon = SWITCH_BADGES[hold]
             return badge(str(label), tone=tone, icon=icon)
     if waiting:
         return badge(_("{waiting} waiting").format(waiting=waiting), tone="info", icon="schedule")

@@ -16,6 +16,7 @@ from licensehub.operations.doctor.findings import Context, Finding, Level, Step,
 from subscriptions.apply_rule import MAX_FACTS_AGE
 from subscriptions.models import DownloadRun, Reclaim, ReclaimRequest, ReclaimState, RequestState, RunState
 from subscriptions.models.reclaims.request import WAITING
+from subscriptions.reclaims.lost_answers import held_profiles
 from subscriptions.schedules import schedules
 
 # The sweep enqueues what is due every minute, and a task works for minutes.
@@ -80,8 +81,7 @@ def open_items(context: Context) -> Finding:
 @check("answers")
 def answers(context: Context) -> Finding:
     """The vendor answers the reclaims."""
-    held = IntegrationProfile.objects.in_use().filter(lost_answers_held_at__isnull=False)
-    profile = held.order_by("lost_answers_held_at").first()
+    profile = held_profiles().order_by("lost_answers_held_at").first()
     if profile is None:
         return Finding(Level.OK, english("The vendor answers the reclaims"))
     look = english(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
+from django.db.models import Max
 from django.urls import reverse
 from django.utils import timezone
 
@@ -13,6 +14,7 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from licensehub.operations.doctor.findings import Level, run_checks
 from licensehub.operations.metrics.collect import work
+from licensehub.ui.formatting import day_and_time
 from subscriptions import sweep
 from subscriptions.approvals import decide
 from subscriptions.approvals.dry_run import Ending, try_queue
@@ -20,7 +22,7 @@ from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import Reclaim, ReclaimRule
 from subscriptions.reclaims import lost_answers, restores
 from subscriptions.reclaims.engine import reclaim_due
-from subscriptions.reclaims.lost_answers import FIRST_HOLD, LONGEST_HOLD, MAX_LOST
+from subscriptions.reclaims.lost_answers import LONGEST_HOLD, MAX_LOST
 from tests.support.audit_chain import verify_chain
 from tests.support.fixtures import World, actions
 from tests.support.web.pages import text_of
@@ -28,8 +30,6 @@ from tests.support.web.pages import text_of
 PEOPLE = 8
 PATCH = {"method": "PATCH"}
 ALWAYS = 10_000
-# The clock goes on during a test, and machines are slow.
-MINUTE = timedelta(minutes=1)
 START = datetime(2026, 11, 24, 9, tzinfo=timezone.get_default_timezone())
 
 
@@ -64,6 +64,11 @@ def held_until(world: World) -> datetime:
     return world.profile.lost_answers_held_until
 
 
+def end_of_waits() -> datetime:
+    """The clock goes on during a test, so each item that waits has an end of its own."""
+    return Reclaim.objects.aggregate(at=Max("not_before"))["at"] + timedelta(seconds=1)
+
+
 def test_three_people_are_in_doubt_and_the_others_are_sent_when_the_vendor_is_well(approved, time_machine):
     approved.miro.fault("error_before", times=ALWAYS, match=PATCH)
     tally = reclaim_due(approved.profile)
@@ -75,7 +80,7 @@ def test_three_people_are_in_doubt_and_the_others_are_sent_when_the_vendor_is_we
     assert len(patched(approved)) == MAX_LOST
 
     approved.miro.clear_faults()
-    time_machine.move_to(held_until(approved) + timedelta(seconds=1))
+    time_machine.move_to(end_of_waits())
     assert sweep.profiles_to_reclaim() == [approved.profile.pk]
     assert reclaim_due(approved.profile).reclaimed == PEOPLE - MAX_LOST
     assert states() == {"in_doubt": MAX_LOST, "done": PEOPLE - MAX_LOST}
@@ -91,31 +96,32 @@ def test_three_people_are_in_doubt_and_the_others_are_sent_when_the_vendor_is_we
 def test_while_it_goes_on_one_person_is_tried_and_the_waits_double_up_to_an_hour(approved, time_machine):
     approved.miro.fault("error_before", times=ALWAYS, match=PATCH)
     reclaim_due(approved.profile)
-    waits = []
-    now = START
+    approved.profile.refresh_from_db()
+    since = approved.profile.lost_answers_held_at
     for tries in range(1, PEOPLE - MAX_LOST + 1):
-        waits.append(round((held_until(approved) - now).total_seconds() / 60))
-        now = held_until(approved) + timedelta(seconds=1)
-        time_machine.move_to(now)
+        time_machine.move_to(end_of_waits())
         assert reclaim_due(approved.profile).in_doubt == 1
         assert len(patched(approved)) == MAX_LOST + tries
-    assert waits == [5, 10, 20, 40, 60] and timedelta(minutes=60) == LONGEST_HOLD
     events = AuditEvent.objects.filter(action="profile.answers_lost").order_by("sequence")
+    waits = [datetime.fromisoformat(event.data["until"]) - event.at for event in events]
+    assert [round(wait.total_seconds() / 60) for wait in waits] == [5, 10, 20, 40, 60, 60]
+    assert timedelta(minutes=60) == LONGEST_HOLD
     assert [event.data["lost"] for event in events] == list(range(MAX_LOST, PEOPLE + 1))
-    assert approved.profile.lost_answers_held_at < START + FIRST_HOLD, "since the first hold"
+    approved.profile.refresh_from_db()
+    assert approved.profile.lost_answers_held_at == since, "since the first hold"
 
 
 def test_after_weeks_of_it_one_person_is_still_tried_in_an_hour(approved):
     IntegrationProfile.objects.update(lost_answers=1000)
     approved.miro.fault("error_before", times=ALWAYS, match=PATCH)
     assert reclaim_due(approved.profile).in_doubt == 1
-    assert held_until(approved) - START < LONGEST_HOLD + timedelta(minutes=1)
+    assert held_until(approved) - approved.profile.lost_answers_held_at == LONGEST_HOLD
 
 
 def test_after_the_hold_a_second_worker_waits_for_the_answer_of_the_one_that_tries(approved, time_machine, monkeypatch):
     approved.miro.fault("error_before", times=MAX_LOST, match=PATCH)
     reclaim_due(approved.profile)
-    time_machine.move_to(held_until(approved) + timedelta(seconds=1))
+    time_machine.move_to(end_of_waits())
     send, others = MiroConnector.deactivate, []
 
     def deactivate(connector, person):
@@ -128,7 +134,7 @@ def test_after_the_hold_a_second_worker_waits_for_the_answer_of_the_one_that_tri
     tally = reclaim_due(approved.profile)
     assert (others[0].held, others[0].reclaimed) == (PEOPLE - MAX_LOST - 1, 0)
     assert tally.reclaimed == 1
-    time_machine.move_to(START + FIRST_HOLD + Reclaim.LEASE + 2 * MINUTE)
+    time_machine.move_to(end_of_waits())
     assert reclaim_due(approved.profile).reclaimed == PEOPLE - MAX_LOST - 1
     assert len(set(patched(approved))) == len(patched(approved)) == PEOPLE
 
@@ -136,12 +142,14 @@ def test_after_the_hold_a_second_worker_waits_for_the_answer_of_the_one_that_tri
 def test_a_worker_that_dies_while_it_tries_holds_nobody_for_longer_than_its_lease(approved, time_machine):
     approved.miro.fault("error_before", times=MAX_LOST, match=PATCH)
     reclaim_due(approved.profile)
-    time_machine.move_to(held_until(approved) + timedelta(seconds=1))
+    time_machine.move_to(end_of_waits())
     item = Reclaim.objects.filter(state="queued").first()
     approved.profile.refresh_from_db()
-    lost_answers.begin_try(approved.profile, item, now=timezone.now())
+    began = timezone.now()
+    lost_answers.begin_try(approved.profile, item, now=began)
+    assert held_until(approved) == began + Reclaim.LEASE
     assert reclaim_due(approved.profile).reclaimed == 0
-    time_machine.move_to(held_until(approved) + timedelta(seconds=1))
+    time_machine.move_to(end_of_waits())
     assert reclaim_due(approved.profile).reclaimed == PEOPLE - MAX_LOST
 
 
@@ -160,6 +168,18 @@ def test_an_answer_that_was_lost_counts_for_nothing_if_the_seat_is_read_back_as_
     assert sorted(approved.deactivated_by_us()) == sorted(patched(approved))
     assert len(set(patched(approved))) == len(patched(approved)) == PEOPLE
     assert "profile.answers_lost" not in actions()
+
+
+def test_a_seat_that_is_read_back_as_taken_ends_the_hold(approved, time_machine):
+    """A change works, although its answer is lost. So nobody would need a person, and nobody has to wait."""
+    approved.miro.fault("error_before", times=MAX_LOST, match=PATCH)
+    approved.miro.fault("error_after", times=ALWAYS, match=PATCH)
+    reclaim_due(approved.profile)
+    time_machine.move_to(end_of_waits())
+    assert reclaim_due(approved.profile).reclaimed == PEOPLE - MAX_LOST
+    approved.profile.refresh_from_db()
+    assert (approved.profile.lost_answers, approved.profile.lost_answers_held_at) == (0, None)
+    assert [name for name in actions() if "answers" in name] == ["profile.answers_lost", "profile.answers_back"]
 
 
 def test_doubts_with_answers_between_them_hold_nothing(approved):
@@ -183,7 +203,7 @@ def test_restores_are_sent_during_the_hold_and_hold_nothing_themselves(approved,
     approved.profile.refresh_from_db()
     assert approved.profile.lost_answers == 0
 
-    time_machine.move_to(START + timedelta(hours=1, minutes=1))
+    time_machine.move_to(end_of_waits())
     approved.miro.fault("error_before", times=MAX_LOST, match=PATCH)
     assert reclaim_due(approved.profile).in_doubt == MAX_LOST and held_until(approved)
     restores.restore(taken[0], actor=alice, reason="They are back")
@@ -191,33 +211,75 @@ def test_restores_are_sent_during_the_hold_and_hold_nothing_themselves(approved,
     assert approved.profile.lost_answers == MAX_LOST, "an answer to a restore says nothing about reclaims"
 
 
-def test_pages_metrics_doctor_and_dry_run_say_since_when_and_until_when(approved, carol, as_user):
-    client = as_user(carol)
+def shown(approved: World, client) -> dict[str, str]:
+    """The places that say that the reclaims of the profile are held; empty where one does not."""
     page = reverse("admin:integrations_integrationprofile_change", args=[approved.profile.pk])
-    assert "answers of Miro were lost" not in text_of(client.get(page))
-    assert run_checks(["answers"])["answers"].level == Level.OK
+    text = text_of(client.get(page))
+    strip = [one for one in client.get(reverse("admin:index")).context["health"] if "Answers of Miro" in one.label]
+    found = run_checks(["answers"])["answers"]
+    [metric] = [metric for metric in work() if metric.name == "licensehub_answers_lost"]
+    [sample] = [one for one in metric.samples if one.labels == {"profile": str(approved.profile.pk)}]
+    return {
+        "page": text if "Reclaims are held: the answers of Miro were lost" in text else "",
+        "badge": "Held" if "cloud_off</span>Held" in text else "",
+        "strip": strip[0].text if strip else "",
+        "doctor": f"{found.value}: {found.steps[0].text}" if found.level == Level.LOOK else "",
+        "metric": "1" if sample.value else "",
+    }
+
+
+NOWHERE = {"page": "", "badge": "", "strip": "", "doctor": "", "metric": ""}
+
+
+def test_pages_metrics_doctor_and_dry_run_say_since_when_and_until_when(approved, carol, as_user, time_machine):
+    client = as_user(carol)
+    assert shown(approved, client) == NOWHERE
     approved.miro.fault("error_before", times=ALWAYS, match=PATCH)
     reclaim_due(approved.profile)
 
-    text = text_of(client.get(page))
-    assert "Reclaims are held: the answers of Miro were lost" in text and "3 in a row" in text
-    assert "Next try: Nov 24, 2026, 09:05 (in " in text
-    assert "5 reclaims held: The vendor&#x27;s answers were lost." in text
-    [health] = [one for one in client.get(reverse("admin:index")).context["health"] if "Answers of Miro" in one.label]
-    assert health.text.startswith("reclaims wait since Nov 24, 2026, 09:00; next try in ")
-    found = run_checks(["answers"])["answers"]
-    assert (found.level, found.value) == (Level.LOOK, approved.profile.name) and "2026-11-24" in found.steps[0].text
-    [held] = [metric for metric in work() if metric.name == "licensehub_reclaims_held"]
-    assert [(sample.labels, sample.value) for sample in held.samples] == [({"profile": str(approved.profile.pk)}, 1)]
+    until, since = held_until(approved), day_and_time(approved.profile.lost_answers_held_at)
+    found = shown(approved, client)
+    assert "3 in a row" in found["page"] and f"since {since} (" in found["page"]
+    assert f"Next try: {day_and_time(until)} (in " in found["page"]
+    assert found["badge"] == "Held"
+    assert "5 reclaims held: The vendor&#x27;s answers were lost." in found["page"]
+    assert found["strip"].startswith(f"reclaims held since {since}; next try in ")
+    assert found["doctor"].startswith(f"{approved.profile.name}: ")
+    assert f"{until:%Y-%m-%d %H:%M} UTC" in found["doctor"] and found["metric"]
+
+    time_machine.move_to(end_of_waits())
+    found = shown(approved, client)
+    assert "Next try: now" in found["page"]
+    assert found["strip"] == f"reclaims held since {since}; next try now"
     Reclaim.objects.update(not_before=None)
+    IntegrationProfile.objects.update(lost_answers_held_until=until + timedelta(days=1))
     assert try_queue(approved.profile).kinds(Ending.HOLD) == [("The vendor's answers were lost", PEOPLE - MAX_LOST)]
 
 
-def test_the_page_of_a_profile_has_a_badge_for_each_of_its_switches(world, carol, as_user):
+@pytest.mark.parametrize("values", [{"state": "skipped"}, {"direction": "reactivate"}], ids=["none waits", "a restore"])
+def test_a_hold_that_no_reclaim_waits_for_is_not_shown(approved, carol, as_user, values):
+    approved.miro.fault("error_before", times=ALWAYS, match=PATCH)
+    reclaim_due(approved.profile)
+    assert all(shown(approved, as_user(carol)).values())
+    Reclaim.objects.filter(state="queued").update(**values)
+    assert held_until(approved) > timezone.now()
+    assert shown(approved, as_user(carol)) == NOWHERE
+
+
+@pytest.mark.parametrize(
+    ("values", "icon", "label"),
+    [
+        ({"activity_doubted_at": START}, "monitor_heart", "Dates in doubt"),
+        ({"held_at": START}, "gpp_bad", "Held"),
+        ({"sending_stopped": True}, "front_hand", "Sending stopped"),
+        ({"reclaim_enabled": False}, "toggle_off", "Switched off"),
+    ],
+)
+def test_the_page_of_a_profile_has_a_badge_for_each_of_its_switches(world, carol, as_user, values, icon, label):
     page = reverse("admin:integrations_integrationprofile_change", args=[world.profile.pk])
-    for values in ({"activity_doubted_at": START}, {"held_at": START}, {"sending_stopped": True}):
-        IntegrationProfile.objects.update(**values)
-        assert as_user(carol).get(page).status_code == 200
+    IntegrationProfile.objects.update(**values)
+    badge = as_user(carol).get(page).context["reclaim"]["badge"]
+    assert f">{icon}</span>{label}</span>" in badge
 
 
 def test_the_control_without_the_hold_everybody_is_in_doubt(approved, monkeypatch):
