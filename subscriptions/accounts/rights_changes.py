@@ -235,13 +235,13 @@ def why_not_by_time(change: RightsChange) -> str:
         )
     if change.announced_at is None and settings.EMAIL_BACKEND in NOWHERE:
         return _(
-            "No mail server is set up, so nobody who can refuse it is told. So it takes effect only when a second "
-            "admin confirms it; a right to decide also when an operator confirms the account at the console "
-            "(confirm_account)."
+            "No mail server is set up, so LicenseHub cannot tell the people who can refuse this change. It takes "
+            "effect only when a second admin confirms it; a right to decide also when an operator confirms the account "
+            "at the console (confirm_account)."
         )
     if change.announced_at and not _somebody_else_was_told(change):
         return _(
-            "No mail about it reached somebody else who can refuse it. So it takes effect only when a second admin "
+            "No mail reached anybody else who can refuse this change. It takes effect only when a second admin "
             "confirms it; a right to decide also when an operator confirms the account at the console "
             "(confirm_account)."
         )

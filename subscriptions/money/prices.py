@@ -85,6 +85,8 @@ def too_many_decimals(amount: Decimal, currency: str) -> str:
     most = minor_units(currency)
     if amount == round(amount, most):
         return ""
+    if most == 0:
+        return _("An amount in {currency} has no decimals. Enter a whole amount.").format(currency=currency)
     return ngettext(
         "An amount in {currency} has {count} decimal at most.",
         "An amount in {currency} has {count} decimals at most.",

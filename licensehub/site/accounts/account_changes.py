@@ -49,7 +49,7 @@ def hold_back(user: User, *, actor: User) -> list[str]:
         told.append(
             _(
                 "The address stays {before} until a second admin confirms the new one. “Changes of rights” says "
-                "whether it takes effect by time, too."
+                "whether it also takes effect after a day without a confirmation."
             ).format(before=stored.email or "–")
         )
         user.email = stored.email
@@ -58,7 +58,7 @@ def hold_back(user: User, *, actor: User) -> list[str]:
         told.append(
             _(
                 "The superuser status waits until a second admin confirms it. “Changes of rights” says whether it "
-                "takes effect by time, too."
+                "also takes effect after a day without a confirmation."
             )
         )
         user.is_superuser = False
@@ -75,7 +75,7 @@ def set_password(user: User, password: str | None, *, actor: User) -> str:
         rights_changes.ask(user, ChangeKind.PASSWORD, actor=actor, password=hashed)
         return _(
             "The old password stays until a second admin confirms the new one. “Changes of rights” says whether it "
-            "takes effect by time, too."
+            "also takes effect after a day without a confirmation."
         )
     with transaction.atomic():
         user.password = hashed

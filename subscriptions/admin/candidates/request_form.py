@@ -207,7 +207,7 @@ def over_cap(profile: IntegrationProfile, count: int) -> str:
     if count <= cap:
         return ""
     return _(
-        "{count} people are more than the cap of {cap}, so they are tried as one request, the longest inactive "
-        "people first. Such a request waits until another person raises its cap. “Request reclaim” also offers a "
-        "request for the first {cap} people only, and several requests."
+        "{count} people are more than the cap of {cap}. The dry run treats them as one request, and begins with the "
+        "people who are inactive the longest. Such a request waits until another person raises its cap. “Request "
+        "reclaim” also offers a request for the first {cap} people only, and several requests."
     ).format(count=number(count), cap=number(cap))

@@ -220,7 +220,7 @@ def _report_still_in_review(request: HttpRequest, rows: list[Subscription]) -> N
         why = explain_review(rows[0], terms_of(rows[0].profile))
         messages.warning(request, _("{person} still needs review: {why}").format(person=rows[0].display_name, why=why))
     elif rows:
-        text = _("{people} still need review, by the facts of now. The list says why each is there.")
+        text = _("{people} still need review by the current facts. The list says why each is there.")
         messages.warning(request, text.format(people=people(len(rows))))
 
 

@@ -40,8 +40,8 @@ def caps_now(profile: IntegrationProfile) -> str:
     inactive = current_counts(profile).inactive
     approvals = ceil(inactive / caps.batch)
     needed = ngettext(
-        "To request all {inactive} inactive seats takes at least {count} approval.",
-        "To request all {inactive} inactive seats takes at least {count} approvals.",
+        "All {inactive} inactive seats need at least {count} approval.",
+        "All {inactive} inactive seats need at least {count} approvals.",
         approvals,
     ).format(inactive=number(inactive), count=number(approvals))
     return f"{batch} {needed} {rolling}" if approvals > 1 else f"{batch} {rolling}"

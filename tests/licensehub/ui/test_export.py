@@ -74,7 +74,8 @@ def test_a_limit_in_an_hour_for_each_account(organization, alice, bob, as_user, 
     client, address = as_user(alice), page("removalcandidate", "export")
     answers = [client.get(address) for _ in range(4)]
     assert [answer.status_code for answer in answers] == [200, 200, 429, 429]
-    assert "Your account may export 2 files in an hour, and has done so." in text_of(answers[2], status=429)
+    shown = text_of(answers[2], status=429)
+    assert "Your account has exported 2 files in the last hour. More are not allowed." in shown
     assert client.get(page("reclaim", "export", "xlsx")).status_code == 429, "another list counts as well"
     assert as_user(bob).get(address).status_code == 200, "another account has its own"
     events = AuditEvent.objects.filter(action__startswith="list.export").order_by("sequence")

@@ -40,7 +40,8 @@ def head(context: Context) -> Finding:
         return Finding(Level.ACT, english("The audit does not end where it should"), value, detail, steps=steps)
     mismatch = find_mismatch()
     if mismatch and (mismatch.unsure or mismatch.nothing_kept):
-        return Finding(Level.NONE, english("No copy outside of the database could be compared with its end"), value)
+        title = english("The end of the audit could not be compared with a copy outside of the database")
+        return Finding(Level.NONE, title, value)
     if mismatch:
         return Finding(Level.ACT, english("The audit is shorter than it was"), value, mismatch.sentence, steps=steps)
     return Finding(Level.OK, english("The audit ends where it should"), value)

@@ -57,7 +57,8 @@ def _to_the_log() -> Finding:
         "People who are asked about their license, and colleagues who should be told, get nothing. Each mail is in the "
         "log of the workers."
     )
-    steps = (Step(english("Set EMAIL_URL on all hosts, and restart them. For a trial on one machine, it may stay.")),)
+    step = english("Set EMAIL_URL on all hosts, and restart LicenseHub there. A trial on one machine works without it.")
+    steps = (Step(step),)
     return Finding(Level.LOOK, english("Mails reach nobody"), english("to the log"), detail, steps=steps)
 
 

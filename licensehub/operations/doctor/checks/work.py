@@ -85,8 +85,8 @@ def answers(context: Context) -> Finding:
     if profile is None:
         return Finding(Level.OK, english("The vendor answers the reclaims"))
     look = english(
-        "Look at the status page of {vendor}, and check if a proxy is in between. LicenseHub tries one person at "
-        "{moment} UTC, and goes on by itself when {vendor} answers."
+        "Look at the status page of {vendor}, and check any proxy between LicenseHub and {vendor}. LicenseHub tries "
+        "one person at {moment} UTC, and continues by itself when {vendor} answers."
     ).format(vendor=profile.vendor, moment=f"{profile.lost_answers_held_until:%Y-%m-%d %H:%M}")
     return Finding(
         Level.LOOK,
@@ -163,7 +163,8 @@ def _broken(rows: list[Connection]) -> Finding:
 def _unanswered(rows: list[Connection]) -> Finding:
     first = min(rows, key=lambda row: row.unanswered_since or row.state_changed_at)
     look = english(
-        "Look at the status page of {vendor}, and check if a proxy is in between. Then validate the connections."
+        "Look at the status page of {vendor}, and check any proxy between LicenseHub and {vendor}. Then validate the "
+        "connections."
     )
     return Finding(
         Level.LOOK,

@@ -48,7 +48,7 @@ def test_a_company_admin_enters_and_withdraws_a_price_and_others_read(organizati
         ({"valid_from": "soon"}, "year-month-day"),
         ({"license": HOSTILE[:40]}, "Select a valid choice"),
         ({"currency": "XXX"}, "Select a valid choice"),
-        ({"amount": "1.5", "currency": "JPY"}, "An amount in JPY has 0 decimals at most."),
+        ({"amount": "1.5", "currency": "JPY"}, "An amount in JPY has no decimals. Enter a whole amount."),
         ({"amount": "1.005"}, "An amount in USD has 2 decimals at most."),
         ({"amount": "1.0005", "currency": "KWD"}, "no more than 3 decimal places"),
     ):

@@ -153,7 +153,7 @@ def test_a_look_up_of_many_people_ends_in_one_sentence(to_review, as_user, alice
     monkeypatch.setattr(actions.review, "look_up", lambda rows, *, actor: Decided(still_in_review=rows))
 
     assert said(client.post(f"{LIST}look-up/", sent)) == (
-        "3 people still need review, by the facts of now. The list says why each is there."
+        "3 people still need review by the current facts. The list says why each is there."
     )
     one = said(client.post(f"{LIST}look-up/", {"subscription": to_review[0].pk}))
     assert f"{to_review[0].display_name} still needs review: never active" in one

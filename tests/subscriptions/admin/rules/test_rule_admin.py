@@ -289,7 +289,7 @@ def test_what_the_caps_mean_now(organization, alice, carol, as_user):
     shown = text_of(as_user(alice).get(address))
     assert "Now at most 3 people per request: 20 % of 12 active licenses in scope." in shown
     inactive = organization.profile.candidates.count()
-    needed = f"To request all {inactive} inactive seats takes at least {-(-inactive // 3)} approvals."
+    needed = f"All {inactive} inactive seats need at least {-(-inactive // 3)} approvals."
     assert inactive > 3 and needed in shown
     assert "In 24 hours at most 6 people: 50 %; none of them is used." in shown
 

@@ -239,7 +239,7 @@ def test_pages_metrics_doctor_and_dry_run_say_since_when_and_until_when(approved
 
     until, since = held_until(approved), day_and_time(approved.profile.lost_answers_held_at)
     found = shown(approved, client)
-    assert "3 in a row" in found["page"] and f"since {since} (" in found["page"]
+    assert "to the last 3 reclaims" in found["page"] and f"since {since} (" in found["page"]
     assert f"Next try: {day_and_time(until)} (in " in found["page"]
     assert found["badge"] == "Held"
     assert "5 reclaims held: The vendor&#x27;s answers were lost." in found["page"]
