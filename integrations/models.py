@@ -95,8 +95,8 @@ class IntegrationProfile(models.Model):
     # reason is one or two sentences.
     held_at = models.DateTimeField(null=True, editable=False)
     held_why = models.TextField(blank=True, default="", editable=False)
-    # How many reclaims in a row got an answer that says nothing, and since when and until when the next ones wait for
-    # that: see `subscriptions.reclaims.lost_answers`.
+    # The number of reclaims in a row whose answers were lost. After too many, the others are held from the first moment
+    # to the second one: see `subscriptions.reclaims.lost_answers`.
     lost_answers = models.PositiveSmallIntegerField(default=0, db_default=0, editable=False)
     lost_answers_held_at = models.DateTimeField(null=True, editable=False)
     lost_answers_held_until = models.DateTimeField(null=True, editable=False)
@@ -260,9 +260,9 @@ class Connection(models.Model):
     )
     state_changed_at = models.DateTimeField(default=database_now, editable=False)
     error = models.TextField(blank=True, editable=False)
-    # Since when validations get no answer that says whether it works. Empty after one that did.
+    # Since this moment, no validation got an answer whether the connection works. Empty after one that did.
     unanswered_since = models.DateTimeField(null=True, editable=False)
-    # The facts that calls through it found out about the vendor: {name: value}. The connector defines the names.
+    # Facts about the vendor that calls through this connection found: {name: value}. The connector defines the names.
     learned = models.JSONField(default=dict, editable=False)
     # OAuth only. What was granted: {"organization_id", "organization_name", "team", "user", "scopes": [...]}.
     granted = models.JSONField(default=dict, editable=False)

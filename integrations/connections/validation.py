@@ -20,7 +20,8 @@ from licensehub.audit.log import Actor
 from licensehub.audit.models import AuditEvent
 from licensehub.database.clock import database_now
 
-# What failed is validated every hour for so long, and then every night only; also after so many recoveries in a week.
+# A connection that failed is validated every hour for so long, and then every night only. After so many recoveries
+# within a week, too, it is validated every night only.
 HOURLY_FOR: Final = timedelta(days=3)
 MAX_RECOVERIES: Final = 3
 RECOVERIES_WITHIN: Final = timedelta(days=7)
@@ -45,11 +46,11 @@ def validate_connections(profile: IntegrationProfile, *, actor: Actor) -> list[F
 
 
 def profiles_to_validate_again() -> list[IntegrationProfile]:
-    """The profiles in use with a connection that failed, or has had no answer, for some days at most.
+    """The profiles in use with a connection that failed, or got no answer, and for some days at most.
 
-    A vendor, or a proxy before it, may refuse for minutes, and nobody should have to look for that. A connection that
-    is dead for days, or recovered by itself again and again, e.g. since only writes are refused, is left to a person
-    and to the night.
+    A vendor, or a proxy before it, may refuse for minutes, and nobody should have to look for that. A connection may
+    also be dead for days, or recover by itself again and again, e.g. since only writes are refused. A person or the
+    validation of the night takes care of it then.
     """
     now = database_now()
     rows = Connection.objects.filter(profile__in=IntegrationProfile.objects.published_or_paused())

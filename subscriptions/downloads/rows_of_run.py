@@ -1,4 +1,4 @@
-"""The people behind the numbers of a download: whom it found first, changed, or marked as gone."""
+"""The people behind the numbers of a download: those whom it found for the first time, changed, or marked as gone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from licensehub.ui.lists import search_results
 from licensehub.ui.lists.id_filter import IdIn, IdList, is_id
 from subscriptions.models import ActivitySnapshot, DownloadRun
 
-# A list sorts so many rows in memory, by any column.
+# A list sorts up to so many rows in memory, by any column.
 MAX_SORTED = search_results.STOP
 
 
@@ -48,12 +48,12 @@ class RowsOfRun:
 
     @property
     def are_many(self) -> bool:
-        """Too many to sort. A list reads them in the order of their ids: any other order may meet them late."""
+        """Whether they are too many to sort. A list reads them by their ids, since another order may find them late."""
         return self.number > MAX_SORTED
 
     @property
     def are_kept(self) -> bool:
-        """The past changes of a thinned month are those of its last run."""
+        """Whether the changes of this run are kept. A thinned month keeps those of its last run only."""
         return self.part == Part.NEW or not self.run.thinned
 
     @property
@@ -66,7 +66,7 @@ class RowsOfRun:
         return labels[self.part].format(run=self.run)
 
     def condition(self) -> Q | IdIn:
-        """For `filter` of subscriptions."""
+        """The condition for `filter` of subscriptions."""
         if self.part == Part.NEW:
             return Q(first_run=self.run, pk__gt=self.run.new_after, pk__lte=self.run.new_until)
         if self.are_many:

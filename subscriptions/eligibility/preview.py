@@ -22,11 +22,12 @@ from subscriptions.models import Subscription, Verdict
 
 
 def new_candidates(profile: IntegrationProfile, terms: Terms, as_of: datetime) -> QuerySet[Subscription]:
-    """The people who would be candidates by these terms and are none now, those who are inactive the longest first.
+    """The people who are no candidates now, and would be by these terms. The longest inactive people come first.
 
-    It evaluates everybody who is idle for so long, so it is for profiles that are not `is_large`.
+    The query evaluates everybody who is idle for longer than the shortest threshold. So use it only for profiles that
+    are not `is_large`.
     """
-    # By an index: nobody who is idle for less than each threshold is a candidate.
+    # An index serves this condition. Nobody who is idle for less than the shortest threshold is a candidate.
     shortest = timedelta(days=min([terms.threshold, *terms.by_license.values()]))
     idle = Subscription.objects.filter(profile=profile, idle_since__lt=as_of - shortest)
     found = idle.exclude(evaluation__verdict=Verdict.CANDIDATE)
@@ -35,9 +36,10 @@ def new_candidates(profile: IntegrationProfile, terms: Terms, as_of: datetime) -
 
 
 def preview_rule(profile: IntegrationProfile, terms: Terms, last: LastCount | None = None) -> PeopleCounts:
-    """The profile's people by their verdict by these terms; nothing is written. `last`: the last count, if it is known.
+    """Count the profile's people by the verdict that these terms would give them. Nothing is written.
 
-    A small profile whose buckets are too old is counted now. In a large one they are counted within a minute.
+    `last` is the last count, if the caller has it. If the buckets are too old, a small profile is counted now. A large
+    one is counted within a minute.
     """
     last = last or last_count(profile)
     if last is None or terms.grace > MAX_GRACE_DAYS or (last.old and not is_large(profile)):
@@ -46,7 +48,7 @@ def preview_rule(profile: IntegrationProfile, terms: Terms, last: LastCount | No
         evaluated: QuerySet[Any] = everybody.annotate(shown=verdict_case(terms, as_of))
         with large_tables():
             return PeopleCounts(counted(evaluated, Count("pk"), as_of), database_now(), live=True)
-    # `standing` has the verdict of the clauses that do not read the terms, from when the buckets were counted.
+    # `standing` is the verdict of the clauses that do not read the terms, at the moment when the buckets were counted.
     whens = [
         When(
             clause.when(terms, last.as_of) if clause.reads_terms else Q(standing=clause.verdict.value),

@@ -33,7 +33,7 @@ def minor_units(currency: str) -> int:
 
 
 def in_currency(amount: Decimal, currency: str) -> Decimal:
-    """The same amount with the decimals of its currency, e.g. 192.00 for 192 USD. None that is there gets lost."""
+    """The same amount with the decimals of its currency, e.g. 192.00 for 192 USD. No decimal gets lost."""
     _sign, _digits, exponent = amount.normalize().as_tuple()
     return round(amount, max(minor_units(currency), -int(exponent)))
 
@@ -104,7 +104,7 @@ class Price(models.Model):
 
     @property
     def exact_amount(self) -> Decimal:
-        """The amount with the decimals of its currency. The database has the most that any currency has."""
+        """The amount with the decimals of its currency. The column has as many as any currency needs."""
         return in_currency(self.amount, self.currency)
 
     @property
@@ -117,7 +117,7 @@ class Contract(models.Model):
 
     profile = models.OneToOneField(IntegrationProfile, on_delete=models.PROTECT, related_name="contract")
     reference = models.CharField(_("order number"), max_length=60, blank=True, default="")
-    # The license type that the seats are of, in the vendor's word.
+    # The license type of the seats, in the vendor's word.
     license = models.CharField(_("license type"), max_length=40)
     seats = models.PositiveIntegerField(_("seats bought"), validators=[MinValueValidator(1)])
     starts = models.DateField(_("first day of the term"))

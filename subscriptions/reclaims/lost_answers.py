@@ -1,8 +1,9 @@
 """Hold the reclaims of a profile while the vendor's answers to them are lost, e.g. since each of them is an error 500.
 
-A person whose answer was lost, and who is not read back as inactive, needs a human. So after three of them in a row
-the next ones wait for five minutes. Then one is sent; if its answer is lost as well, they wait twice as long, up to an
-hour. The count is in the row of the profile, so all workers agree. A restore neither waits nor counts.
+If the answer to a reclaim is lost, and its person is not read back as inactive, a human has to look. So after three
+such reclaims in a row the next ones wait for five minutes. Then one is sent. If its answer is lost as well, the others
+wait twice as long, up to an hour. The count is in the row of the profile, so all workers agree. A restore neither waits
+nor counts.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ LONGEST_HOLD: Final = timedelta(hours=1)
 
 
 def held_profiles() -> IntegrationProfileQuerySet:
-    """The profiles in use whose reclaims are held for this. A hold that no reclaim waits for is left out."""
+    """The profiles in use with reclaims that wait for the end of a hold. A hold without such reclaims is left out."""
     waiting = Reclaim.objects.unfinished().filter(profile=OuterRef("pk"), direction=Direction.DEACTIVATE)
     return IntegrationProfile.objects.in_use().filter(Exists(waiting), lost_answers_held_at__isnull=False)
 
@@ -38,7 +39,7 @@ def is_held(profile: IntegrationProfile) -> bool:
 def note_lost(item: Reclaim) -> None:
     """Count this reclaim, whose answer was lost, and hold the next ones if there were too many in a row.
 
-    One that was sent before the hold began says nothing new, and does not make it longer.
+    A reclaim that was sent before the hold began says nothing new, and does not make the hold longer.
     """
     if item.direction != Direction.DEACTIVATE:
         return
@@ -51,7 +52,7 @@ def note_lost(item: Reclaim) -> None:
         if profile.lost_answers < MAX_LOST:
             return
         now = database_now()
-        # After days of it, a power without an end would be too large for a timedelta.
+        # Without a limit, the power would be too large for a timedelta after some days.
         doubled = min(profile.lost_answers - MAX_LOST, 10)
         until = now + min(FIRST_HOLD * 2**doubled, LONGEST_HOLD)
         row.update(lost_answers_held_at=Coalesce("lost_answers_held_at", now), lost_answers_held_until=until)
@@ -73,7 +74,7 @@ def note_answer(item: Reclaim) -> None:
 
 
 def begin_try(profile: IntegrationProfile, item: Reclaim, *, now: datetime) -> None:
-    """After a hold, only this reclaim is sent until its answer is known, or for as long as its worker may need.
+    """Let the other reclaims wait for the answer to this one, the first after a hold; at most for its lease.
 
     The caller has locked the profile's row and found that the hold is over.
     """

@@ -155,7 +155,7 @@ def work() -> Iterator[Metric]:
     }
     for kind, at in moments.items():
         oldest.add_metric([kind], (now - at).total_seconds() if at else 0.0)
-    lost = gauge("answers_lost", "1 while reclaims wait, since the vendor's answers were lost.", "profile")
+    lost = gauge("answers_lost", "1 while reclaims are held because the vendor's answers were lost.", "profile")
     held = set(held_profiles().values_list("pk", flat=True))
     for pk in IntegrationProfile.objects.in_use().values_list("pk", flat=True):
         lost.add_metric([str(pk)], int(pk in held))

@@ -30,7 +30,7 @@ from subscriptions.models import ReclaimRule, Verdict
 from subscriptions.money.beside import yearly_cost
 from subscriptions.money.prices import PriceList
 
-# So many people who would be new are named at once, and so many at most.
+# The number of new candidates that are named at once, and the number that can be named at all.
 NAMED_FIRST, MAX_NAMED = 5, 100
 LICENSE_FIELD = re.compile(r"license_thresholds-(\d{1,4})-license")
 
@@ -93,7 +93,7 @@ def _newly(rule: ReclaimRule, wanted: Terms, after: PeopleCounts) -> dict[str, A
 
 
 def by_saved_rule(rule: ReclaimRule, saved: Terms, last: LastCount | None = None) -> PeopleCounts:
-    """The verdicts as they are written; while those of a new rule are being written, what they will be."""
+    """The verdicts by the saved rule. While LicenseHub still writes them after a change, they are computed."""
     return preview_rule(rule.profile, saved, last) if rule.evaluation_due_at else last_counts(rule.profile, last)
 
 

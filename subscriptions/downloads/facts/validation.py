@@ -1,7 +1,7 @@
 """Check whether a whole download is plausible, before it may mark people as gone. If not, it is quarantined.
 
-The text of the error becomes `DownloadRun.problem`: why the run was quarantined. One answer that cannot be believed is
-refused by the connector, with the same error `BadAnswer`.
+The text of the error becomes `DownloadRun.problem`: why the run was quarantined. The connector refuses
+a single answer that cannot be right, with the same error `BadAnswer`.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ EMPTY = english(
     "if it happens again, check that {check}."
 )
 SHRUNK = english("{missing} of {before} known members are missing from this download, more than {limit}.")
-# Both may stand in one field.
+# Both sentences may stand in one field.
 SHRUNK_AND_DOUBT = english(
     "{missing} of {before} known members are missing from this download, more than {limit}. {doubt}"
 )
@@ -62,7 +62,7 @@ MOVED = english(
 def drop_repeated(run: DownloadRun, *, repeated: int) -> None:
     """Keep one row of each member. Raises BadAnswer if pages contradict each other.
 
-    `repeated` is how many rows came again on a later page.
+    `repeated` is the number of rows that came again on a later page.
     """
     if not repeated:
         return
@@ -73,7 +73,7 @@ def drop_repeated(run: DownloadRun, *, repeated: int) -> None:
 
 
 def check_plausible(run: DownloadRun, allocation: Allocation, *, repeated: int) -> None:
-    """Raises BadAnswer when it is not plausible."""
+    """Raises BadAnswer when the download is not plausible."""
     vendor = capfirst(run.profile.vendor)
     if allocation.organization_id != run.profile.organization_id:
         raise BadAnswer(
@@ -88,7 +88,7 @@ def check_plausible(run: DownloadRun, allocation: Allocation, *, repeated: int) 
     with large_tables():
         before, missing = known.count(), known.exclude(Exists(there)).count()
     shrunk = _why_shrunk(before, missing, repeated=repeated)
-    # Always checked: the people who accept that members are missing must know of both doubts.
+    # The dates are checked also when people are missing: those who accept the download must know of both doubts.
     if doubt := activity_feed.why_doubtful(run):
         raise ActivityInDoubt(f"{shrunk} {doubt}".strip())
     if shrunk:
