@@ -79,6 +79,14 @@ class RequestRows(NamedTuple):
     people_digest: str
     digest: str
 
+    @classmethod
+    def of(cls, request: ReclaimRequest, people: Iterable[RequestedPerson]) -> Self:
+        """`people` is everybody who ever was in the request, by the ids of the rows."""
+        known = list(people)
+        found = people_digest(known)
+        dropped = (person.pk for person in known if person.is_dropped)
+        return cls(known, found, request_digest(request, found, dropped))
+
     @property
     def not_dropped(self) -> list[RequestedPerson]:
         return [person for person in self.people if not person.is_dropped]
@@ -112,10 +120,7 @@ def people_digest(people: Iterable[RequestedPerson]) -> str:
 
 
 def rows_of(request: ReclaimRequest) -> RequestRows:
-    people = list(people_of(request))
-    found = people_digest(people)
-    dropped = (person.pk for person in people if person.is_dropped)
-    return RequestRows(people, found, request_digest(request, found, dropped))
+    return RequestRows.of(request, people_of(request))
 
 
 def request_digest(request: ReclaimRequest, people: str, dropped: Iterable[int]) -> str:
@@ -181,12 +186,12 @@ def signed_digests(request: ReclaimRequest) -> dict[str, Any] | None:
 
 def shown_digest(request: ReclaimRequest, removals: Iterable[RequestedRemoval]) -> str:
     """The digest of the rows that a page shows: everybody in the request, each with candidate and subscription."""
-    people, shown = sha256(), sorted(removals, key=lambda removal: removal.pk)
-    for row in shown:
+    people = []
+    for row in sorted(removals, key=lambda removal: removal.pk):
         subscription = row.candidate.subscription
-        facts = (row.pk, row.candidate_id, subscription.pk, subscription.external_id, row.restores_id, row.evidence)
-        people.update(canonical(facts).encode())
-    return request_digest(request, people.hexdigest(), (row.pk for row in shown if row.dropped_at))
+        ids = (row.pk, row.candidate_id, subscription.pk, subscription.external_id, row.restores_id)
+        people.append(RequestedPerson.of((*ids, row.evidence, row.dropped_at)))
+    return RequestRows.of(request, people).digest
 
 
 def is_as_signed(request: ReclaimRequest, rows: RequestRows) -> bool:

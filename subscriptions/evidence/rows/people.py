@@ -10,12 +10,11 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from licensehub.audit.actions import Action
-from licensehub.audit.chain.offline_verifier import canonical
 from licensehub.audit.chain.signed import is_genuine
 from licensehub.audit.models import AuditEvent
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.bulk_sql import FEW, large_tables
-from subscriptions.candidates.request_digest import CARRIES_DIGEST, request_digest
+from subscriptions.candidates.request_digest import CARRIES_DIGEST, RequestedPerson, request_digest
 from subscriptions.candidates.signed_answers import NO_ANSWER, SignedAnswer, answer_in
 from subscriptions.evidence.rows.findings import RowFinding
 from subscriptions.models import ReclaimRequest, RemovalCandidate, RequestedRemoval, RequestState
@@ -47,9 +46,9 @@ class Shown(NamedTuple):
     reclaim__signature: str | None
 
     @property
-    def frozen(self) -> tuple[Any, ...]:
-        """The values that the digest of the people covers, in its order: see `RequestedPerson.frozen`."""
-        return self[1:7]
+    def frozen(self) -> str:
+        """The text that the digest of the people covers."""
+        return RequestedPerson.of((*self[1:7], self.dropped_at)).frozen
 
 
 class Dropped(NamedTuple):
@@ -152,7 +151,7 @@ def _compare(request: ReclaimRequest, people: Iterable[Shown], audited: Audited)
         if person.candidate__subscription_id in audited.erased_people:
             is_erased = True
             continue
-        digest.update(canonical(person.frozen).encode())
+        digest.update(person.frozen.encode())
         if person.dropped_at:
             dropped.append(person.pk)
         if request.pk not in audited.erased:
