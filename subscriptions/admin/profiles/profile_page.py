@@ -223,6 +223,8 @@ def _reclaim(profile: IntegrationProfile, slots: list[SlotLine]) -> dict[str, An
         "opens": _("Opens {moment} ({ago})").format(moment=day_and_time(window.next_at), ago=ago(window.next_at))
         if window.next_at
         else "",
+        # A switch may be on while no item has its reason yet.
+        "is_free": switches.hold(profile, Operation.SEND) is None,
         "holds": _holds(held),
         "in_doubt": acts_of(mine.filter(state=ReclaimState.IN_DOUBT)),
         "last": f"{day(last.finished_at)} ({ago(last.finished_at)})" if last and last.finished_at else "",

@@ -47,8 +47,9 @@ def has_signature_of(person: Person, request: ReclaimRequest, signature: str) ->
 
 
 def signer(request: ReclaimRequest, key: str | None = None) -> Callable[[int, int, int | None, str], str]:
-    """A function that signs people of this request: the id of the row, of the candidate, and of the reclaim that it
-    restores, and the evidence as canonical JSON. The signed text is `canonical` of one list.
+    """Return a function that signs one person of this request. The signed text is `canonical` of one list.
+
+    It takes the ids of the row, of the candidate and of the reclaim that is restored, and the evidence as `canonical`.
     """
     head = [
         request.pk,

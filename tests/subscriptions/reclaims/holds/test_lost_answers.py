@@ -277,9 +277,11 @@ def test_a_hold_that_no_reclaim_waits_for_is_not_shown(approved, carol, as_user,
 )
 def test_the_page_of_a_profile_has_a_badge_for_each_of_its_switches(world, carol, as_user, values, icon, label):
     page = reverse("admin:integrations_integrationprofile_change", args=[world.profile.pk])
+    assert "nothing is held" in text_of(as_user(carol).get(page))
     IntegrationProfile.objects.update(**values)
-    badge = as_user(carol).get(page).context["reclaim"]["badge"]
-    assert f">{icon}</span>{label}</span>" in badge
+    shown = as_user(carol).get(page)
+    assert f">{icon}</span>{label}</span>" in shown.context["reclaim"]["badge"]
+    assert "nothing is held" not in text_of(shown)
 
 
 def test_the_control_without_the_hold_everybody_is_in_doubt(approved, monkeypatch):
