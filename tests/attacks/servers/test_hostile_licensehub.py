@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -71,6 +72,15 @@ def refuse(*_: object) -> tuple[int, bytes]:
     return 422, json.dumps(problem).encode()
 
 
+def all_of(main_side: int) -> bytes:
+    """What a terminal was shown. Its system hands out what it has, which may be less than was written."""
+    found = b""
+    with os.fdopen(main_side, "rb", buffering=0) as shown, suppress(OSError):  # EIO: the other side is closed
+        while part := shown.read(100_000):
+            found += part
+    return found
+
+
 @pytest.fixture
 def licensehub(monkeypatch, tmp_path) -> Iterator[Callable[..., Any]]:
     """Run a command against a LicenseHub that answers so, with standard output on a terminal. Returns what it shows."""
@@ -83,9 +93,7 @@ def licensehub(monkeypatch, tmp_path) -> Iterator[Callable[..., Any]]:
             patch.setattr(sys, "stdout", out)
             patch.setattr(sys, "stderr", out)
             main(list(words))
-            out.flush()
-            shown = os.read(main_side, 100_000).decode(errors="surrogateescape")
-        os.close(main_side)
+        shown = all_of(main_side).decode(errors="surrogateescape")
         return BOLD.sub("", shown.replace("\r\n", "\n"))
 
     return run

@@ -1,4 +1,4 @@
-"""Starts Celery workers within milliseconds, so that a storm that kills all of them every 5 s leaves time to work.
+"""Starts Celery workers within milliseconds: a storm kills all of them again and again, and each needs time to work.
 
 The application is imported once; each worker is a fork of that. A line on the standard input asks for so many workers,
 a line on the standard output tells their ids. Each is the leader of a process group of its own.

@@ -19,13 +19,17 @@ IN_ONE_REQUEST = 1000
 
 @dataclass(frozen=True)
 class Plan:
-    """`approved` people, among at least as many bystanders. `by_hand`: the share reactivated by hand 0.6 s later."""
+    """`approved` people, among at least as many bystanders. `by_hand`: the share reactivated by hand 0.6 s later.
+
+    All workers are killed each time that so many people are settled: by the clock, a slow machine would kill them
+    before they have done anything.
+    """
 
     approved: int
     by_hand: float
     doubts: float
     seed: int
-    kill_every: float = 5.0
+    kill_every: int = 55
     # Seconds: nobody waits that long, and the people of the second storm are back meanwhile.
     hang: float = 2.0
     read: float = 0.5
