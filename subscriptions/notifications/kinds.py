@@ -238,6 +238,13 @@ KINDS = {
         _("Approved reclaims wait, since enough people lost their seat in the last 24 hours."),
         default=Delivery.OFF,
     ),
+    NotificationKind.HELD: Kind(
+        reclaim_conditions.held,
+        _while_open(OPERATE),
+        OPERATE,
+        _("you run the reclaims"),
+        _("Approved reclaims have waited for a quarter of an hour, since the vendor's answers are lost."),
+    ),
 }
 
 

@@ -1,8 +1,9 @@
-"""Facts about reclaims and webhooks that colleagues may want to know. By default they get no mail about reclaims."""
+"""Facts about reclaims and webhooks that colleagues may want to know. Most of them send no mail by default."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 from django.db.models import Count, Max
 from django.urls import reverse
@@ -10,13 +11,25 @@ from django.utils import timezone
 
 from integrations.connectors.contract import english, english_plural
 from integrations.models import IntegrationProfile, Webhook, WebhookState
+from licensehub.database.clock import database_now
 from licensehub.ui.formatting import day_and_time, number
 from subscriptions.models import HoldReason, Notification, NotificationKind, Reclaim, ReclaimState
+from subscriptions.reclaims.lost_answers import held_profiles
 
 SWITCHED_OFF = english("LicenseHub switched off the webhook “{webhook}”")
 SWITCHED_OFF_TEXT = english(
     "{host} has taken nothing since {time}. {problem}\nEvents are kept meanwhile. Open the webhook, correct what is "
     "wrong, switch it on, and send again what was not sent."
+)
+# A shorter hold often ends by itself.
+HELD_FOR = timedelta(minutes=15)
+WEEK = timedelta(days=7)
+HELD = english("{profile}: approved reclaims wait, since {vendor} does not answer")
+HELD_SINCE = english(
+    "{vendor} has given no clear answer to the last {count} reclaims, e.g. an error 500. Since {time}, LicenseHub has "
+    "held the others, and none is lost. At least once an hour it tries one person. When {vendor} answers, it sends the "
+    "others by itself. Restores are still sent.\nLook at the status page of {vendor}, and check any proxy between "
+    "LicenseHub and {vendor}."
 )
 HISTORY = "admin:subscriptions_reclaim_changelist"
 
@@ -64,6 +77,23 @@ def caps() -> Iterator[Notification]:
                 count,
             ).format(count=number(count)),
             path=f"{reverse(HISTORY)}?state__exact={ReclaimState.QUEUED.value}&profile__id__exact={profile.pk}",
+        )
+
+
+def held() -> Iterator[Notification]:
+    """Profiles whose reclaims wait for the vendor's answers. There is one mail for each hold, and one every week."""
+    now = database_now()
+    for profile in held_profiles():
+        since, vendor = profile.lost_answers_held_at, profile.vendor
+        if since is None or now - since < HELD_FOR:
+            continue
+        yield Notification(
+            kind=NotificationKind.HELD,
+            key=f"held:{profile.pk}:{(now - since) // WEEK}",
+            profile=profile,
+            subject=HELD.format(profile=profile, vendor=vendor),
+            text=HELD_SINCE.format(vendor=vendor, count=number(profile.lost_answers), time=day_and_time(since)),
+            path=reverse("admin:integrations_integrationprofile_change", args=[profile.pk]),
         )
 
 

@@ -302,6 +302,7 @@ class ProfileOut(TypedDict):
     last_complete_run_at: str | None
     activity_in_doubt_since: str | None
     held_because: str
+    answers_lost_since: str | None
 
 
 class Protected(TypedDict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ from licensehub.audit.models import AuditEvent
 from licensehub.ui.formatting import name_of
 from licensehub.ui.lists.paging import keyset
 from subscriptions.models import DownloadRun, Protection, ProtectionKind, RunState
+from subscriptions.reclaims.lost_answers import held_profiles
 
 TAGS = ["Records"]
 
@@ -36,6 +38,9 @@ class ProfileOut(Schema):
     last_complete_run_at: datetime | None
     activity_in_doubt_since: datetime | None
     held_because: str
+    answers_lost_since: datetime | None = Field(
+        description="Since when approved reclaims wait, because the vendor's answers to the last ones were lost"
+    )
 
 
 class RunOut(Schema):
@@ -94,7 +99,12 @@ class EventOut(Schema):
     hash: str
 
 
-def profile_out(row: Any) -> dict[str, Any]:
+def profiles_out(rows: Iterable[Any]) -> list[dict[str, Any]]:
+    waiting = set(held_profiles().values_list("pk", flat=True))
+    return [_profile_out(row, row.lost_answers_held_at if row.pk in waiting else None) for row in rows]
+
+
+def _profile_out(row: Any, answers_lost_since: datetime | None) -> dict[str, Any]:
     state = ProfileState(row.state)
     return {
         "id": row.pk,
@@ -109,6 +119,7 @@ def profile_out(row: Any) -> dict[str, Any]:
         "last_complete_run_at": row.last_complete,
         "activity_in_doubt_since": row.activity_doubted_at,
         "held_because": row.held_why if row.held_at else "",
+        "answers_lost_since": answers_lost_since,
     }
 
 
@@ -116,12 +127,12 @@ def profile_out(row: Any) -> dict[str, Any]:
 def profiles(request: HttpRequest, cursor: Cursor, limit: Limit) -> Any:
     rows = rows_for(request, IntegrationProfile)
     order = keyset.Order(IntegrationProfile, "pk")
-    return page(rows, order, cursor, limit, lambda shown: [profile_out(row) for row in shown])
+    return page(rows, order, cursor, limit, profiles_out)
 
 
 @router.get("/profiles/{pk}", tags=TAGS, response=ProfileOut, summary="One integration profile")
 def profile(request: HttpRequest, pk: Id) -> Any:
-    return profile_out(one_for(request, IntegrationProfile, pk))
+    return profiles_out([one_for(request, IntegrationProfile, pk)])[0]
 
 
 def run_out(row: DownloadRun) -> dict[str, Any]:

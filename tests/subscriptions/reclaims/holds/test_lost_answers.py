@@ -266,6 +266,21 @@ def test_a_hold_that_no_reclaim_waits_for_is_not_shown(approved, carol, as_user,
     assert shown(approved, as_user(carol)) == NOWHERE
 
 
+def test_a_program_reads_since_when_reclaims_wait(approved, carol, program):
+    def since() -> list[str | None]:
+        address = f"/profiles/{approved.profile.pk}"
+        rows = [*program(carol).get("/profiles")["items"], program(carol).get(address)]
+        return [row["answers_lost_since"] for row in rows]
+
+    assert since() == [None, None]
+    approved.miro.fault("error_before", times=ALWAYS, match=PATCH)
+    reclaim_due(approved.profile)
+    approved.profile.refresh_from_db()
+    assert [(at or "")[:19] for at in since()] == [f"{approved.profile.lost_answers_held_at:%Y-%m-%dT%H:%M:%S}"] * 2
+    Reclaim.objects.filter(state="queued").update(state="skipped")
+    assert since() == [None, None]
+
+
 @pytest.mark.parametrize(
     ("values", "icon", "label"),
     [
