@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -47,6 +49,7 @@ class ScriptedServer:
         # Bytes sent one by one: they measure time by a clock that stands still when the machine does.
         self.dripped = 0
         self.stopping = threading.Event()
+        self._connections: list[tuple[threading.Thread, socket.socket]] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         if tls:
@@ -66,6 +69,11 @@ class ScriptedServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+        # An answer that nobody waits for takes no memory and no time of the next test.
+        for thread, connection in self._connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         script = self
@@ -74,6 +82,10 @@ class ScriptedServer:
             protocol_version = "HTTP/1.1"
             # Else each answer waits 40 ms for an acknowledgment.
             disable_nagle_algorithm = True
+
+            def setup(self) -> None:
+                script._connections.append((threading.current_thread(), self.request))
+                super().setup()
 
             def answer(self) -> None:
                 length = int(self.headers.get("Content-Length", "0"))
