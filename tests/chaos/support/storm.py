@@ -46,6 +46,11 @@ class Plan:
     match: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def least_kills(self) -> int:
+        """So many workers are killed at least: half of what `kill_every` asks for."""
+        return self.workers * (self.approved // self.kill_every) // 2
+
+    @property
     def members(self) -> int:
         """Enough that more people are left alone than are approved."""
         return max(120, self.approved * 21 // 10)
