@@ -242,8 +242,8 @@ KINDS = {
         reclaim_conditions.held,
         _while_open(OPERATE),
         OPERATE,
-        _("you run the reclaims"),
-        _("Approved reclaims have waited for a quarter of an hour, since the vendor's answers are lost."),
+        _("you run the profile"),
+        _("Approved reclaims have waited for a quarter of an hour, since the vendor gives no clear answers."),
     ),
 }
 

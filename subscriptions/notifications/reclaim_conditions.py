@@ -14,7 +14,8 @@ from integrations.models import IntegrationProfile, Webhook, WebhookState
 from licensehub.database.clock import database_now
 from licensehub.ui.formatting import day_and_time, number
 from subscriptions.models import HoldReason, Notification, NotificationKind, Reclaim, ReclaimState
-from subscriptions.reclaims.lost_answers import held_profiles
+from subscriptions.reclaims import holds
+from subscriptions.reclaims.lost_answers import waits
 
 SWITCHED_OFF = english("LicenseHub switched off the webhook “{webhook}”")
 SWITCHED_OFF_TEXT = english(
@@ -23,13 +24,12 @@ SWITCHED_OFF_TEXT = english(
 )
 # A shorter hold often ends by itself.
 HELD_FOR = timedelta(minutes=15)
-WEEK = timedelta(days=7)
-HELD = english("{profile}: approved reclaims wait, since {vendor} does not answer")
+HELD = english("{profile}: approved reclaims wait, since {vendor} gives no clear answers")
 HELD_SINCE = english(
-    "{vendor} has given no clear answer to the last {count} reclaims, e.g. an error 500. Since {time}, LicenseHub has "
-    "held the others, and none is lost. At least once an hour it tries one person. When {vendor} answers, it sends the "
-    "others by itself. Restores are still sent.\nLook at the status page of {vendor}, and check any proxy between "
-    "LicenseHub and {vendor}."
+    "{vendor} gave no clear answer to the last {count} reclaims, e.g. an error 500. So approved reclaims have waited "
+    "since {time}. LicenseHub tries one person again and again, and the page of the profile shows when. When {vendor} "
+    "answers, LicenseHub sends the others by itself. An approval ends after some days. Restores are still sent.\n"
+    "Look at the status page of {vendor}, and check any proxy between LicenseHub and {vendor}."
 )
 HISTORY = "admin:subscriptions_reclaim_changelist"
 
@@ -64,7 +64,7 @@ def caps() -> Iterator[Notification]:
     for row in rows.values("profile").annotate(count=Count("pk")):
         profile, count = IntegrationProfile.objects.get(pk=row["profile"]), row["count"]
         key = f"cap:{profile.pk}:{today}"
-        if Notification.objects.filter(key=key, ended_at__isnull=False).exists():
+        if _has_ended(key):
             continue  # a try to send has cleared the reason for a moment
         yield Notification(
             kind=NotificationKind.CAP,
@@ -81,20 +81,29 @@ def caps() -> Iterator[Notification]:
 
 
 def held() -> Iterator[Notification]:
-    """Profiles whose reclaims wait for the vendor's answers. There is one mail for each hold, and one every week."""
+    """Profiles whose reclaims wait for clear answers of the vendor, and for nothing else. Each hold has one mail."""
     now = database_now()
-    for profile in held_profiles():
-        since, vendor = profile.lost_answers_held_at, profile.vendor
-        if since is None or now - since < HELD_FOR:
+    for profile, since in waits():
+        until = profile.lost_answers_held_until
+        # Soon after the end of a hold, one person is tried. Else the reclaims wait for something else.
+        if now - since < HELD_FOR or until is None or until < now - HELD_FOR:
             continue
+        key = f"held:{profile.pk}:{profile.lost_answers_held_at}"
+        if _has_ended(key) or holds.profile_hold(profile) not in (None, HoldReason.LOST_ANSWERS):
+            continue
+        vendor = profile.vendor
         yield Notification(
             kind=NotificationKind.HELD,
-            key=f"held:{profile.pk}:{(now - since) // WEEK}",
+            key=key,
             profile=profile,
             subject=HELD.format(profile=profile, vendor=vendor),
             text=HELD_SINCE.format(vendor=vendor, count=number(profile.lost_answers), time=day_and_time(since)),
             path=reverse("admin:integrations_integrationprofile_change", args=[profile.pk]),
         )
+
+
+def _has_ended(key: str) -> bool:
+    return Notification.objects.filter(key=key, ended_at__isnull=False).exists()
 
 
 def webhooks() -> Iterator[Notification]:

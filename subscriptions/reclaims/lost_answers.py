@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import F, Min, Q
 from django.db.models.functions import Coalesce
 
-from integrations.models import IntegrationProfile, IntegrationProfileQuerySet
+from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.database.clock import database_now
@@ -26,14 +26,22 @@ FIRST_HOLD: Final = timedelta(minutes=5)
 LONGEST_HOLD: Final = timedelta(hours=1)
 
 
-def held_profiles() -> IntegrationProfileQuerySet:
-    """The profiles in use with reclaims that wait for the end of a hold. A hold without such reclaims is left out."""
-    waiting = Reclaim.objects.unfinished().filter(profile=OuterRef("pk"), direction=Direction.DEACTIVATE)
-    return IntegrationProfile.objects.in_use().filter(Exists(waiting), lost_answers_held_at__isnull=False)
+def waits() -> list[tuple[IntegrationProfile, datetime]]:
+    """The profiles in use with reclaims that wait for the end of a hold, and since when."""
+    held = IntegrationProfile.objects.in_use().filter(lost_answers_held_at__isnull=False)
+    return [(profile, since) for profile in held if (since := waiting_since(profile))]
 
 
-def is_held(profile: IntegrationProfile) -> bool:
-    return profile.lost_answers_held_at is not None and held_profiles().filter(pk=profile.pk).exists()
+def waiting_since(profile: IntegrationProfile) -> datetime | None:
+    """Return since when reclaims of this profile wait for the end of a hold; None while none does.
+
+    That is the begin of the hold, or the approval of the first of these reclaims if it was later.
+    """
+    if profile.lost_answers_held_at is None:
+        return None
+    waiting = Reclaim.objects.unfinished().filter(profile=profile, direction=Direction.DEACTIVATE)
+    first = waiting.aggregate(at=Min("queued_at"))["at"]
+    return max(profile.lost_answers_held_at, first) if first else None
 
 
 def note_lost(item: Reclaim) -> None:
@@ -78,5 +86,10 @@ def begin_try(profile: IntegrationProfile, item: Reclaim, *, now: datetime) -> N
 
     The caller has locked the profile's row and found that the hold is over.
     """
-    if item.direction == Direction.DEACTIVATE and profile.lost_answers_held_until:
-        IntegrationProfile.objects.filter(pk=profile.pk).update(lost_answers_held_until=now + Reclaim.LEASE)
+    if item.direction != Direction.DEACTIVATE or profile.lost_answers_held_until is None:
+        return
+    values = {"lost_answers_held_until": now + Reclaim.LEASE}
+    if now - profile.lost_answers_held_until > LONGEST_HOLD:
+        # Nobody was tried since then, so that hold is history. What waits from now on waits for this answer.
+        values["lost_answers_held_at"] = now
+    IntegrationProfile.objects.filter(pk=profile.pk).update(**values)

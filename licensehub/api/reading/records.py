@@ -18,7 +18,7 @@ from licensehub.audit.models import AuditEvent
 from licensehub.ui.formatting import name_of
 from licensehub.ui.lists.paging import keyset
 from subscriptions.models import DownloadRun, Protection, ProtectionKind, RunState
-from subscriptions.reclaims.lost_answers import held_profiles
+from subscriptions.reclaims.lost_answers import waits
 
 TAGS = ["Records"]
 
@@ -100,8 +100,8 @@ class EventOut(Schema):
 
 
 def profiles_out(rows: Iterable[Any]) -> list[dict[str, Any]]:
-    waiting = set(held_profiles().values_list("pk", flat=True))
-    return [_profile_out(row, row.lost_answers_held_at if row.pk in waiting else None) for row in rows]
+    waiting_since = {profile.pk: since for profile, since in waits()}
+    return [_profile_out(row, waiting_since.get(row.pk)) for row in rows]
 
 
 def _profile_out(row: Any, answers_lost_since: datetime | None) -> dict[str, Any]:

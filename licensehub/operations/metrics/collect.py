@@ -47,7 +47,7 @@ from subscriptions.models import (
     RunState,
 )
 from subscriptions.models.reclaims.request import WAITING
-from subscriptions.reclaims.lost_answers import held_profiles
+from subscriptions.reclaims.lost_answers import waits
 
 # A second scrape within so many seconds gets the same numbers.
 KEPT_SECONDS: Final = 5.0
@@ -156,7 +156,7 @@ def work() -> Iterator[Metric]:
     for kind, at in moments.items():
         oldest.add_metric([kind], (now - at).total_seconds() if at else 0.0)
     lost = gauge("answers_lost", "1 while reclaims are held because the vendor's answers were lost.", "profile")
-    held = set(held_profiles().values_list("pk", flat=True))
+    held = {profile.pk for profile, _since in waits()}
     for pk in IntegrationProfile.objects.in_use().values_list("pk", flat=True):
         lost.add_metric([str(pk)], int(pk in held))
     doubts = Reclaim.objects.filter(state=ReclaimState.IN_DOUBT).count()

@@ -103,11 +103,12 @@ def _sending() -> Health:
 
 def _lost_answers(profile: IntegrationProfile) -> list[Health]:
     """A warning while reclaims wait, since the vendor's answers to the last ones were lost; else nothing."""
-    if not lost_answers.is_held(profile):
+    since = lost_answers.waiting_since(profile)
+    if since is None:
         return []
     until = profile.lost_answers_held_until
     text = _("reclaims held since {moment}; next try {when}").format(
-        moment=day_and_time(profile.lost_answers_held_at),
+        moment=day_and_time(since),
         when=ago(until) if until and until > database_now() else _("now"),
     )
     link = page("integrations_integrationprofile", profile.pk)

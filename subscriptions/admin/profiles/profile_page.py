@@ -101,9 +101,9 @@ def context_of(profile: IntegrationProfile, request: HttpRequest) -> dict[str, A
 
 def _lost_answers(profile: IntegrationProfile) -> dict[str, str] | None:
     """Since when reclaims wait for the vendor's answers, and the next try; None while they do not."""
-    if not lost_answers.is_held(profile):
+    since, until = lost_answers.waiting_since(profile), profile.lost_answers_held_until
+    if since is None:
         return None
-    since, until = profile.lost_answers_held_at, profile.lost_answers_held_until
     return {
         "since": f"{day_and_time(since)} ({ago(since)})",
         "until": f"{day_and_time(until)} ({ago(until)})" if until and until > database_now() else _("now"),
@@ -251,7 +251,7 @@ def _reclaim_badge(profile: IntegrationProfile, waiting: str) -> SafeString:
     for switch in switches.TABLE:
         if switch.profile_off() and switch.is_on(profile):
             hold = switch.effects[Operation.SEND].hold
-            if hold == HoldReason.LOST_ANSWERS and not lost_answers.is_held(profile):
+            if hold == HoldReason.LOST_ANSWERS and lost_answers.waiting_since(profile) is None:
                 continue  # no reclaim waits for it
             label, tone, icon = SWITCH_BADGES[hold]
             return badge(str(label), tone=tone, icon=icon)

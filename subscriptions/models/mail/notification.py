@@ -38,7 +38,7 @@ class NotificationKind(models.TextChoices):
     WEBHOOK = "webhook", _("A webhook was switched off")
     DOUBT = "doubt", _("The answers to reclaims were lost")
     CAP = "cap", _("The cap for 24 hours is reached")
-    HELD = "held", _("The vendor does not answer reclaims")
+    HELD = "held", _("Reclaims wait for the vendor")
 
 
 class Delivery(models.TextChoices):

@@ -12,13 +12,11 @@ from django.utils import timezone
 from integrations import sending
 from integrations.connections import connection_state
 from integrations.connectors.contract import ConfigError
-from integrations.models import Connection, IntegrationProfile, Webhook, WebhookState
+from integrations.models import Connection, Webhook, WebhookState
 from licensehub.audit.models import AuditEvent
 from subscriptions import sweep
-from subscriptions.approvals import decide
-from subscriptions.models import Delivery, DownloadRun, NotificationKind, Reclaim, RemovalCandidate
+from subscriptions.models import Delivery, DownloadRun, NotificationKind, RemovalCandidate
 from subscriptions.notifications.choices import choose
-from subscriptions.reclaims import lost_answers
 from subscriptions.schedules.schedules import ensure_schedules
 from tests.support.fixtures import person
 from tests.support.people.colleagues import NOON, Colleagues
@@ -121,39 +119,6 @@ def test_a_webhook_that_was_switched_off_has_one_mail(colleagues: Colleagues, al
     sweep.tell_webhooks()
     colleagues.minute()
     assert len(colleagues.subjects(cora)) == 2
-
-
-def hold(profile: IntegrationProfile, *, minutes: int) -> None:
-    since = timezone.now() - timedelta(minutes=minutes)
-    IntegrationProfile.objects.filter(pk=profile.pk).update(
-        lost_answers=4, lost_answers_held_at=since, lost_answers_held_until=since
-    )
-
-
-def test_a_vendor_that_does_not_answer_has_one_mail_for_each_hold_that_lasts(
-    colleagues: Colleagues, alice, bob, operator
-):
-    profile = colleagues.organization.profile
-    with time_machine.travel(NOON, tick=False):
-        hold(profile, minutes=20)
-        colleagues.minute()
-        assert colleagues.subjects(operator) == [], "no reclaim waits"
-        decide.approve(colleagues.ask(alice), actor=bob)
-        hold(profile, minutes=14)
-        colleagues.minute()
-        assert colleagues.subjects(operator) == [], "it may end by itself"
-        for days in (0, 0, 6, 7):
-            hold(profile, minutes=15 + days * 24 * 60)
-            colleagues.minute()
-        assert colleagues.subjects(operator) == ["Northwind: approved reclaims wait, since Miro does not answer"] * 2
-        assert "no clear answer to the last 4 reclaims" in colleagues.text(operator)
-        assert "Since Nov 19, 2026, 11:45" in colleagues.text(operator)
-        # It answers, and a day later it does not.
-        lost_answers.note_answer(Reclaim.objects.earliest("pk"))
-        colleagues.minute()
-        hold(profile, minutes=15)
-        colleagues.minute()
-    assert len(colleagues.subjects(operator)) == 3
 
 
 def test_candidates_with_attention_come_in_the_mail_of_the_day(colleagues: Colleagues, alice):

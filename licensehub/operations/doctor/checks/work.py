@@ -16,7 +16,7 @@ from licensehub.operations.doctor.findings import Context, Finding, Level, Step,
 from subscriptions.apply_rule import MAX_FACTS_AGE
 from subscriptions.models import DownloadRun, Reclaim, ReclaimRequest, ReclaimState, RequestState, RunState
 from subscriptions.models.reclaims.request import WAITING
-from subscriptions.reclaims.lost_answers import held_profiles
+from subscriptions.reclaims.lost_answers import waits
 from subscriptions.schedules import schedules
 
 # The sweep enqueues what is due every minute, and a task works for minutes.
@@ -81,9 +81,10 @@ def open_items(context: Context) -> Finding:
 @check("answers")
 def answers(context: Context) -> Finding:
     """The vendor answers the reclaims."""
-    profile = held_profiles().order_by("lost_answers_held_at").first()
-    if profile is None:
+    found = waits()
+    if not found:
         return Finding(Level.OK, english("The vendor answers the reclaims"))
+    profile, since = min(found, key=lambda wait: wait[1])
     look = english(
         "Look at the status page of {vendor}, and check any proxy between LicenseHub and {vendor}. LicenseHub tries "
         "one person at {moment} UTC, and continues by itself when {vendor} answers."
@@ -94,7 +95,7 @@ def answers(context: Context) -> Finding:
         profile.name,
         waits=english("Approved seats wait and are not lost. Restores still work."),
         steps=(Step(look),),
-        since=profile.lost_answers_held_at,
+        since=since,
     )
 
 

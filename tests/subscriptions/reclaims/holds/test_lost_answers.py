@@ -281,6 +281,33 @@ def test_a_program_reads_since_when_reclaims_wait(approved, carol, program):
     assert since() == [None, None]
 
 
+def test_a_reclaim_that_is_approved_during_a_hold_waits_since_its_approval(approved, carol, as_user, program):
+    approved.miro.fault("error_before", times=ALWAYS, match=PATCH)
+    reclaim_due(approved.profile)
+    approved_at = held_until(approved) - timedelta(minutes=1)
+    Reclaim.objects.filter(state="queued").update(queued_at=approved_at)
+    found = shown(approved, as_user(carol))
+    assert f"held since {day_and_time(approved_at)}" in found["strip"]
+    assert f"since {day_and_time(approved_at)} (" in found["page"]
+    [row] = program(carol).get("/profiles")["items"]
+    assert row["answers_lost_since"][:16] == f"{approved_at:%Y-%m-%dT%H:%M}"
+
+
+@pytest.mark.parametrize("pause", [LONGEST_HOLD, LONGEST_HOLD + timedelta(minutes=1)], ids=["the same", "a new one"])
+def test_a_try_long_after_a_hold_begins_a_new_one(approved, time_machine, pause):
+    """Nothing waited meanwhile, or it waited for something else, e.g. for the window."""
+    approved.miro.fault("error_before", times=ALWAYS, match=PATCH)
+    reclaim_due(approved.profile)
+    until, since = held_until(approved), approved.profile.lost_answers_held_at
+    time_machine.move_to(until + pause, tick=False)
+    Reclaim.objects.filter(state="queued").update(not_before=None)
+    assert reclaim_due(approved.profile).in_doubt == 1
+    approved.profile.refresh_from_db()
+    new = pause > LONGEST_HOLD
+    assert approved.profile.lost_answers_held_at == (until + pause if new else since)
+    assert approved.profile.lost_answers == MAX_LOST + 1, "the count goes on"
+
+
 @pytest.mark.parametrize(
     ("values", "icon", "label"),
     [
